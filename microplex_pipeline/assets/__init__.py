@@ -1,0 +1,29 @@
+"""The chain, one asset per file, in the order in which data flow; each thin over the library.
+
+raw_survey -> survey -> transformer -> zero_model -> flow -> synthetic_population
+           -> targets -> calibrated_population -> target_report
+"""
+
+from microplex_pipeline.assets.calibrated_population import calibrated_population
+from microplex_pipeline.assets.flow import flow
+from microplex_pipeline.assets.raw_survey import raw_survey
+from microplex_pipeline.assets.survey import survey
+from microplex_pipeline.assets.synthetic_population import synthetic_population
+from microplex_pipeline.assets.target_report import target_report
+from microplex_pipeline.assets.targets import targets
+from microplex_pipeline.assets.transformer import transformer
+from microplex_pipeline.assets.zero_model import zero_model
+
+CHAIN = [
+    raw_survey,
+    survey,
+    transformer,
+    zero_model,
+    flow,
+    synthetic_population,
+    targets,
+    calibrated_population,
+    target_report,
+]
+
+__all__ = ["CHAIN", *(asset.key.path[-1] for asset in CHAIN)]

@@ -1,0 +1,44 @@
+"""Step 8: weights that meet the targets."""
+
+import dagster as dg
+import numpy as np
+import polars as pl
+
+from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
+from microplex_pipeline.calibration import Reweighter, Targets
+from microplex_pipeline.evaluation.calibration import design_effect, effective_sample_size
+from microplex_pipeline.evaluation.charts import markdown_picture, weight_chart
+from microplex_pipeline.resources import DataFolder
+
+
+@state_year_asset("calibration", "scipy")
+def calibrated_population(
+    data: DataFolder, synthetic_population: pl.DataFrame, targets: pl.DataFrame
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """The synthetic population with household weights that meet every target of the state.
+
+    Raking: the weights closest to the design weights that meet the targets, all positive.
+    `design_weight` keeps the weight before.
+    """
+    schema = data.schema
+    with bad_input_fails():
+        records = Reweighter(distance="raking").fit_transform(
+            synthetic_population,
+            Targets(targets),
+            schema.weight,
+            household_id=schema.household,
+        )
+    records = records.with_columns(synthetic_population[schema.weight].alias("design_weight"))
+    households = records.unique(schema.household, keep="first")
+    weights = households[schema.weight].to_numpy()
+    ratios = weights / households["design_weight"].to_numpy()
+    return dg.MaterializeResult(
+        value=records,
+        metadata={
+            "targets": targets.height,
+            "design_effect": design_effect(weights),
+            "effective_households": effective_sample_size(weights),
+            "largest_weight_ratio": float(np.max(ratios)),
+            "weights": dg.MetadataValue.md(markdown_picture("weights", weight_chart(ratios))),
+        },
+    )

@@ -1,0 +1,47 @@
+"""Step 5: how large the amounts are that are not zero."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
+from microplex_pipeline.assets.training import TrainingConfig, training_records
+from microplex_pipeline.assets.zero_model import zero_model
+from microplex_pipeline.evaluation.charts import loss_chart, markdown_picture
+from microplex_pipeline.resources import DataFolder
+from microplex_pipeline.synthesis import Flow, Transformer
+
+
+# the flow trains on observed signs; it waits for the zero model so that a state whose signs cannot
+# be modelled stops before the longer training
+@state_year_asset("models", "pytorch", pool="training", deps=[zero_model])
+def flow(
+    context: dg.AssetExecutionContext,
+    config: TrainingConfig,
+    data: DataFolder,
+    survey: pl.DataFrame,
+    transformer: Transformer,
+) -> dg.MaterializeResult[Flow]:
+    """Conditional normalizing flow of the magnitudes, one amount after the other.
+
+    Exact densities in rank space given demography, the pattern of zeros and the amounts before.
+    """
+    with bad_input_fails():
+        records, weights = training_records(survey, data.schema)
+        fitted = Flow.fit(
+            records,
+            transformer,
+            weights,
+            config.settings(),
+            config.seed,
+            progress=context.log.info,
+        )
+    history = pl.DataFrame(fitted.history)
+    return dg.MaterializeResult(
+        value=fitted,
+        metadata={
+            "records": records.height,
+            "densities": len(fitted.inputs),
+            "epochs": int(history["epoch"].max()),  # type: ignore[arg-type]
+            "loss": dg.MetadataValue.md(markdown_picture("loss", loss_chart(history))),
+        },
+    )

@@ -1,0 +1,31 @@
+"""Step 1: the records of one state and year as the source has them."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
+from microplex_pipeline.partitions import partition_of
+from microplex_pipeline.resources import DataFolder
+from microplex_pipeline.survey import read_survey
+
+
+@state_year_asset("survey", "polars")
+def raw_survey(
+    context: dg.AssetExecutionContext, data: DataFolder
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """Survey records of one state and year, exactly as the source has them.
+
+    Verified against the survey's schema: columns, keys, weights, identities. A year beyond the last
+    survey holds the last survey's records; `survey_year` says when they were asked.
+    """
+    state, year = partition_of(context)
+    with bad_input_fails():
+        records = read_survey(data.schema, data.path, state, year)
+    return dg.MaterializeResult(
+        value=records,
+        metadata={
+            "source": data.schema.title,
+            "survey_year": int(records["survey_year"][0]),
+            "weighted_units": float(records[data.schema.weight].sum()),
+        },
+    )

@@ -1,0 +1,32 @@
+"""What every asset of a state and year shares: partitions, table, owner, failure on bad input."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+
+from microplex_pipeline.partitions import PARTITION_EXPRESSION, state_years
+
+OWNERS = ["team:microdata"]
+
+
+def state_year_asset(group: str, *kinds: str, **options: Any) -> Callable[..., Any]:
+    """Asset partitioned by state and year, stored as the table <group>.<name>."""
+    return dg.asset(
+        partitions_def=state_years,
+        group_name=group,
+        kinds={"duckdb", *kinds},
+        owners=OWNERS,
+        metadata={"partition_expr": PARTITION_EXPRESSION, "schema": group},
+        **options,
+    )
+
+
+@contextmanager
+def bad_input_fails() -> Iterator[None]:
+    """Turn the library's errors about data into a failure that is shown as one message."""
+    try:
+        yield
+    except ValueError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error

@@ -1,0 +1,34 @@
+"""Step 2: the canonical survey."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
+from microplex_pipeline.partitions import partition_of
+from microplex_pipeline.resources import DataFolder
+from microplex_pipeline.survey import prepare_survey
+
+
+@state_year_asset("survey", "polars")
+def survey(
+    context: dg.AssetExecutionContext, data: DataFolder, raw_survey: pl.DataFrame
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """Canonical survey: whole dollars of the year, the hidden state factor on wages undone.
+
+    Beyond the last survey, amounts are aged by growth factors per person and weights by the state's
+    population. Every unit knows its place in the household, and the household's size and income.
+    """
+    _, year = partition_of(context)
+    with bad_input_fails():
+        records = prepare_survey(raw_survey, data.schema, data.path)
+    surveyed = int(records["survey_year"][0])
+    persons = (records[data.schema.weight] * records[data.schema.persons]).sum()
+    return dg.MaterializeResult(
+        value=records,
+        metadata={
+            "aged": f"from {surveyed} to {year}" if surveyed != year else "no, surveyed this year",
+            "households": records[data.schema.household].n_unique(),
+            "weighted_persons": float(persons),
+            "weighted_units": float(records[data.schema.weight].sum()),
+        },
+    )

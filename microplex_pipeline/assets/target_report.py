@@ -1,0 +1,37 @@
+"""Step 9: each target, what was reached, and by how much it was missed."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
+from microplex_pipeline.evaluation.calibration import target_errors
+from microplex_pipeline.evaluation.charts import markdown_picture, target_chart
+from microplex_pipeline.resources import DataFolder
+
+
+@state_year_asset("evaluation", "polars")
+def target_report(
+    data: DataFolder, calibrated_population: pl.DataFrame, targets: pl.DataFrame
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """One row per target: source, value, achieved value, relative error."""
+    with bad_input_fails():
+        errors = target_errors(
+            calibrated_population, targets, data.schema.weight, data.schema.household
+        )
+    worst = errors.sort(pl.col("relative_error").abs(), descending=True).head(5)
+    return dg.MaterializeResult(
+        value=errors,
+        metadata={
+            "targets": errors.height,
+            "worst_error": float(errors["relative_error"].abs().max()),  # type: ignore[arg-type]
+            "worst": dg.MetadataValue.table(
+                [
+                    dg.TableRecord(dict(row))
+                    for row in worst.select(
+                        "target", "value", "achieved", "relative_error"
+                    ).to_dicts()
+                ]
+            ),
+            "fit": dg.MetadataValue.md(markdown_picture("targets", target_chart(errors))),
+        },
+    )

@@ -1,0 +1,49 @@
+"""Step 3: fitted transforms of the variables."""
+
+import dagster as dg
+import polars as pl
+from pydantic import Field
+
+from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
+from microplex_pipeline.assets.training import training_records
+from microplex_pipeline.resources import DataFolder
+from microplex_pipeline.synthesis import Transformer
+
+
+class TransformerConfig(dg.Config):
+    """How margins are fitted."""
+
+    atom_holders: int = Field(
+        3, description="only amounts that so many respondents share may be reproduced as such"
+    )
+    max_knots: int = Field(80, description="knots of a continuous margin; fewer smooth more")
+    tail_factor: float = Field(10.0, description="bound of the tail over the largest amount")
+
+
+@state_year_asset("models", "numpy")
+def transformer(
+    config: TransformerConfig, data: DataFolder, survey: pl.DataFrame
+) -> dg.MaterializeResult[Transformer]:
+    """Fitted transforms: codes of the conditions, and a margin of each amount by sign.
+
+    An amount that at least `atom_holders` respondents share is a point mass and may come back; every
+    other amount is only seen through a density, so that no respondent's own figure is reproduced.
+    """
+    with bad_input_fails():
+        records, weights = training_records(survey, data.schema)
+        fitted = Transformer.fit(
+            records,
+            data.schema.model_columns,
+            data.schema.condition_columns,
+            weights,
+            data.schema.discrete_targets,
+            **config.model_dump(),
+        )
+    return dg.MaterializeResult(
+        value=fitted,
+        metadata={
+            "records": records.height,
+            "variables": len(fitted.transformers_),
+            "condition_inputs": int(fitted.context(records.head(1)).shape[1]),
+        },
+    )

@@ -1,0 +1,45 @@
+"""Step 4: which amounts are zero, negative, positive."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
+from microplex_pipeline.assets.training import TrainingConfig, training_records
+from microplex_pipeline.evaluation.charts import loss_chart, markdown_picture
+from microplex_pipeline.resources import DataFolder
+from microplex_pipeline.synthesis import Transformer, ZeroModel
+
+
+@state_year_asset("models", "pytorch", pool="training")
+def zero_model(
+    context: dg.AssetExecutionContext,
+    config: TrainingConfig,
+    data: DataFolder,
+    survey: pl.DataFrame,
+    transformer: Transformer,
+) -> dg.MaterializeResult[ZeroModel]:
+    """Zero model: the joint pattern of which amounts are zero, negative or positive.
+
+    A masked autoregressive network over all amounts given the unit's demography, so that who has
+    both interest and dividends comes out right, not just each share by itself.
+    """
+    with bad_input_fails():
+        records, weights = training_records(survey, data.schema)
+        fitted = ZeroModel.fit(
+            records,
+            transformer,
+            weights,
+            config.settings(),
+            config.seed,
+            progress=context.log.info,
+        )
+    history = pl.DataFrame(fitted.history)
+    return dg.MaterializeResult(
+        value=fitted,
+        metadata={
+            "records": records.height,
+            "epochs": int(history["epoch"].max()),  # type: ignore[arg-type]
+            "held_out_loss": float(history["validation_loss"].min()),  # type: ignore[arg-type]
+            "loss": dg.MetadataValue.md(markdown_picture("loss", loss_chart(history))),
+        },
+    )

@@ -1,0 +1,23 @@
+"""Calibration of weights to population targets: targets, constraints, one solver per file.
+
+Nothing here knows Dagster. cvxpy is imported only when its backend is asked for.
+"""
+
+from microplex_pipeline.calibration.constraints import Constraints, build_constraints
+from microplex_pipeline.calibration.errors import (
+    CalibrationError,
+    InfeasibleTargets,
+    NotConverged,
+)
+from microplex_pipeline.calibration.reweighter import Reweighter
+from microplex_pipeline.calibration.targets import Targets
+
+__all__ = [
+    "CalibrationError",
+    "Constraints",
+    "InfeasibleTargets",
+    "NotConverged",
+    "Reweighter",
+    "Targets",
+    "build_constraints",
+]

@@ -1,0 +1,92 @@
+"""Targets from published figures: rows of tidy long files for one state and year."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from microplex_pipeline.calibration.errors import CalibrationError
+from microplex_pipeline.calibration.target_sources import PublishedSource, TargetSources
+
+COLUMNS = ["geoid", "state", "year", "domain", "value", "source"]
+
+
+def published_targets(
+    sources: TargetSources, folder: str | Path, state: str, year: int, population_file: str | Path
+) -> pl.DataFrame:
+    """Return the published targets of a state and year.
+
+    Parameters
+    ----------
+    folder : where the sources' files lie.
+    population_file : projected population by state and year (columns state, year, persons, basis).
+
+    Returns
+    -------
+    Columns entity, measure, variable, domain, value, kind, source, note.
+
+    Raises
+    ------
+    CalibrationError
+        If a source that should have the state and year has not.
+    """
+    by_name = {source.name: source for source in sources.published}
+    frames = []
+    for source in sources.published:
+        if source.years is not None and year not in source.years:
+            continue
+        file_year = source.file_year or year
+        rows = _rows(source, folder, state, file_year, population_file)
+        note = pl.lit(None, pl.String)
+        if source.scale_with and file_year != year:
+            other = by_name[source.scale_with]
+            now, then = (
+                _rows(other, folder, state, y, population_file)["value"].sum()
+                for y in (year, file_year)
+            )
+            rows = rows.with_columns(pl.col("value") * (now / then))
+            note = pl.lit(f"{file_year} figures x {other.name} {year}/{file_year} = {now / then:.5f}")
+        frames.append(
+            rows.select(
+                pl.lit(source.entity).alias("entity"),
+                pl.lit(source.measure).alias("measure"),
+                pl.lit(source.variable).alias("variable"),
+                pl.col("domain").replace(source.rename_domains),
+                "value",
+                pl.lit("published").alias("kind"),
+                "source",
+                note.alias("note"),
+            )
+        )
+    return pl.concat(frames)
+
+
+def _rows(
+    source: PublishedSource, folder: str | Path, state: str, year: int, population: str | Path
+) -> pl.DataFrame:
+    for file in source.files:
+        path = Path(folder) / file
+        if not path.exists():
+            raise CalibrationError(f"targets file {file} is not in the data folder")
+        table = pl.read_csv(path, schema_overrides={"geoid": pl.String, "value": pl.Float64})
+        rows = table.filter(
+            pl.col("state") == state,
+            pl.col("year") == year,
+            *[pl.col(c) == v for c, v in source.select.items()],
+            *[pl.col(c) != v for c, v in source.leave_out.items()],
+        )
+        if rows.height:
+            return rows.select(COLUMNS)
+    if source.projection is not None:
+        table = pl.read_csv(population).filter(pl.col("state") == state, pl.col("year") == year)
+        if table.height == 1:
+            return table.select(
+                pl.lit(state).alias("geoid"),
+                "state",
+                "year",
+                pl.lit("all").alias("domain"),
+                pl.col("persons").cast(pl.Float64).alias("value"),
+                pl.concat_str(pl.lit(f"{source.projection}: "), "basis").alias("source"),
+            )
+    raise CalibrationError(f"targets {source.name!r}: no figure for {state} {year}")

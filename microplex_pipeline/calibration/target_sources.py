@@ -1,0 +1,86 @@
+"""Where a state's targets come from: published files and the survey's own totals, from YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from microplex_pipeline.calibration.errors import CalibrationError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PublishedSource(_Strict):
+    """Figures of an office, in tidy long files.
+
+    Attributes
+    ----------
+    select, leave_out : values of the files' columns to keep, and to leave out.
+    entity, measure, variable : of the targets made.
+    rename_domains : domains that read differently here.
+    file_year, years : one year's figures that serve several.
+    scale_with : name of another source whose growth between the years scales the figures.
+    projection : file of population by state and year, for years that no file has.
+    """
+
+    name: str
+    files: list[str]
+    select: dict[str, str]
+    leave_out: dict[str, str] = {}
+    entity: str
+    measure: str
+    variable: str
+    rename_domains: dict[str, str] = {}
+    file_year: int | None = None
+    years: list[int] | None = None
+    scale_with: str | None = None
+    projection: str | None = None
+
+
+class ModelledCount(_Strict):
+    """Counts of the survey's records by domain, or by the cross of two lists of domains."""
+
+    entity: str
+    variable: str
+    domains: list[str]
+    crossed_with: list[str] = []
+
+
+class ModelledSum(_Strict):
+    """The survey's weighted total of a column."""
+
+    entity: str
+    variable: str
+
+
+class ModelledTotals(_Strict):
+    """The survey's own weighted totals as targets."""
+
+    min_records: int = Field(ge=1)
+    counts: list[ModelledCount]
+    sums: list[ModelledSum]
+
+
+class TargetSources(_Strict):
+    """All sources of targets."""
+
+    published: list[PublishedSource]
+    modelled: ModelledTotals
+
+
+def load_target_sources(path: str | Path) -> TargetSources:
+    """Read the sources.
+
+    Raises
+    ------
+    CalibrationError
+        If the file is missing, is no YAML, or says something unknown.
+    """
+    try:
+        return TargetSources.model_validate(yaml.safe_load(Path(path).read_text("utf-8")))
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        raise CalibrationError(f"target sources {Path(path).name}: {error}") from error

@@ -1,0 +1,74 @@
+"""Targets: population totals that weights must meet, as a long table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from microplex_pipeline.calibration.errors import CalibrationError
+from microplex_pipeline.frames import to_polars
+
+KEY = ["entity", "measure", "variable", "domain"]
+MEASURES = ("count", "sum")
+
+
+class Targets:
+    """A checked long table of targets.
+
+    Parameters
+    ----------
+    table : polars, pandas or pyarrow frame with the columns
+
+        entity : what is counted, "household" or any other word for a row of the data;
+        measure : "count", or "sum" of `variable`;
+        variable : the column summed (for a count it only names what is counted);
+        domain : which records, see `calibration.domains`;
+        value : the total to meet;
+
+        and any others (source, kind, ...), which are kept.
+
+    Raises
+    ------
+    CalibrationError
+        If a column is missing, a value is missing, NaN, infinite, or a negative count, a measure is
+        unknown, or two rows are of the same target.
+    """
+
+    def __init__(self, table: Any) -> None:
+        frame = to_polars(table)
+        if missing := [c for c in [*KEY, "value"] if c not in frame.columns]:
+            raise CalibrationError(f"the targets lack columns: {', '.join(missing)}")
+        if not frame.height:
+            raise CalibrationError("there are no targets: the table is empty")
+        self.table = frame.with_columns(
+            pl.col("value").cast(pl.Float64),
+            pl.format("{} {} {} [{}]", *[pl.col(c) for c in KEY]).alias("target"),
+        )
+        self._check()
+
+    def _check(self) -> None:
+        value, target = pl.col("value"), pl.col("target")
+        faults = {
+            "are not finite numbers": value.is_null() | ~value.is_finite(),
+            "are negative counts": (pl.col("measure") == "count") & (value < 0),
+            f"have a measure other than {' or '.join(MEASURES)}": ~pl.col("measure").is_in(
+                MEASURES
+            ),
+            "stand twice in the table": target.is_duplicated(),
+        }
+        for fault, rows in faults.items():
+            bad = self.table.filter(rows)["target"].unique(maintain_order=True).to_list()
+            if bad:
+                raise CalibrationError(f"targets that {fault}: {listed(bad)}")
+
+    @property
+    def names(self) -> list[str]:
+        """One readable name per target."""
+        return self.table["target"].to_list()
+
+
+def listed(names: list[str], limit: int = 8) -> str:
+    """Return names joined by commas, the first `limit` of them."""
+    rest = len(names) - limit
+    return ", ".join(names[:limit]) + (f", and {rest} more" if rest > 0 else "")

@@ -1,0 +1,71 @@
+"""Checks of partitions; the blocking ones keep a bad partition from going on."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.assets import (
+    calibrated_population,
+    survey,
+    synthetic_population,
+    target_report,
+)
+from microplex_pipeline.partitions import state_years
+from microplex_pipeline.resources import DataFolder
+from microplex_pipeline.survey.identities import broken_identities
+
+MIN_RECORDS = 200
+TARGET_TOLERANCE = 1e-3
+
+
+@dg.asset_check(asset=survey, partitions_def=state_years, blocking=True)
+def enough_records(survey: pl.DataFrame) -> dg.AssetCheckResult:
+    """A state has records enough to train on."""
+    return dg.AssetCheckResult(
+        passed=survey.height >= MIN_RECORDS,
+        description=f"{survey.height} records; fewer than {MIN_RECORDS} are too few to train on: "
+        "pool survey years, or build the state from the nation",
+    )
+
+
+@dg.asset_check(asset=synthetic_population, partitions_def=state_years, blocking=True)
+def identities_hold(
+    data: DataFolder, synthetic_population: pl.DataFrame
+) -> dg.AssetCheckResult:
+    """Totals, parts and structural zeros of the schema hold in every synthetic row."""
+    broken = broken_identities(synthetic_population, data.schema)
+    return dg.AssetCheckResult(
+        passed=not broken, description="; ".join(broken) or "every identity holds in every row"
+    )
+
+
+@dg.asset_check(asset=calibrated_population, partitions_def=state_years, blocking=True)
+def weights_usable(data: DataFolder, calibrated_population: pl.DataFrame) -> dg.AssetCheckResult:
+    """Weights are finite and positive, and one per household."""
+    weight = pl.col(data.schema.weight)
+    bad = calibrated_population.filter(~weight.is_finite() | (weight <= 0)).height
+    mixed = (
+        calibrated_population.group_by(data.schema.household)
+        .agg(weight.n_unique())
+        .filter(weight > 1)
+        .height
+    )
+    return dg.AssetCheckResult(
+        passed=not bad and not mixed,
+        description=f"{bad} weights are not finite and positive, {mixed} households have several",
+    )
+
+
+@dg.asset_check(asset=target_report, partitions_def=state_years)
+def targets_met(target_report: pl.DataFrame) -> dg.AssetCheckResult:
+    """Every target is met within a tenth of a percent."""
+    missed = target_report.filter(pl.col("relative_error").abs() > TARGET_TOLERANCE)
+    names = ", ".join(missed["target"].head(5))
+    return dg.AssetCheckResult(
+        passed=missed.is_empty(),
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{missed.height} of {target_report.height} targets are missed by more than "
+        f"{TARGET_TOLERANCE:.1%}" + (f": {names}. Calibrate the partition again" if names else ""),
+    )
+
+
+CHECKS = [enough_records, identities_hold, weights_usable, targets_met]

@@ -1,0 +1,37 @@
+"""The code location: everything that Dagster serves, put together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from microplex_pipeline.assets import CHAIN
+from microplex_pipeline.checks import CHECKS
+from microplex_pipeline.jobs import build_state
+from microplex_pipeline.resources import DataFolder
+from microplex_pipeline.settings import Settings
+from microplex_pipeline.warehouse import Warehouse
+
+
+def build_definitions(settings: Settings | None = None, **resources: Any) -> dg.Definitions:
+    """Build the definitions for given settings; `resources` replace the default ones."""
+    settings = settings or Settings()
+    return dg.Definitions(
+        assets=CHAIN,
+        asset_checks=CHECKS,
+        jobs=[build_state],
+        resources={
+            "data": DataFolder(path=str(settings.data)),
+            "io_manager": Warehouse(database=str(settings.warehouse)),
+            **resources,
+        },
+        # one process a run: starting one per step costs more than most steps
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Definitions for `dagster dev` and the daemon."""
+    return build_definitions()

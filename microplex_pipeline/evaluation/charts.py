@@ -1,0 +1,85 @@
+"""Small charts for a person's eye, as PNG pictures.
+
+altair is imported where a chart is drawn: loading definitions must not pay for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+if TYPE_CHECKING:
+    import altair as alt
+
+WIDTH, HEIGHT = 420, 220
+
+
+def loss_chart(history: pl.DataFrame) -> bytes:
+    """Held-out loss of every network over the epochs, as gain on its start (nats a record)."""
+    import altair as alt
+
+    gain = history.with_columns(
+        (pl.col("validation_loss") - pl.col("validation_loss").first().over("network")).alias(
+            "gain"
+        )
+    )
+    chart = (
+        alt.Chart(gain)
+        .mark_line()
+        .encode(
+            x=alt.X("epoch:Q", title="epoch"),
+            y=alt.Y("gain:Q", title="held-out loss, change from start (nats)"),
+            color=alt.Color("network:N", title=None, legend=alt.Legend(symbolLimit=0)),
+        )
+    )
+    return _png(chart)
+
+
+def target_chart(errors: pl.DataFrame) -> bytes:
+    """Achieved value of every target over its value."""
+    import altair as alt
+
+    chart = (
+        alt.Chart(errors.select("target", "kind", "value", "achieved"))
+        .mark_point(filled=True)
+        .encode(
+            x=alt.X("value:Q", title="target", scale=alt.Scale(type="symlog")),
+            y=alt.Y("achieved:Q", title="achieved", scale=alt.Scale(type="symlog")),
+            color=alt.Color("kind:N", title=None),
+        )
+    )
+    return _png(chart)
+
+
+def weight_chart(ratios: np.ndarray) -> bytes:
+    """Histogram of the ratio of weight to design weight."""
+    import altair as alt
+
+    chart = (
+        alt.Chart(pl.DataFrame({"ratio": ratios}))
+        .mark_bar()
+        .encode(
+            x=alt.X("ratio:Q", bin=alt.Bin(maxbins=40), title="weight / design weight"),
+            y=alt.Y("count():Q", title="households"),
+        )
+    )
+    return _png(chart)
+
+
+def markdown_picture(title: str, png: bytes) -> str:
+    """Return a picture as Markdown that holds it."""
+    return f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"
+
+
+def _png(chart: alt.Chart) -> bytes:
+    import altair as alt
+
+    # altair refuses frames over 5,000 rows in its JSON; these charts are pictures, not documents
+    with alt.data_transformers.enable("default", max_rows=None):
+        buffer = io.BytesIO()
+        chart.properties(width=WIDTH, height=HEIGHT).save(buffer, format="png", scale_factor=1)
+    return buffer.getvalue()

@@ -1,0 +1,12 @@
+"""Jobs: what a person starts by name."""
+
+import dagster as dg
+
+from microplex_pipeline.assets import CHAIN
+
+build_state = dg.define_asset_job(
+    "build_state",
+    selection=dg.AssetSelection.assets(*CHAIN),
+    description="The whole chain for one state and year: from the survey's file to calibrated "
+    "synthetic records and the report on their targets.",
+)

@@ -1,0 +1,27 @@
+"""Partitions of the pipeline: states by years, keys like RI|2014."""
+
+import dagster as dg
+
+FIRST_YEAR = 2012
+STATES = (
+    "AK AL AR AZ CA CO CT DC DE FL GA HI IA ID IL IN KS KY LA MA MD ME MI MN MO MS MT NC ND NE NH "
+    "NJ NM NV NY OH OK OR PA RI SC SD TN TX UT VA VT WA WI WV WY"
+).split()
+
+states = dg.StaticPartitionsDefinition(STATES)
+# only closed years exist: a year joins by itself on the 1st of January after it
+years = dg.TimeWindowPartitionsDefinition(
+    start=str(FIRST_YEAR), fmt="%Y", cron_schedule="0 0 1 1 *"
+)
+state_years = dg.MultiPartitionsDefinition({"state": states, "year": years})
+
+# how the warehouse finds a partition's rows: the year is compared with a window of time
+PARTITION_EXPRESSION = {"state": "state", "year": "make_date(year, 1, 1)"}
+
+
+def partition_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> tuple[str, int]:
+    """Return the state and year of a run's partition."""
+    key = context.partition_key
+    if not isinstance(key, dg.MultiPartitionKey):
+        raise TypeError(f"expected a state and year, got partition {key!r}")
+    return key.keys_by_dimension["state"], int(key.keys_by_dimension["year"])

@@ -1,0 +1,35 @@
+"""Resources that assets share: the data folder and what its files say."""
+
+from functools import cached_property
+from pathlib import Path
+
+import dagster as dg
+
+from microplex_pipeline.calibration.target_sources import TargetSources, load_target_sources
+from microplex_pipeline.survey import SurveySchema, load_schema
+
+
+class DataFolder(dg.ConfigurableResource):
+    """The folder of bundled surveys and targets."""
+
+    path: str
+
+    @cached_property
+    def schema(self) -> SurveySchema:
+        """What the survey is."""
+        return load_schema(Path(self.path) / "surveys" / "cps_tax_units.yaml")
+
+    @cached_property
+    def target_sources(self) -> TargetSources:
+        """Where targets come from."""
+        return load_target_sources(self.targets / "sources.yaml")
+
+    @property
+    def targets(self) -> Path:
+        """The folder of target files."""
+        return Path(self.path) / "targets"
+
+    @property
+    def population(self) -> Path:
+        """Population by state and year."""
+        return Path(self.path) / self.schema.ageing.population

@@ -1,0 +1,21 @@
+"""Where data and warehouse lie; read from the environment, unknown names refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+class Settings(BaseSettings):
+    """Paths; MICROPLEX_DATA and MICROPLEX_WAREHOUSE override them."""
+
+    model_config = SettingsConfigDict(env_prefix="MICROPLEX_", extra="forbid", frozen=True)
+
+    data: Path = Field(PROJECT / "data", description="survey and target files")
+    warehouse: Path = Field(
+        PROJECT / "warehouse" / "microplex.duckdb", description="the DuckDB file"
+    )

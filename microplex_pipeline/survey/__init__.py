@@ -1,0 +1,20 @@
+"""Surveys: what a survey file must hold, reading it, undoing its scaling, ageing it.
+
+Nothing here knows Dagster; what a particular survey is, its YAML schema says.
+"""
+
+from microplex_pipeline.survey.errors import SurveyError
+from microplex_pipeline.survey.model_frame import complete_records, model_frame
+from microplex_pipeline.survey.preparation import prepare_survey
+from microplex_pipeline.survey.reader import read_survey
+from microplex_pipeline.survey.schema import SurveySchema, load_schema
+
+__all__ = [
+    "SurveyError",
+    "SurveySchema",
+    "complete_records",
+    "load_schema",
+    "model_frame",
+    "prepare_survey",
+    "read_survey",
+]

@@ -1,0 +1,73 @@
+"""From raw records to the canonical survey: scaling undone, aged if need be, households described."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from microplex_pipeline.survey.ageing import age_records
+from microplex_pipeline.survey.identities import add_totals
+from microplex_pipeline.survey.schema import SurveySchema
+
+
+def prepare_survey(raw: pl.DataFrame, schema: SurveySchema, folder: str | Path) -> pl.DataFrame:
+    """Return the canonical survey of one state and year.
+
+    The state's hidden factor is undone, amounts and weights are aged where the records were surveyed
+    in an earlier year, totals are computed from their parts, and every unit learns its place in the
+    household and the household's size and money income.
+
+    Parameters
+    ----------
+    raw : records of one state and year from `read_survey`.
+    folder : where the factor files lie.
+    """
+    columns = [
+        schema.state, schema.year, "survey_year", schema.household, schema.unit, schema.weight,
+        *(c for c in schema.condition_columns if c in raw.columns),
+        *schema.carried, *schema.target_columns,
+    ]  # fmt: skip
+    records = raw.select(list(dict.fromkeys(columns))).with_columns(
+        pl.col(schema.target_columns).cast(pl.Int64),
+        pl.col(schema.weight).cast(pl.Float64),
+        pl.col([schema.household, schema.unit]).cast(pl.Int64),
+    )
+    records = _undo_state_scaling(records, schema, folder)
+    records = age_records(records, schema, folder)
+    records = add_totals(records, schema).sort(schema.household, schema.unit)
+    return describe_households(records, schema)
+
+
+def _undo_state_scaling(
+    records: pl.DataFrame, schema: SurveySchema, folder: str | Path
+) -> pl.DataFrame:
+    scaling = schema.state_scaling
+    factors = pl.read_csv(Path(folder) / scaling.file)
+    known = dict(zip(factors[schema.state], factors[scaling.factor], strict=True))
+    factor = known[records[schema.state][0]]
+    # the source cut to whole dollars, so the reported amount is the next whole dollar above
+    return records.with_columns(
+        (pl.col(scaling.columns) / factor - 1e-9).ceil().cast(pl.Int64)
+    )
+
+
+def describe_households(records: pl.DataFrame, schema: SurveySchema) -> pl.DataFrame:
+    """Add unit_number, household_units, household_persons and household_income.
+
+    `household_income` is there only where its components are.
+    """
+    household = schema.household
+    described = records.with_columns(
+        pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over(household).alias("unit_number"),
+        pl.len().over(household).cast(pl.Int64).alias("household_units"),
+        pl.col(schema.persons).cast(pl.Int64).sum().over(household).alias("household_persons"),
+    )
+    if not set(schema.household_income) <= set(described.columns):
+        return described
+    return described.with_columns(
+        pl.sum_horizontal(schema.household_income)
+        .sum()
+        .over(household)
+        .alias("household_income")
+    )

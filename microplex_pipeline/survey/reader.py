@@ -1,0 +1,91 @@
+"""Reading the records of one state and survey year, verified against the schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from microplex_pipeline.survey.errors import SurveyError
+from microplex_pipeline.survey.identities import broken_identities
+from microplex_pipeline.survey.schema import SurveySchema
+
+
+def survey_year(schema: SurveySchema, year: int) -> int:
+    """Return the survey that serves a year: its own, or the last one for later years.
+
+    Raises
+    ------
+    SurveyError
+        For a year before the first survey.
+    """
+    if year < min(schema.years):
+        raise SurveyError(f"year {year} is before the first survey, {min(schema.years)}")
+    return year if year in schema.years else max(schema.years)
+
+
+def read_survey(schema: SurveySchema, folder: str | Path, state: str, year: int) -> pl.DataFrame:
+    """Read the records of one state that serve a year, exactly as the source has them.
+
+    Returns
+    -------
+    The source's columns, with `survey_year` (when it was surveyed) and `year` set to the year asked
+    for.
+
+    Raises
+    ------
+    SurveyError
+        If the file is missing or damaged, lacks a column, has no record of the state and year, or
+        its records break the schema.
+    """
+    path = Path(folder) / schema.file
+    source_year = survey_year(schema, year)
+    try:
+        scan = pl.scan_parquet(path)
+        present = scan.collect_schema().names()
+        if missing := [c for c in schema.source_columns if c not in present]:
+            raise SurveyError(f"survey file {schema.file} lacks columns: {', '.join(missing)}")
+        records = scan.filter(
+            pl.col(schema.state) == state, pl.col(schema.year) == source_year
+        ).collect()
+    except FileNotFoundError as error:
+        raise SurveyError(f"survey file {schema.file} is not in the data folder") from error
+    except (pl.exceptions.ComputeError, OSError) as error:
+        raise SurveyError(f"survey file {schema.file} is damaged or truncated: {error}") from error
+    if not records.height:
+        raise SurveyError(f"survey file {schema.file} has no records of {state} in {source_year}")
+    verify(records, schema, f"{schema.file}, {state} {source_year}")
+    return records.with_columns(
+        pl.col(schema.year).cast(pl.Int32).alias("survey_year"),
+        pl.lit(year, pl.Int32).alias(schema.year),
+    )
+
+
+def verify(records: pl.DataFrame, schema: SurveySchema, label: str) -> None:
+    """Raise SurveyError, naming the columns at fault, if records break the schema."""
+    faults = []
+    weight = pl.col(schema.weight)
+    if not records.schema[schema.weight].is_numeric():
+        faults.append(f"{schema.weight} is no number")
+    else:
+        bad = records.filter(weight.is_null() | ~weight.cast(pl.Float64).is_finite() | (weight < 0))
+        if bad.height:
+            units = ", ".join(str(u) for u in bad[schema.unit].head(5))
+            faults.append(
+                f"{schema.weight} is missing, NaN, infinite or negative in {bad.height} records "
+                f"({schema.unit} {units})"
+            )
+    if repeated := int(records[schema.unit].is_duplicated().sum()):
+        faults.append(f"{schema.unit} is repeated in {repeated} records")
+    for column in schema.source_columns:
+        if count := records[column].null_count():
+            faults.append(f"{column} is missing in {count} records")
+    for target in schema.targets:
+        if target.sign == "nonnegative" and (
+            count := records.filter(pl.col(target.name) < 0).height
+        ):
+            faults.append(f"{target.name} is negative in {count} records")
+    if not faults:
+        faults = broken_identities(records, schema)
+    if faults:
+        raise SurveyError(f"{label}: {'; '.join(faults)}. Repair the file and read it again")

@@ -1,0 +1,192 @@
+"""The declarative schema of a survey, read from YAML and checked; unknown keys are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from microplex_pipeline.survey.errors import SurveyError
+
+DERIVED_CONDITIONS = ("unit_number", "household_units", "household_persons")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Condition(_Strict):
+    """A column known before the amounts are drawn."""
+
+    name: str
+    kind: Literal["numeric", "ordinal", "categorical"]
+
+
+class Target(_Strict):
+    """An amount to synthesize."""
+
+    name: str
+    sign: Literal["nonnegative", "any"]
+    unit: str
+    origin: Literal["survey", "scaled", "augmented", "imputed"]
+    headline: bool
+
+
+class LeftOut(_Strict):
+    """Columns that are not synthesized."""
+
+    origin: Literal["imputed", "formula"]
+    columns: list[str]
+
+
+class TotalIdentity(_Strict):
+    """A column that is the sum of others."""
+
+    kind: Literal["total"]
+    total: str
+    parts: list[str]
+
+
+class PartIdentity(_Strict):
+    """A non-negative column that is never above another; its share of it is what is modelled."""
+
+    kind: Literal["part"]
+    part: str
+    whole: str
+
+    @property
+    def share(self) -> str:
+        """Name of the modelled share."""
+        return f"{self.part}_share"
+
+
+class ZeroUnlessIdentity(_Strict):
+    """Columns that are zero unless another one has a given value."""
+
+    kind: Literal["zero_unless"]
+    columns: list[str]
+    column: str
+    equals: int
+
+
+Identity = Annotated[
+    TotalIdentity | PartIdentity | ZeroUnlessIdentity, Field(discriminator="kind")
+]
+
+
+class StateScaling(_Strict):
+    """A factor per state that the source put on columns."""
+
+    columns: list[str]
+    file: str
+    factor: str
+
+
+class Ageing(_Strict):
+    """Files of growth factors and population, for years beyond the last survey."""
+
+    factors: str
+    map: str
+    negative_factors: dict[str, str]
+    population: str
+
+
+class SurveySchema(_Strict):
+    """What a survey is: its file, keys, conditions, targets and identities."""
+
+    name: str
+    title: str
+    file: str
+    columns_file: str
+    years: list[int]
+    year: str
+    state: str
+    household: str
+    unit: str
+    weight: str
+    conditions: list[Condition]
+    carried: list[str]
+    persons: str
+    targets: list[Target]
+    discrete_targets: list[str]
+    left_out: list[LeftOut]
+    identities: list[Identity]
+    household_income: list[str]
+    state_scaling: StateScaling
+    ageing: Ageing
+
+    @model_validator(mode="after")
+    def _identities_name_known_columns(self) -> Self:
+        known = {t.name for t in self.targets} | {i.total for i in self.totals}
+        known |= {c.name for c in self.conditions}
+        named = [
+            *(p for i in self.totals for p in i.parts),
+            *(c for i in self.parts for c in (i.part, i.whole)),
+            *(c for i in self.zero_unless for c in (*i.columns, i.column)),
+            *self.household_income,
+            *self.state_scaling.columns,
+            *self.discrete_targets,
+        ]
+        if unknown := sorted(set(named) - known):
+            raise ValueError(f"columns that are neither target, total nor condition: {unknown}")
+        return self
+
+    @property
+    def totals(self) -> list[TotalIdentity]:
+        """Identities of totals."""
+        return [i for i in self.identities if isinstance(i, TotalIdentity)]
+
+    @property
+    def parts(self) -> list[PartIdentity]:
+        """Identities of parts."""
+        return [i for i in self.identities if isinstance(i, PartIdentity)]
+
+    @property
+    def zero_unless(self) -> list[ZeroUnlessIdentity]:
+        """Identities of structural zeros."""
+        return [i for i in self.identities if isinstance(i, ZeroUnlessIdentity)]
+
+    @property
+    def target_columns(self) -> list[str]:
+        """Amounts that are synthesized, in order."""
+        return [t.name for t in self.targets]
+
+    @property
+    def amount_columns(self) -> list[str]:
+        """Amounts that are synthesized, and their totals."""
+        return [*self.target_columns, *(i.total for i in self.totals)]
+
+    @property
+    def model_columns(self) -> list[str]:
+        """What the synthesizer draws: the targets, with shares in the place of parts."""
+        shares = {i.part: i.share for i in self.parts}
+        return [shares.get(name, name) for name in self.target_columns]
+
+    @property
+    def condition_columns(self) -> list[str]:
+        """Names of the conditions, in order."""
+        return [c.name for c in self.conditions]
+
+    @property
+    def source_columns(self) -> list[str]:
+        """Columns that the survey's file must have."""
+        own = [c for c in self.condition_columns if c not in DERIVED_CONDITIONS]
+        keys = [self.year, self.state, self.household, self.unit, self.weight]
+        left_out = [c for group in self.left_out for c in group.columns]
+        return list(dict.fromkeys([*keys, *own, *self.carried, *self.amount_columns, *left_out]))
+
+
+def load_schema(path: str | Path) -> SurveySchema:
+    """Read a survey's schema.
+
+    Raises
+    ------
+    SurveyError
+        If the file is missing, is no YAML, or says something that a schema does not know.
+    """
+    try:
+        return SurveySchema.model_validate(yaml.safe_load(Path(path).read_text("utf-8")))
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        raise SurveyError(f"survey schema {Path(path).name}: {error}") from error

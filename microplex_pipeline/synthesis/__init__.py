@@ -1,0 +1,23 @@
+"""Synthesis of records: transforms, zero model, flow, and the Synthesizer that composes them.
+
+Nothing here knows Dagster, a column's name or a country. torch is imported only where networks are
+trained or evaluated, so that importing this package stays cheap.
+"""
+
+from microplex_pipeline.synthesis.fitted_model import FittedModel
+from microplex_pipeline.synthesis.flow import Flow
+from microplex_pipeline.synthesis.skeleton import resample_households
+from microplex_pipeline.synthesis.synthesizer import Synthesizer
+from microplex_pipeline.synthesis.training import TrainingSettings
+from microplex_pipeline.synthesis.transformer import Transformer
+from microplex_pipeline.synthesis.zero_model import ZeroModel
+
+__all__ = [
+    "FittedModel",
+    "Flow",
+    "Synthesizer",
+    "TrainingSettings",
+    "Transformer",
+    "ZeroModel",
+    "resample_households",
+]

@@ -1,0 +1,127 @@
+"""Encoding of condition columns into the networks' inputs: one-hot, piecewise linear, missing flags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+MAX_LEVELS = 12
+PIECES = 10
+
+
+@dataclass(frozen=True)
+class ConditionEncoding:
+    """How one condition column becomes numbers.
+
+    Attributes
+    ----------
+    categories : the values seen, for a category; a numeric column of few values has them too.
+    numeric : the value also enters as a number.
+    edges : knots of the piecewise-linear code of a numeric column of many values.
+    mean, deviation : of the non-missing training values.
+    has_missing : missing values were seen in training, and have a flag of their own.
+    """
+
+    name: str
+    numeric: bool
+    categories: tuple[Any, ...]
+    edges: tuple[float, ...]
+    mean: float
+    deviation: float
+    has_missing: bool
+
+    def encode(self, column: pl.Series) -> np.ndarray:
+        """Return the column's inputs, shape (n, width), float32.
+
+        Raises
+        ------
+        ValueError
+            For a missing value where training had none, a category that training never saw, or an
+            infinite number.
+        """
+        column = _without_nan(column)
+        missing = column.is_null().to_numpy()
+        if missing.any() and not self.has_missing:
+            raise ValueError(
+                f"condition {self.name!r} is missing in {missing.sum()} rows, "
+                "but never was in training: fill it, or train on data that have it missing"
+            )
+        parts = [missing[:, None].astype(float)] if self.has_missing else []
+        if not self.numeric:
+            return np.column_stack([*parts, self._one_hot(column, missing)]).astype(np.float32)
+        values = column.cast(pl.Float64).fill_null(self.mean).to_numpy()
+        if not np.isfinite(values).all():
+            raise ValueError(f"condition {self.name!r} holds an infinite value")
+        if self.categories:
+            levels = np.asarray(self.categories, dtype=float)
+            nearest = np.abs(values[:, None] - levels).argmin(axis=1)
+            parts.append((nearest[:, None] == np.arange(len(levels))) & ~missing[:, None])
+        else:
+            edges = np.asarray(self.edges)
+            pieces = (values[:, None] - edges[:-1]) / np.diff(edges)
+            parts += [pieces.clip(0, 1), (values == 0)[:, None]]
+        parts.append(((values - self.mean) / self.deviation)[:, None])
+        return np.column_stack(parts).astype(np.float32)
+
+    def _one_hot(self, column: pl.Series, missing: np.ndarray) -> np.ndarray:
+        index = {category: i for i, category in enumerate(self.categories)}
+        distinct = column.drop_nulls().unique()
+        unseen = [value for value in distinct.to_list() if value not in index]
+        if unseen:
+            shown = ", ".join(repr(v) for v in sorted(unseen, key=str)[:5])
+            raise ValueError(
+                f"condition {self.name!r} has categories that training never saw: {shown}; "
+                f"known are {', '.join(repr(c) for c in self.categories[:20])}"
+            )
+        codes = column.replace_strict(
+            distinct, [index[v] for v in distinct.to_list()], default=-1, return_dtype=pl.Int64
+        ).fill_null(-1)
+        return codes.to_numpy()[:, None] == np.arange(len(self.categories))
+
+
+def fit_condition(column: pl.Series) -> ConditionEncoding:
+    """Fit the encoding of one condition column.
+
+    Text, categories and truth values are one-hot; numbers are standardized, and one-hot as well
+    where they take few values, else cut into a piecewise-linear code at their deciles.
+
+    Raises
+    ------
+    ValueError
+        If the column is missing in every row, holds infinite values, or has an unusable type.
+    """
+    column = _without_nan(column)
+    seen = column.drop_nulls()
+    if not len(seen):
+        raise ValueError(f"condition {column.name!r} is missing in every row")
+    has_missing = len(seen) < len(column)
+    if column.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Boolean):
+        levels = tuple(sorted(seen.cast(pl.String).unique().to_list()))
+        if column.dtype == pl.Boolean:
+            levels = tuple(sorted(seen.unique().to_list()))
+        return ConditionEncoding(column.name, False, levels, (), 0.0, 1.0, has_missing)
+    if not column.dtype.is_numeric():
+        raise ValueError(f"condition {column.name!r} has type {column.dtype}: use numbers or text")
+    values = seen.cast(pl.Float64).to_numpy()
+    if not np.isfinite(values).all():
+        raise ValueError(f"condition {column.name!r} holds an infinite value")
+    distinct = np.unique(values)
+    levels = tuple(distinct.tolist()) if len(distinct) <= MAX_LEVELS else ()
+    edges: tuple[float, ...] = ()
+    if not levels:
+        inner = values[values != 0] if np.mean(values == 0) > 0.1 else values
+        edges = tuple(np.unique(np.quantile(inner, np.linspace(0, 1, PIECES + 1))).tolist())
+        edges = edges if len(edges) > 1 else (float(distinct[0]), float(distinct[-1]))
+    deviation = max(float(values.std()), 1e-9) if len(distinct) > 1 else 1.0
+    mean = float(values.mean())
+    return ConditionEncoding(column.name, True, levels, edges, mean, deviation, has_missing)
+
+
+def _without_nan(column: pl.Series) -> pl.Series:
+    """Treat NaN as missing; let Categorical and Enum compare as text."""
+    if column.dtype.is_float():
+        return column.fill_nan(None)
+    return column.cast(pl.String) if column.dtype in (pl.Categorical, pl.Enum) else column

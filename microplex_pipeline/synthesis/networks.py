@@ -1,0 +1,140 @@
+"""The two networks: masked autoregressive states, and a conditional density in rank space.
+
+The only module of this package that imports torch when it is itself imported.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.special import ndtri
+from torch import Tensor, nn
+from zuko.nn import MaskedLinear
+
+
+class StateNetwork(nn.Module):
+    """Masked autoregressive categorical network (MADE; Germain et al. 2015, ICML).
+
+    Inputs are the context and the one-hot states (first dropped) of all D targets; the outputs of
+    target j are its states' logits and depend on the context and the targets before j alone.
+    A linear path runs beside the hidden layers; both start at zero, so training starts at `base`.
+
+    Parameters
+    ----------
+    n_context : columns of the context.
+    n_states : states of each target.
+    base : (sum(n_states),) logits to start from.
+    """
+
+    def __init__(
+        self, n_context: int, n_states: list[int], base: Tensor, hidden: int, layers: int,
+        dropout: float,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.n_states = n_states
+        self.offsets = np.concatenate([[0], np.cumsum(n_states)]).tolist()
+        degree_in = torch.tensor(
+            [0] * n_context + [j + 1 for j, k in enumerate(n_states) for _ in range(k - 1)]
+        )
+        degree_hidden = torch.arange(hidden) % len(n_states)
+        degree_out = torch.tensor([j + 1 for j, k in enumerate(n_states) for _ in range(k)])
+        sizes = [degree_in] + [degree_hidden] * layers
+        self.hidden = nn.ModuleList(
+            MaskedLinear(after[:, None] >= before)
+            for before, after in zip(sizes, sizes[1:], strict=False)
+        )
+        self.out = MaskedLinear(degree_out[:, None] > degree_hidden)
+        self.skip = MaskedLinear(degree_out[:, None] > degree_in)
+        self.dropout = nn.Dropout(dropout)
+        self.base = nn.Parameter(base.clone(), requires_grad=False)
+        for layer in (self.out, self.skip):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Hidden units of inputs x (n, p): (n, hidden)."""
+        first, *others = self.hidden
+        h = self.dropout(nn.functional.silu(first(x)))
+        for layer in others:
+            h = h + self.dropout(nn.functional.silu(layer(h)))
+        return h
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of all targets' states, (n, sum(n_states))."""
+        return self.out(self.features(x)) + self.skip(x) + self.base
+
+    def logits_of(self, j: int, x: Tensor) -> Tensor:
+        """Logits of target j's states alone, (n, n_states[j])."""
+        rows = slice(self.offsets[j], self.offsets[j + 1])
+        result = self.base[rows]
+        for layer, inputs in ((self.out, self.features(x)), (self.skip, x)):
+            weight = (layer.mask * layer.weight)[rows]
+            result = result + nn.functional.linear(inputs, weight, layer.bias[rows])
+        return result
+
+    def negative_log_prob(self, x: Tensor, states: Tensor) -> Tensor:
+        """Negative log-probability (n,) of state indices (n, D)."""
+        logits = self.forward(x).split(self.n_states, dim=1)
+        losses = [
+            nn.functional.cross_entropy(logit, states[:, j], reduction="none")
+            for j, logit in enumerate(logits)
+        ]
+        return torch.stack(losses).sum(0)
+
+
+class RankDensity(nn.Module):
+    """Conditional density of a rank in (0, 1), constant on `bins` equal bins.
+
+    Its distribution function is the piecewise-linear monotone transform of the flow. The logits are
+    a smooth basis in the rank (Gaussian bumps and the normal score) plus a damped free residual.
+    """
+
+    def __init__(
+        self, n_inputs: int, bins: int, hidden: int, layers: int, dropout: float,
+        bumps: int = 8, residual: float = 0.3,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.bins, self.residual = bins, residual
+        sizes = [n_inputs] + [hidden] * layers
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.out = nn.Linear(hidden, bins + bumps + 1)
+        self.dropout = nn.Dropout(dropout)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        rank = (np.arange(bins) + 0.5) / bins
+        centre = (np.arange(bumps) + 0.5) / bumps
+        basis = np.column_stack(
+            [
+                np.exp(-0.5 * ((rank[:, None] - centre) * bumps / 1.2) ** 2),
+                ndtri(rank.clip(0.005, 0.995)),
+            ]
+        )
+        basis = torch.tensor((basis - basis.mean(0)).T, dtype=torch.float32)
+        self.register_buffer("basis", basis, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the bins' log-probabilities (n, bins) given inputs x (n, p)."""
+        first, *others = self.hidden
+        h = self.dropout(nn.functional.silu(first(x)))
+        for layer in others:
+            h = h + self.dropout(nn.functional.silu(layer(h)))
+        o = self.out(h)
+        logits = self.residual * o[:, : self.bins] + o[:, self.bins :] @ self.basis
+        return logits.log_softmax(-1)
+
+    def negative_log_prob(self, x: Tensor, log_overlap: Tensor) -> Tensor:
+        """Negative log-probability (n,) of rank cells given by their `log_overlap` (n, bins)."""
+        return -torch.logsumexp(self.forward(x) + log_overlap, dim=-1)
+
+
+def parameters_of(network: nn.Module) -> dict[str, np.ndarray]:
+    """Return the parameters of a network as arrays by name."""
+    return {name: p.detach().cpu().numpy() for name, p in network.named_parameters()}
+
+
+def set_parameters(network: nn.Module, arrays: dict[str, np.ndarray]) -> None:
+    """Copy arrays by name into a network of the same architecture."""
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            parameter.copy_(torch.as_tensor(arrays[name]))
+    network.eval()

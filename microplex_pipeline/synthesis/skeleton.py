@@ -1,0 +1,61 @@
+"""Skeletons: real household compositions drawn by weight, before any amount is drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+
+def resample_households(
+    members: pl.DataFrame,
+    n_households: int,
+    seed: int,
+    *,
+    household_id: str,
+    weight: str,
+    unit_id: str,
+) -> pl.DataFrame:
+    """Draw households with probability proportional to weight; members stay together.
+
+    Systematic sampling (Madow 1949, Annals of Mathematical Statistics 20: 333-354): a household of
+    expected count x is drawn floor(x) or ceil(x) times, so compositions keep their shares.
+
+    Parameters
+    ----------
+    members : one row per member, in order within its household; a household's weight is its first
+        member's.
+    n_households : number of households to draw.
+    household_id, weight, unit_id : column names.
+
+    Returns
+    -------
+    The drawn members, with new household and unit numbers from 1 on, `source_household_id`, and the
+    weight of every drawn household equal, so that they sum to the households' total.
+    """
+    households = members.group_by(household_id, maintain_order=True).agg(pl.col(weight).first())
+    weights = households[weight].to_numpy()
+    rng = np.random.default_rng(seed)
+    # a random order makes the systematic sample as good as independent of the file's order
+    order = rng.permutation(len(weights))
+    expected = np.cumsum(weights[order]) / weights.sum() * n_households
+    expected[-1] = n_households  # whatever the rounding of the sum
+    ticks = np.floor(np.concatenate([[0.0], expected]) + rng.random())
+    counts = np.diff(ticks).astype(np.int64)
+    drawn = pl.DataFrame(
+        {
+            "source_household_id": households[household_id].gather(order).gather(
+                np.repeat(np.arange(len(order)), counts)
+            ),
+        }
+    ).with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("_drawn"))
+    members = members.with_columns(pl.int_range(pl.len()).alias("_row"))
+    result = (
+        drawn.join(members, left_on="source_household_id", right_on=household_id)
+        .sort("_drawn", "_row")
+        .with_columns(
+            pl.col("_drawn").alias(household_id),
+            pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(unit_id),
+            pl.lit(float(weights.sum()) / n_households).alias(weight),
+        )
+    )
+    return result.drop("_drawn", "_row")

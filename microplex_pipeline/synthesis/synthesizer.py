@@ -1,0 +1,312 @@
+"""The Synthesizer: fit amounts given conditions on records, generate them for other conditions."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import polars as pl
+from narwhals.typing import IntoFrameT
+
+from microplex_pipeline.frames import like, to_polars
+from microplex_pipeline.synthesis.drawing import draw_records
+from microplex_pipeline.synthesis.flow import Flow
+from microplex_pipeline.synthesis.target_transforms import CategoryTransform
+from microplex_pipeline.synthesis.training import TrainingSettings
+from microplex_pipeline.synthesis.transformer import Transformer
+from microplex_pipeline.synthesis.weights import checked_weights, tempered
+from microplex_pipeline.synthesis.zero_model import ZeroModel
+
+MIN_TRAINING_RECORDS = 20
+FORMAT = "microplex synthesizer 1"
+
+
+class Synthesizer:
+    """Conditional synthesis of amounts that are mostly zero, heaped, skewed and signed.
+
+    The model is an exact likelihood, log p(y | c) = log P(states | c) + log p(magnitudes | states,
+    c): a masked autoregressive zero model over the targets' signs and categories, then a conditional
+    flow over the magnitudes that are not zero, in the rank space of fitted marginals.
+
+    Parameters
+    ----------
+    target_vars : columns to generate: amounts (any sign), or categories if in `discrete_vars`.
+    condition_vars : columns given at generation: numbers, text, truth values, with missing values.
+        The first one orders the stratified draws.
+    discrete_vars : the targets that are categories.
+    atom_holders : only a value held by so many training records may be reproduced as a point mass;
+        every other amount is drawn from a density.
+    max_knots : knots of each continuous margin; fewer smooth more.
+    tail_factor : bound of the fitted Pareto tail, as a multiple of the largest training amount.
+    weight_power : survey weights enter the fit as weight ** weight_power.
+    settings : hyper-parameters of the networks.
+    seed : decides training; `generate` takes its own.
+
+    Attributes
+    ----------
+    is_fitted_ : whether `fit` has run.
+    transformer_, zero_model_, flow_model_ : the fitted parts, each storable by itself.
+    training_history_ : frame with one row per network and check (nats a record).
+    """
+
+    def __init__(
+        self,
+        target_vars: Sequence[str],
+        condition_vars: Sequence[str],
+        discrete_vars: Sequence[str] | None = None,
+        *,
+        atom_holders: int = 3,
+        max_knots: int = 80,
+        tail_factor: float = 10.0,
+        weight_power: float = 0.5,
+        settings: TrainingSettings | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.target_vars = list(target_vars)
+        self.condition_vars = list(condition_vars)
+        self.discrete_vars = list(discrete_vars or [])
+        self.atom_holders = atom_holders
+        self.max_knots = max_knots
+        self.tail_factor = tail_factor
+        self.weight_power = weight_power
+        self.settings = settings or TrainingSettings()
+        self.seed = seed
+        self.is_fitted_ = False
+        _check_names(self.target_vars, self.condition_vars, self.discrete_vars)
+
+    def fit(
+        self,
+        data: IntoFrameT,
+        weight_col: str | None = "weight",
+        *,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        verbose: bool = False,
+    ) -> Self:
+        """Fit transformer, zero model and flow.
+
+        Parameters
+        ----------
+        data : polars, pandas or pyarrow frame of training records.
+        weight_col : column of survey weights; None for equal weights.
+        epochs, batch_size, learning_rate : override the settings for this fit.
+        verbose : print a line per network.
+
+        Raises
+        ------
+        ValueError
+            For missing columns, missing or infinite targets, unusable weights, too few records.
+        """
+        given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+        changed = {k: v for k, v in given.items() if v is not None}
+        settings = TrainingSettings(**{**self.settings.model_dump(), **changed})
+        frame, weights = self.training_records(to_polars(data), weight_col)
+        progress = print if verbose else None
+        transformer = Transformer.fit(
+            frame,
+            self.target_vars,
+            self.condition_vars,
+            weights,
+            self.discrete_vars,
+            atom_holders=self.atom_holders,
+            max_knots=self.max_knots,
+            tail_factor=self.tail_factor,
+        )
+        zero_model = ZeroModel.fit(
+            frame, transformer, weights, settings, self.seed, progress=progress
+        )
+        flow = Flow.fit(frame, transformer, weights, settings, self.seed, progress=progress)
+        self._set_parts(transformer, zero_model, flow)
+        return self
+
+    def training_records(
+        self, data: pl.DataFrame, weight_col: str | None
+    ) -> tuple[pl.DataFrame, np.ndarray]:
+        """Check records and return those that train, with tempered weights (n,) of mean one.
+
+        Records of zero weight are left out.
+
+        Raises
+        ------
+        ValueError
+            As `fit`.
+        """
+        named = [*self.target_vars, *self.condition_vars]
+        _require_columns(data, named if weight_col is None else [*named, weight_col])
+        weights = checked_weights(data, weight_col)
+        data = data.filter(weights > 0)
+        if data.height < MIN_TRAINING_RECORDS:
+            raise ValueError(
+                f"{data.height} training records are too few: at least "
+                f"{MIN_TRAINING_RECORDS} are needed"
+            )
+        for name in self.target_vars:
+            _check_target(data[name], discrete=name in self.discrete_vars)
+        return data, tempered(weights[weights > 0], self.weight_power)
+
+    @classmethod
+    def from_parts(cls, transformer: Transformer, zero_model: ZeroModel, flow: Flow) -> Self:
+        """Compose a fitted synthesizer from parts that were fitted or read one by one."""
+        discrete = [
+            v for v, t in transformer.transformers_.items() if isinstance(t, CategoryTransform)
+        ]
+        result = cls(transformer.target_vars, transformer.condition_vars, discrete)
+        result._set_parts(transformer, zero_model, flow)
+        return result
+
+    def _set_parts(self, transformer: Transformer, zero_model: ZeroModel, flow: Flow) -> None:
+        self.transformer_ = transformer
+        self.zero_model_ = zero_model
+        self.flow_model_ = flow
+        self.training_history_ = pl.DataFrame(
+            zero_model.history + flow.history,
+            schema={
+                "network": pl.String,
+                "epoch": pl.Int64,
+                "train_loss": pl.Float64,
+                "validation_loss": pl.Float64,
+            },
+        )
+        self.is_fitted_ = True
+
+    def generate(
+        self,
+        conditions: IntoFrameT,
+        seed: int | None = None,
+        *,
+        draws: Literal["stratified", "independent"] = "stratified",
+    ) -> IntoFrameT:
+        """Draw the targets for given conditions.
+
+        Parameters
+        ----------
+        conditions : frame with the condition columns; its other columns are kept.
+        seed : the same seed gives the same records; None draws fresh ones.
+        draws : "stratified" takes sampling noise out of totals and distributions; "independent"
+            makes rows independent of each other, as variance estimation needs.
+
+        Returns
+        -------
+        A frame of the caller's kind: the given columns, and the targets.
+
+        Raises
+        ------
+        ValueError
+            For a missing column, an unseen category, a value missing where training had none.
+        RuntimeError
+            If the synthesizer is not fitted.
+        """
+        self._require_fit()
+        if draws not in ("stratified", "independent"):
+            raise ValueError(f"draws must be 'stratified' or 'independent', not {draws!r}")
+        frame = to_polars(conditions)
+        _require_columns(frame, self.condition_vars)
+        if not frame.height:
+            raise ValueError("no conditions were given: the frame has no rows")
+        columns = draw_records(
+            frame,
+            self.transformer_,
+            self.zero_model_,
+            self.flow_model_,
+            seed,
+            stratified=draws == "stratified",
+        )
+        return like(conditions, frame.with_columns(columns))
+
+    def log_prob(self, data: IntoFrameT) -> np.ndarray:
+        """Return the log-density of each record's targets given its conditions.
+
+        Nats per record in data units, shape (n,): a probability for amounts on their grid over the
+        grid's step, and for categories. -inf for a sign or category that training never saw, and
+        beyond the fitted tails.
+        """
+        self._require_fit()
+        frame = to_polars(data)
+        _require_columns(frame, [*self.target_vars, *self.condition_vars])
+        for name in self.target_vars:
+            _check_target(frame[name], discrete=name in self.discrete_vars)
+        signs = self.zero_model_.log_prob(frame, self.transformer_)
+        return signs + self.flow_model_.log_prob(frame, self.transformer_)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted synthesizer to one file: a zip of JSON and safetensors, no code."""
+        self._require_fit()
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+
+            def write(name: str, content: str | bytes) -> None:
+                # a fixed date keeps the same model the same bytes
+                archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
+
+            write("format.json", json.dumps({"format": FORMAT}))
+            for part in (self.transformer_, self.zero_model_, self.flow_model_):
+                text, weights = part.to_data()
+                write(f"{part.kind}.json", text)
+                write(f"{part.kind}.safetensors", weights)
+        Path(path).write_bytes(buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a synthesizer written by `save`.
+
+        Raises
+        ------
+        ValueError
+            If the file is no such archive, or is damaged.
+        """
+        try:
+            with zipfile.ZipFile(path) as archive:
+                if json.loads(archive.read("format.json"))["format"] != FORMAT:
+                    raise ValueError(f"{path} was written by another version")
+
+                def part(kind: type[Any]) -> Any:
+                    text = archive.read(f"{kind.kind}.json").decode()
+                    return kind.from_data(text, archive.read(f"{kind.kind}.safetensors"))
+
+                return cls.from_parts(part(Transformer), part(ZeroModel), part(Flow))
+        except (zipfile.BadZipFile, KeyError) as error:
+            raise ValueError(f"{path} is no synthesizer file, or is damaged: {error}") from error
+
+    def _require_fit(self) -> None:
+        if not self.is_fitted_:
+            raise RuntimeError("this synthesizer is not fitted: call fit first")
+
+
+def _check_names(targets: list[str], conditions: list[str], discrete: list[str]) -> None:
+    if not targets or not conditions:
+        raise ValueError("give at least one target and one condition variable")
+    named = [*targets, *conditions]
+    twice = sorted({name for name in named if named.count(name) > 1})
+    if twice:
+        raise ValueError(f"named more than once among targets and conditions: {', '.join(twice)}")
+    if unknown := sorted(set(discrete) - set(targets)):
+        raise ValueError(f"discrete_vars that are no targets: {', '.join(unknown)}")
+
+
+def _require_columns(data: pl.DataFrame, names: Sequence[str]) -> None:
+    if missing := [name for name in names if name not in data.columns]:
+        raise ValueError(
+            f"missing columns: {', '.join(missing)} (the frame has {', '.join(data.columns)})"
+        )
+
+
+def _check_target(column: pl.Series, *, discrete: bool) -> None:
+    if count := column.null_count():
+        raise ValueError(f"target {column.name!r} is missing in {count} rows: fill or drop them")
+    if discrete:
+        return
+    if not column.dtype.is_numeric():
+        raise ValueError(
+            f"target {column.name!r} has type {column.dtype}: name it in discrete_vars, "
+            "or make it a number"
+        )
+    if column.dtype.is_float() and (count := int((~column.is_finite()).sum())):
+        raise ValueError(f"target {column.name!r} is NaN or infinite in {count} rows")
+
+

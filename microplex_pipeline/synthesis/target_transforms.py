@@ -1,0 +1,176 @@
+"""One fitted transform per target variable: amounts by sign and magnitude, or categories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.special import ndtri
+
+from microplex_pipeline.synthesis.marginal import Marginal, fit_marginal
+
+RANK_EDGES = np.array([0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0])
+UNKNOWN = -1
+
+
+def detect_resolution(values: np.ndarray) -> float:
+    """Return the coarsest power of ten, from 1000 down to 1e-6, whose multiples hold all values.
+
+    Values on no such grid are taken as continuous: the resolution is then a millionth of their
+    typical size, rounded to a power of ten.
+    """
+    size = np.abs(values)
+    size = size[size > 0]
+    if not len(size):
+        return 1.0
+    for exponent in range(3, -7, -1):
+        grid = size / 10.0**exponent
+        if np.all(np.abs(grid - np.round(grid)) <= 1e-6) and grid.min() >= 0.5:
+            return 10.0**exponent
+    return float(10.0 ** np.floor(np.log10(np.median(size)) - 6))
+
+
+@dataclass(frozen=True)
+class AmountTransform:
+    """An amount that may be zero, positive or negative: states are signs, magnitudes have ranks.
+
+    Attributes
+    ----------
+    signs : the signs that occur, a sorted subset of (-1, 0, 1); the zero model's states.
+    resolution : amounts are whole multiples of it (1 for whole dollars).
+    marginals : one `Marginal` of |amount| / resolution per non-zero sign.
+    """
+
+    name: str
+    signs: tuple[int, ...]
+    resolution: float
+    marginals: dict[int, Marginal] = field(repr=False)
+
+    @property
+    def n_states(self) -> int:
+        """Number of states of the zero model."""
+        return len(self.signs)
+
+    @property
+    def width(self) -> int:
+        """Number of columns by which later targets see this one's magnitude."""
+        return len(RANK_EDGES) if self.marginals else 0
+
+    def states(self, column: pl.Series) -> np.ndarray:
+        """Return the index of each amount's sign, shape (n,), UNKNOWN where it was never seen."""
+        sign = np.sign(self.grid(column)).astype(np.int64)
+        index = np.searchsorted(self.signs, sign).clip(max=len(self.signs) - 1)
+        return np.where(np.asarray(self.signs)[index] == sign, index, UNKNOWN)
+
+    def grid(self, column: pl.Series) -> np.ndarray:
+        """Return the amounts as signed whole multiples of the resolution, float64 (n,)."""
+        return np.round(column.cast(pl.Float64).to_numpy() / self.resolution)
+
+    def code(self, grid: np.ndarray) -> np.ndarray:
+        """Return (n, width) what later targets see: normal score and piecewise-linear rank.
+
+        Rows whose amount is zero, or of a sign never seen, are all zeros.
+        """
+        out = np.zeros((len(grid), self.width), np.float32)
+        for sign, marginal in self.marginals.items():
+            rows = np.sign(grid) == sign
+            if rows.any():
+                rank = np.mean(marginal.cell(np.abs(grid[rows])), axis=0)
+                pieces = (rank[:, None] - RANK_EDGES[:-1]) / np.diff(RANK_EDGES)
+                score = sign * ndtri(rank.clip(1e-4, 1 - 1e-4))
+                out[rows] = np.column_stack([score, pieces.clip(0, 1)])
+        return out
+
+    def architecture(self) -> dict[str, Any]:
+        """JSON part of the transform."""
+        return {"type": "amount", "signs": self.signs, "resolution": self.resolution}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Numeric part of the transform."""
+        return {
+            f"{sign}/{part}": getattr(marginal, part)
+            for sign, marginal in self.marginals.items()
+            for part in ("x", "u")
+        }
+
+    @classmethod
+    def restore(
+        cls, name: str, stored: dict[str, Any], arrays: dict[str, np.ndarray]
+    ) -> AmountTransform:
+        """Rebuild from `architecture` and `arrays`."""
+        signs = tuple(stored["signs"])
+        marginals = {s: Marginal(arrays[f"{s}/x"], arrays[f"{s}/u"]) for s in signs if s}
+        return cls(name, signs, stored["resolution"], marginals)
+
+
+@dataclass(frozen=True)
+class CategoryTransform:
+    """A discrete target: its categories are the zero model's states, and it has no magnitude."""
+
+    name: str
+    categories: tuple[Any, ...]
+
+    width = 0
+
+    @property
+    def n_states(self) -> int:
+        """Number of states of the zero model."""
+        return len(self.categories)
+
+    def states(self, column: pl.Series) -> np.ndarray:
+        """Return the index of each value's category, shape (n,), UNKNOWN where never seen."""
+        index = {category: i for i, category in enumerate(self.categories)}
+        distinct = column.unique()
+        codes = [index.get(value, UNKNOWN) for value in distinct.to_list()]
+        return column.replace_strict(distinct, codes, return_dtype=pl.Int64).to_numpy()
+
+    def architecture(self) -> dict[str, Any]:
+        """JSON part of the transform."""
+        return {"type": "category", "categories": self.categories}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return nothing: categories live in the JSON part."""
+        return {}
+
+    @classmethod
+    def restore(cls, name: str, stored: dict[str, Any]) -> CategoryTransform:
+        """Rebuild from `architecture`."""
+        return cls(name, tuple(stored["categories"]))
+
+
+TargetTransform = AmountTransform | CategoryTransform
+
+
+def fit_amount(
+    column: pl.Series,
+    weights: np.ndarray,
+    *,
+    atom_holders: int,
+    max_knots: int,
+    tail_factor: float,
+    resolution: float | None = None,
+) -> AmountTransform:
+    """Fit the transform of one amount; `weights` are tempered and positive, shape (n,)."""
+    values = column.cast(pl.Float64).to_numpy()
+    resolution = detect_resolution(values) if resolution is None else resolution
+    grid = np.round(values / resolution)
+    signs = tuple(int(s) for s in np.unique(np.sign(grid)))
+    marginals = {}
+    for sign in signs:
+        rows = np.sign(grid) == sign
+        if sign:
+            marginals[sign] = fit_marginal(
+                np.abs(grid[rows]),
+                weights[rows],
+                atom_holders=atom_holders,
+                max_knots=max_knots,
+                tail_factor=tail_factor,
+            )
+    return AmountTransform(column.name, signs, resolution, marginals)
+
+
+def fit_category(column: pl.Series) -> CategoryTransform:
+    """Fit the transform of one discrete target: its sorted categories."""
+    return CategoryTransform(column.name, tuple(column.unique().sort().to_list()))

@@ -1,0 +1,172 @@
+"""The zero model: which amounts are zero, negative or positive, and which category holds, jointly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import polars as pl
+
+from microplex_pipeline.synthesis.fitted_model import FittedModel
+from microplex_pipeline.synthesis.target_transforms import UNKNOWN
+from microplex_pipeline.synthesis.training import Progress, TrainingSettings, one_thread, train
+from microplex_pipeline.synthesis.transformer import Transformer
+
+if TYPE_CHECKING:
+    from microplex_pipeline.synthesis.networks import StateNetwork
+
+
+@dataclass(frozen=True)
+class ZeroModel(FittedModel):
+    """P(states | conditions) as a product of conditionals, one masked network for all targets.
+
+    Attributes
+    ----------
+    n_context : columns of the encoded conditions.
+    n_states : states of each target.
+    parameters : the network's parameters by name.
+    history : one row per check of the training.
+    """
+
+    kind: ClassVar[str] = "zero_model"
+
+    n_context: int
+    n_states: list[int]
+    hidden: int
+    layers: int
+    parameters: dict[str, np.ndarray] = field(repr=False)
+    history: list[dict[str, Any]] = field(repr=False)
+
+    @classmethod
+    def fit(
+        cls,
+        data: pl.DataFrame,
+        transformer: Transformer,
+        weights: np.ndarray,
+        settings: TrainingSettings,
+        seed: int,
+        *,
+        prior_records: float = 10.0,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Train on the states of `data`.
+
+        Parameters
+        ----------
+        weights : (n,) tempered survey weights of mean one.
+        prior_records : after training the intercepts are moved so that the mean probability of each
+            state meets its weighted share, shrunk by so many pseudo-records.
+        """
+        import torch
+
+        from microplex_pipeline.synthesis.networks import StateNetwork, parameters_of
+
+        context, states = transformer.context(data), transformer.states(data)
+        inputs = torch.from_numpy(np.column_stack([context, transformer.all_state_codes(states)]))
+        target = torch.from_numpy(states)
+        shares = [
+            np.bincount(states[:, j], weights, minlength=k) + 0.5
+            for j, k in enumerate(transformer.n_states)
+        ]
+        base = np.concatenate([np.log(s / s.sum()) for s in shares])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = StateNetwork(
+                context.shape[1], transformer.n_states,
+                torch.tensor(base, dtype=torch.float32),
+                settings.hidden, settings.layers, settings.dropout,
+            )  # fmt: skip
+        history = train(
+            network,
+            lambda net, rows: net.negative_log_prob(inputs[rows], target[rows]),  # type: ignore[operator]
+            weights, settings, seed, "zero model", progress,
+        )  # fmt: skip
+        _rake_intercepts(network, inputs, states, weights, prior_records)
+        return cls(
+            context.shape[1], transformer.n_states, settings.hidden, settings.layers,
+            parameters_of(network), history,
+        )  # fmt: skip
+
+    @cached_property
+    def network(self) -> StateNetwork:
+        """The network, rebuilt from the parameters."""
+        import torch
+
+        from microplex_pipeline.synthesis.networks import StateNetwork, set_parameters
+
+        base = torch.zeros(sum(self.n_states))
+        with torch.random.fork_rng(devices=[]):
+            network = StateNetwork(
+                self.n_context, self.n_states, base, self.hidden, self.layers, 0.0
+            )
+        set_parameters(network, self.parameters)
+        return network
+
+    def probabilities(self, j: int, context: np.ndarray, codes: list[np.ndarray]) -> np.ndarray:
+        """Return the state probabilities of target j, (n, n_states[j]), float64.
+
+        `codes` are the state codes of the targets before j, as drawn or observed.
+        """
+        import torch
+
+        known = np.column_stack([context, *codes])
+        width = self.n_context + sum(self.n_states) - len(self.n_states)
+        inputs = np.zeros((len(context), width), np.float32)
+        inputs[:, : known.shape[1]] = known
+        with torch.no_grad(), one_thread():
+            logits = self.network.logits_of(j, torch.from_numpy(inputs))
+            return logits.double().softmax(-1).numpy()
+
+    def log_prob(self, data: pl.DataFrame, transformer: Transformer) -> np.ndarray:
+        """Return log P(states | conditions) of each record, nats, (n,); -inf for unseen states."""
+        import torch
+
+        states = transformer.states(data)
+        unknown = (states == UNKNOWN).any(axis=1)
+        states = np.where(states == UNKNOWN, 0, states)
+        inputs = np.column_stack([transformer.context(data), transformer.all_state_codes(states)])
+        with torch.no_grad(), one_thread():
+            nll = self.network.negative_log_prob(
+                torch.from_numpy(inputs), torch.from_numpy(states)
+            )
+        return np.where(unknown, -np.inf, -nll.double().numpy())
+
+    def architecture(self) -> dict[str, Any]:
+        """JSON part: sizes and training history."""
+        return {
+            "n_context": self.n_context,
+            "n_states": self.n_states,
+            "hidden": self.hidden,
+            "layers": self.layers,
+            "history": self.history,
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the network's parameters."""
+        return self.parameters
+
+    @classmethod
+    def restore(cls, architecture: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
+        """Rebuild from `architecture` and `arrays`."""
+        return cls(parameters=arrays, **architecture)
+
+
+def _rake_intercepts(
+    network: StateNetwork, inputs: Any, states: np.ndarray, weights: np.ndarray, prior: float
+) -> None:
+    """Calibration in the large: move intercepts until mean probabilities meet the shares."""
+    import torch
+
+    effective = weights.sum() ** 2 / (weights**2).sum()
+    rounds = 4  # each round divides the gap by ten or so
+    with torch.no_grad(), one_thread():
+        for j, size in enumerate(network.n_states):
+            share = np.bincount(states[:, j], weights, minlength=size) / weights.sum()
+            columns = slice(network.offsets[j], network.offsets[j + 1])
+            for _ in range(rounds if size > 1 else 0):
+                p = network.logits_of(j, inputs).double().softmax(-1).numpy()
+                mean = np.average(p, axis=0, weights=weights)
+                goal = (effective * share + prior * mean) / (effective + prior)
+                network.base[columns] += torch.tensor(np.log(goal / mean), dtype=torch.float32)

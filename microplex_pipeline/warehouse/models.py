@@ -1,0 +1,57 @@
+"""Storing and loading fitted models: one row per partition, JSON and safetensors, never a pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+import polars as pl
+from dagster._core.storage.db_io_manager import DbTypeHandler, TableSlice
+
+from microplex_pipeline.synthesis import FittedModel
+from microplex_pipeline.warehouse.frames import insert, select
+
+
+class ModelHandler(DbTypeHandler[FittedModel]):
+    """Fitted models as rows: state, year, kind, architecture (JSON), weights (safetensors)."""
+
+    @property
+    def supported_types(self) -> Sequence[type[object]]:
+        """Every fitted part of a synthesizer; an input's annotation says which one."""
+        return [FittedModel]
+
+    def handle_output(
+        self, context: Any, table_slice: TableSlice, obj: FittedModel, connection: Any
+    ) -> dict[str, Any]:
+        """Store the model as the partition's only row."""
+        architecture, weights = obj.to_data()
+        keys = context.partition_key.keys_by_dimension
+        row = pl.DataFrame(
+            {
+                "state": [keys["state"]],
+                "year": pl.Series([int(keys["year"])], dtype=pl.Int32),
+                "kind": [obj.kind],
+                "architecture": [architecture],
+                "weights": pl.Series([weights], dtype=pl.Binary),
+            }
+        )
+        insert(table_slice, row, connection)
+        return {"dagster/partition_row_count": 1, "model_bytes": len(weights)}
+
+    def load_input(self, context: Any, table_slice: TableSlice, connection: Any) -> FittedModel:
+        """Read the partition's model back, as the kind that the input is annotated with."""
+        rows = select(table_slice, connection)
+        if rows.height != 1:
+            raise dg.Failure(
+                f"{table_slice.schema}.{table_slice.table}: expected one model, found {rows.height}"
+            )
+        row = rows.row(0, named=True)
+        kind = context.dagster_type.typing_type
+        try:
+            return kind.from_data(row["architecture"], row["weights"])
+        except ValueError as error:
+            raise dg.Failure(
+                f"{table_slice.table} of {row['state']}|{row['year']}: {error}",
+                allow_retries=False,
+            ) from error
