@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Set up the project in .venv, then run one of its commands. Needs Python 3.11 or later, no more.
 
-    python3 run.py build RI 2014    the whole chain for one state and year
-    python3 run.py ui               Dagster's UI on http://127.0.0.1:3000
-    python3 run.py test             the tests
-    python3 run.py setup            only set up, with what development needs
+python3 run.py build RI 2014    the whole chain for one state and year
+python3 run.py ui               Dagster's UI on http://127.0.0.1:3000
+python3 run.py test             the tests
+python3 run.py setup            only set up, with what development needs
 """
 
 import hashlib
@@ -29,7 +29,9 @@ def set_up(extra: str) -> None:
     if not PYTHON.exists():
         print("making .venv", flush=True)
         if subprocess.run([sys.executable, "-m", "venv", str(VENV)]).returncode:
-            sys.exit("could not make .venv: on Debian and Ubuntu, install the package python3-venv")
+            sys.exit(
+                "could not make .venv: on Debian and Ubuntu, install the package python3-venv"
+            )
     print("installing (a few minutes the first time)", flush=True)
     install = [str(PYTHON), "-m", "pip", "install", "--quiet", "-c", "constraints.txt"]
     if subprocess.run([*install, "-e", f".{extra}"], cwd=ROOT).returncode:

@@ -28,11 +28,9 @@ def enough_records(survey: pl.DataFrame) -> dg.AssetCheckResult:
 
 
 @dg.asset_check(asset=synthetic_population, partitions_def=state_years, blocking=True)
-def identities_hold(
-    data: DataFolder, synthetic_population: pl.DataFrame
-) -> dg.AssetCheckResult:
+def identities_hold(data: DataFolder, synthetic_population: pl.DataFrame) -> dg.AssetCheckResult:
     """Totals, parts and structural zeros of the schema hold in every synthetic row."""
-    broken = broken_identities(synthetic_population, data.schema)
+    broken = broken_identities(synthetic_population, data.survey_schema)
     return dg.AssetCheckResult(
         passed=not broken, description="; ".join(broken) or "every identity holds in every row"
     )
@@ -41,10 +39,10 @@ def identities_hold(
 @dg.asset_check(asset=calibrated_population, partitions_def=state_years, blocking=True)
 def weights_usable(data: DataFolder, calibrated_population: pl.DataFrame) -> dg.AssetCheckResult:
     """Weights are finite and positive, and one per household."""
-    weight = pl.col(data.schema.weight)
+    weight = pl.col(data.survey_schema.weight)
     bad = calibrated_population.filter(~weight.is_finite() | (weight <= 0)).height
     mixed = (
-        calibrated_population.group_by(data.schema.household)
+        calibrated_population.group_by(data.survey_schema.household)
         .agg(weight.n_unique())
         .filter(weight > 1)
         .height

@@ -54,7 +54,9 @@ def build(state: str, year: str) -> None:
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     if not result.success:
-        click.echo(f"{key} was not built; tables keep what they had where a step failed.", err=True)
+        click.echo(
+            f"{key} was not built; tables keep what they had where a step failed.", err=True
+        )
         sys.exit(1)
     _print_summary(settings, state.upper(), int(year), time.monotonic() - started)
 

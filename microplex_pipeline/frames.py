@@ -6,7 +6,6 @@ from typing import Any
 
 import narwhals as nw
 import polars as pl
-from narwhals.typing import IntoFrameT
 
 
 def to_polars(data: Any) -> pl.DataFrame:
@@ -28,7 +27,7 @@ def to_polars(data: Any) -> pl.DataFrame:
     return frame.to_polars()
 
 
-def like(original: IntoFrameT, result: pl.DataFrame) -> IntoFrameT:
+def like(original: Any, result: pl.DataFrame) -> Any:
     """Return a polars frame as the kind of frame that `original` is."""
     frame = nw.from_native(original)
     if frame.implementation.is_polars():

@@ -3,10 +3,14 @@
 import dagster as dg
 
 FIRST_YEAR = 2012
-STATES = (
-    "AK AL AR AZ CA CO CT DC DE FL GA HI IA ID IL IN KS KY LA MA MD ME MI MN MO MS MT NC ND NE NH "
-    "NJ NM NV NY OH OK OR PA RI SC SD TN TX UT VA VT WA WI WV WY"
-).split()
+STATES = [  # postal codes: 50 states and the District of Columbia
+    "AK", "AL", "AR", "AZ", "CA", "CO", "CT", "DC", "DE", "FL",
+    "GA", "HI", "IA", "ID", "IL", "IN", "KS", "KY", "LA", "MA",
+    "MD", "ME", "MI", "MN", "MO", "MS", "MT", "NC", "ND", "NE",
+    "NH", "NJ", "NM", "NV", "NY", "OH", "OK", "OR", "PA", "RI",
+    "SC", "SD", "TN", "TX", "UT", "VA", "VT", "WA", "WI", "WV",
+    "WY",
+]  # fmt: skip
 
 states = dg.StaticPartitionsDefinition(STATES)
 # only closed years exist: a year joins by itself on the 1st of January after it
@@ -19,7 +23,9 @@ state_years = dg.MultiPartitionsDefinition({"state": states, "year": years})
 PARTITION_EXPRESSION = {"state": "state", "year": "make_date(year, 1, 1)"}
 
 
-def partition_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> tuple[str, int]:
+def partition_of(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
+) -> tuple[str, int]:
     """Return the state and year of a run's partition."""
     key = context.partition_key
     if not isinstance(key, dg.MultiPartitionKey):

@@ -44,7 +44,7 @@ def _follow(instance: dg.DagsterInstance, run_id: str, finished: threading.Event
 def _print_entry(entry: dg.EventLogEntry, started: dict[str, float]) -> None:
     event, step = entry.dagster_event, entry.step_key or ""
     if event is None:
-        if entry.level >= logging.INFO:
+        if int(entry.level) >= logging.INFO:
             click.echo(f"      {entry.user_message}")
     elif event.event_type == dg.DagsterEventType.STEP_START:
         started[step] = entry.timestamp

@@ -15,7 +15,7 @@ class DataFolder(dg.ConfigurableResource):
     path: str
 
     @cached_property
-    def schema(self) -> SurveySchema:
+    def survey_schema(self) -> SurveySchema:
         """What the survey is."""
         return load_schema(Path(self.path) / "surveys" / "cps_tax_units.yaml")
 
@@ -32,4 +32,4 @@ class DataFolder(dg.ConfigurableResource):
     @property
     def population(self) -> Path:
         """Population by state and year."""
-        return Path(self.path) / self.schema.ageing.population
+        return Path(self.path) / self.survey_schema.ageing.population

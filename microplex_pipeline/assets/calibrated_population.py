@@ -20,7 +20,7 @@ def calibrated_population(
     Raking: the weights closest to the design weights that meet the targets, all positive.
     `design_weight` keeps the weight before.
     """
-    schema = data.schema
+    schema = data.survey_schema
     with bad_input_fails():
         records = Reweighter(distance="raking").fit_transform(
             synthetic_population,

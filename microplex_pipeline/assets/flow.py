@@ -26,7 +26,7 @@ def flow(
     Exact densities in rank space given demography, the pattern of zeros and the amounts before.
     """
     with bad_input_fails():
-        records, weights = training_records(survey, data.schema)
+        records, weights = training_records(survey, data.survey_schema)
         fitted = Flow.fit(
             records,
             transformer,

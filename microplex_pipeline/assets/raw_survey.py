@@ -20,12 +20,12 @@ def raw_survey(
     """
     state, year = partition_of(context)
     with bad_input_fails():
-        records = read_survey(data.schema, data.path, state, year)
+        records = read_survey(data.survey_schema, data.path, state, year)
     return dg.MaterializeResult(
         value=records,
         metadata={
-            "source": data.schema.title,
+            "source": data.survey_schema.title,
             "survey_year": int(records["survey_year"][0]),
-            "weighted_units": float(records[data.schema.weight].sum()),
+            "weighted_units": float(records[data.survey_schema.weight].sum()),
         },
     )

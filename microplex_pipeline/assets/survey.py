@@ -20,15 +20,15 @@ def survey(
     """
     _, year = partition_of(context)
     with bad_input_fails():
-        records = prepare_survey(raw_survey, data.schema, data.path)
+        records = prepare_survey(raw_survey, data.survey_schema, data.path)
     surveyed = int(records["survey_year"][0])
-    persons = (records[data.schema.weight] * records[data.schema.persons]).sum()
+    persons = (records[data.survey_schema.weight] * records[data.survey_schema.persons]).sum()
     return dg.MaterializeResult(
         value=records,
         metadata={
             "aged": f"from {surveyed} to {year}" if surveyed != year else "no, surveyed this year",
-            "households": records[data.schema.household].n_unique(),
+            "households": records[data.survey_schema.household].n_unique(),
             "weighted_persons": float(persons),
-            "weighted_units": float(records[data.schema.weight].sum()),
+            "weighted_units": float(records[data.survey_schema.weight].sum()),
         },
     )

@@ -40,7 +40,7 @@ def synthetic_population(
 
     Every identity of the survey's schema (totals, parts, structural zeros) holds in every row.
     """
-    schema = data.schema
+    schema = data.survey_schema
     _, year = partition_of(context)
     surveyed = survey[schema.household].n_unique()
     n_households = config.households or max(surveyed, config.min_households)
@@ -61,5 +61,9 @@ def synthetic_population(
     context.log.info(f"drew {records.height} units in {n_households} households of {year}")
     return dg.MaterializeResult(
         value=records,
-        metadata={"households": n_households, "surveyed_households": surveyed, "seed": config.seed},
+        metadata={
+            "households": n_households,
+            "surveyed_households": surveyed,
+            "seed": config.seed,
+        },
     )

@@ -16,7 +16,7 @@ def target_report(
     """One row per target: source, value, achieved value, relative error."""
     with bad_input_fails():
         errors = target_errors(
-            calibrated_population, targets, data.schema.weight, data.schema.household
+            calibrated_population, targets, data.survey_schema.weight, data.survey_schema.household
         )
     worst = errors.sort(pl.col("relative_error").abs(), descending=True).head(5)
     return dg.MaterializeResult(

@@ -20,7 +20,7 @@ def targets(
     the survey's own weighted totals of units by filing status and age, and of headline amounts.
     """
     state, year = partition_of(context)
-    sources, schema = data.target_sources, data.schema
+    sources, schema = data.target_sources, data.survey_schema
     with bad_input_fails():
         published = published_targets(sources, data.targets, state, year, data.population)
         modelled = modelled_targets(survey, sources.modelled, schema.weight, schema.title)

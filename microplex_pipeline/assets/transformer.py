@@ -30,13 +30,13 @@ def transformer(
     other amount is only seen through a density, so that no respondent's own figure is reproduced.
     """
     with bad_input_fails():
-        records, weights = training_records(survey, data.schema)
+        records, weights = training_records(survey, data.survey_schema)
         fitted = Transformer.fit(
             records,
-            data.schema.model_columns,
-            data.schema.condition_columns,
+            data.survey_schema.model_columns,
+            data.survey_schema.condition_columns,
             weights,
-            data.schema.discrete_targets,
+            data.survey_schema.discrete_targets,
             **config.model_dump(),
         )
     return dg.MaterializeResult(

@@ -24,7 +24,7 @@ def zero_model(
     both interest and dividends comes out right, not just each share by itself.
     """
     with bad_input_fails():
-        records, weights = training_records(survey, data.schema)
+        records, weights = training_records(survey, data.survey_schema)
         fitted = ZeroModel.fit(
             records,
             transformer,

@@ -45,7 +45,7 @@ def solve_cvxpy(
         problem.solve(solver=cp.HIGHS if method in ("l0", "l1") else cp.CLARABEL)
     except cp.SolverError as error:
         raise NotConverged(f"cvxpy: {error}") from error
-    if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
+    if problem.status != cp.OPTIMAL:
         raise NotConverged(f"cvxpy ended as {problem.status}")
     return np.maximum(np.asarray(ratio.value), 0.0) * design
 

@@ -1,11 +1,11 @@
 """Domains: which records a target speaks of, as text in the long table of targets.
 
-    all                                 every record
-    filing_status:2                     a value
-    age_head:18-34                      a range, both ends included
-    household_income:200000+            open above
-    household_income:<=9999             open below
-    filing_status:2|age_head:65+        both
+all                                 every record
+filing_status:2                     a value
+age_head:18-34                      a range, both ends included
+household_income:200000+            open above
+household_income:<=9999             open below
+filing_status:2|age_head:65+        both
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def _part(text: str, domain: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
     if not separator or not value:
         raise CalibrationError(f"domain {domain!r}: {text!r} is not of the form column:range")
     if column not in schema:
-        raise CalibrationError(f"domain {domain!r} names column {column!r}, which the records lack")
+        raise CalibrationError(
+            f"domain {domain!r} names column {column!r}, which the records lack"
+        )
     if not schema[column].is_numeric():
         return pl.col(column).cast(pl.String) == value
     if match := _VALUE.fullmatch(value):

@@ -27,7 +27,9 @@ DENSE_UP_TO = 600
 class Distance(Protocol):
     """How far weights may be from design weights, through u = A' lambda."""
 
-    max_step: float  # largest change of u in one step
+    @property
+    def max_step(self) -> float:
+        """Largest change of u in one step."""
 
     def ratio(self, u: np.ndarray) -> np.ndarray:
         """F(u), the ratio of weight to design weight."""

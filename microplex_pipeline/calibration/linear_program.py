@@ -89,7 +89,7 @@ def conflict(constraints: Constraints, system: _Scaled, dual: np.ndarray) -> Inf
     The rows of a Farkas certificate contain such a set (Chinneck and Dravnieks 1991, ORSA Journal
     on Computing 3: 157-168); each row is left out in turn and stays out if the rest still conflict.
     """
-    rows = list(np.flatnonzero(np.abs(dual) > 1e-7))
+    rows: list[int] = np.flatnonzero(np.abs(dual) > 1e-7).tolist()
     position = 0
     while position < len(rows):
         rest = rows[:position] + rows[position + 1 :]
@@ -150,7 +150,9 @@ def _polished(system: _Scaled, weights: np.ndarray) -> np.ndarray:
     return result
 
 
-def _highs(cost: np.ndarray, matrix: sp.sparray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _highs(
+    cost: np.ndarray, matrix: sp.sparray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Minimise cost' x subject to matrix x = values, x >= 0; return x and the rows' dual values."""
     columns = sp.csc_array(matrix)
     model = highspy.HighsLp()

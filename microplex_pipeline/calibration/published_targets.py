@@ -42,11 +42,13 @@ def published_targets(
         if source.scale_with and file_year != year:
             other = by_name[source.scale_with]
             now, then = (
-                _rows(other, folder, state, y, population_file)["value"].sum()
+                float(_rows(other, folder, state, y, population_file)["value"].sum())
                 for y in (year, file_year)
             )
             rows = rows.with_columns(pl.col("value") * (now / then))
-            note = pl.lit(f"{file_year} figures x {other.name} {year}/{file_year} = {now / then:.5f}")
+            note = pl.lit(
+                f"{file_year} figures x {other.name} {year}/{file_year} = {now / then:.5f}"
+            )
         frames.append(
             rows.select(
                 pl.lit(source.entity).alias("entity"),

@@ -27,8 +27,8 @@ def age_records(records: pl.DataFrame, schema: SurveySchema, folder: str | Path)
     state = records[schema.state][0]
     factors = _growth_factors(schema, folder, surveyed, year)
     items = pl.read_csv(Path(folder) / schema.ageing.map)
-    item_of = dict(zip(items["column"], items["growth_factor"], strict=True))
-    if missing := [c for c in schema.target_columns if item_of.get(c) not in factors]:
+    item_of: dict[str, str] = dict(items.select("column", "growth_factor").iter_rows())
+    if missing := [c for c in schema.target_columns if item_of.get(c, "") not in factors]:
         raise SurveyError(f"no growth factor for {', '.join(missing)} in {schema.ageing.map}")
     losses = schema.ageing.negative_factors
     changes = []

@@ -14,7 +14,9 @@ def broken_identities(records: pl.DataFrame, schema: SurveySchema) -> list[str]:
         != pl.sum_horizontal(pl.col(p).cast(pl.Int64) for p in i.parts)
         for i in schema.totals
     }
-    broken |= {f"{i.part} is above {i.whole}": pl.col(i.part) > pl.col(i.whole) for i in schema.parts}
+    broken |= {
+        f"{i.part} is above {i.whole}": pl.col(i.part) > pl.col(i.whole) for i in schema.parts
+    }
     for identity in schema.zero_unless:
         for column in identity.columns:
             broken[f"{column} is not zero though {identity.column} is not {identity.equals}"] = (

@@ -47,9 +47,7 @@ def _undo_state_scaling(
     known = dict(zip(factors[schema.state], factors[scaling.factor], strict=True))
     factor = known[records[schema.state][0]]
     # the source cut to whole dollars, so the reported amount is the next whole dollar above
-    return records.with_columns(
-        (pl.col(scaling.columns) / factor - 1e-9).ceil().cast(pl.Int64)
-    )
+    return records.with_columns((pl.col(scaling.columns) / factor - 1e-9).ceil().cast(pl.Int64))
 
 
 def describe_households(records: pl.DataFrame, schema: SurveySchema) -> pl.DataFrame:
@@ -66,8 +64,5 @@ def describe_households(records: pl.DataFrame, schema: SurveySchema) -> pl.DataF
     if not set(schema.household_income) <= set(described.columns):
         return described
     return described.with_columns(
-        pl.sum_horizontal(schema.household_income)
-        .sum()
-        .over(household)
-        .alias("household_income")
+        pl.sum_horizontal(schema.household_income).sum().over(household).alias("household_income")
     )

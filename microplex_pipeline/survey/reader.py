@@ -68,7 +68,9 @@ def verify(records: pl.DataFrame, schema: SurveySchema, label: str) -> None:
     if not records.schema[schema.weight].is_numeric():
         faults.append(f"{schema.weight} is no number")
     else:
-        bad = records.filter(weight.is_null() | ~weight.cast(pl.Float64).is_finite() | (weight < 0))
+        bad = records.filter(
+            weight.is_null() | ~weight.cast(pl.Float64).is_finite() | (weight < 0)
+        )
         if bad.height:
             units = ", ".join(str(u) for u in bad[schema.unit].head(5))
             faults.append(
@@ -77,14 +79,18 @@ def verify(records: pl.DataFrame, schema: SurveySchema, label: str) -> None:
             )
     if repeated := int(records[schema.unit].is_duplicated().sum()):
         faults.append(f"{schema.unit} is repeated in {repeated} records")
-    for column in schema.source_columns:
-        if count := records[column].null_count():
-            faults.append(f"{column} is missing in {count} records")
-    for target in schema.targets:
-        if target.sign == "nonnegative" and (
-            count := records.filter(pl.col(target.name) < 0).height
-        ):
-            faults.append(f"{target.name} is negative in {count} records")
+    gaps = {column: records[column].null_count() for column in schema.source_columns}
+    faults += [
+        f"{column} is missing in {count} records" for column, count in gaps.items() if count
+    ]
+    negative = {
+        target.name: records.filter(pl.col(target.name) < 0).height
+        for target in schema.targets
+        if target.sign == "nonnegative"
+    }
+    faults += [
+        f"{name} is negative in {count} records" for name, count in negative.items() if count
+    ]
     if not faults:
         faults = broken_identities(records, schema)
     if faults:

@@ -54,7 +54,9 @@ class FittedModel(ABC):
             architecture = json.loads(text)
             arrays = safetensors.numpy.load(weights)
         except (json.JSONDecodeError, SafetensorError) as error:
-            raise ValueError(f"the stored {cls.kind} is damaged ({error}); fit it again") from error
+            raise ValueError(
+                f"the stored {cls.kind} is damaged ({error}); fit it again"
+            ) from error
         found = architecture.pop("kind", None)
         if found != cls.kind:
             raise ValueError(f"expected a stored {cls.kind}, found {found!r}")

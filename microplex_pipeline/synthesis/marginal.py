@@ -80,17 +80,18 @@ def fit_marginal(
     atoms, atom_mass = distinct[is_atom], mass[is_atom]
     tail_mass = 0.5 / (n + 1)
     x, u = _continuous_part(distinct[~is_atom], mass[~is_atom], holders[~is_atom], n, max_knots)
-    if not len(x):  # all values are atoms: a little room around them for what was not seen
-        x, u = [0.5, max(distinct[0] - 0.5, 0.75), distinct[-1] + 0.5], [0, tail_mass, 2 * tail_mass]
+    if not x:  # all values are atoms: a little room around them for what was not seen
+        x = [0.5, max(distinct[0] - 0.5, 0.75), distinct[-1] + 0.5]
+        u = [0.0, tail_mass, 2 * tail_mass]
     if distinct[-1] + 0.5 > x[-1]:
-        x, u = [*x, distinct[-1] + 0.5], [*u, u[-1] + tail_mass]
+        x.append(distinct[-1] + 0.5)
+        u.append(u[-1] + tail_mass)
     tail_x, tail_u = _tail(values, tail_mass, tail_factor)
-    start = u[-1]
-    x, u = np.array([*x, *tail_x]), np.array([*u, *(start + tail_u)])
-    u = u / u[-1] * max(1 - atom_mass.sum(), 4 * tail_mass)
-    knots = np.unique(np.concatenate([x, atoms - 0.5, atoms + 0.5]))
+    knots_x, knots_u = np.append(x, tail_x), np.append(u, u[-1] + tail_u)
+    knots_u = knots_u / knots_u[-1] * max(1 - atom_mass.sum(), 4 * tail_mass)
+    knots = np.unique(np.concatenate([knots_x, atoms - 0.5, atoms + 0.5]))
     knots = knots[knots >= 0.5]
-    ranks = np.interp(knots, x, u)
+    ranks = np.interp(knots, knots_x, knots_u)
     steps = np.concatenate([[0.0], np.cumsum(atom_mass)])
     ranks = ranks + steps[np.searchsorted(atoms + 0.5, knots, side="right")]
     return Marginal(knots, ranks / ranks[-1])

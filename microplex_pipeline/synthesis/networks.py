@@ -5,6 +5,8 @@ The only module of this package that imports torch when it is itself imported.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from scipy.special import ndtri
@@ -40,8 +42,7 @@ class StateNetwork(nn.Module):
         degree_out = torch.tensor([j + 1 for j, k in enumerate(n_states) for _ in range(k)])
         sizes = [degree_in] + [degree_hidden] * layers
         self.hidden = nn.ModuleList(
-            MaskedLinear(after[:, None] >= before)
-            for before, after in zip(sizes, sizes[1:], strict=False)
+            MaskedLinear(after[:, None] >= before) for before, after in pairwise(sizes)
         )
         self.out = MaskedLinear(degree_out[:, None] > degree_hidden)
         self.skip = MaskedLinear(degree_out[:, None] > degree_in)
@@ -96,20 +97,20 @@ class RankDensity(nn.Module):
         super().__init__()
         self.bins, self.residual = bins, residual
         sizes = [n_inputs] + [hidden] * layers
-        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.out = nn.Linear(hidden, bins + bumps + 1)
         self.dropout = nn.Dropout(dropout)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
         rank = (np.arange(bins) + 0.5) / bins
         centre = (np.arange(bumps) + 0.5) / bumps
-        basis = np.column_stack(
+        columns = np.column_stack(
             [
                 np.exp(-0.5 * ((rank[:, None] - centre) * bumps / 1.2) ** 2),
                 ndtri(rank.clip(0.005, 0.995)),
             ]
         )
-        basis = torch.tensor((basis - basis.mean(0)).T, dtype=torch.float32)
+        basis = torch.tensor((columns - columns.mean(0)).T, dtype=torch.float32)
         self.register_buffer("basis", basis, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:

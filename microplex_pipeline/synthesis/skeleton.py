@@ -43,9 +43,9 @@ def resample_households(
     counts = np.diff(ticks).astype(np.int64)
     drawn = pl.DataFrame(
         {
-            "source_household_id": households[household_id].gather(order).gather(
-                np.repeat(np.arange(len(order)), counts)
-            ),
+            "source_household_id": households[household_id]
+            .gather(order)
+            .gather(np.repeat(np.arange(len(order)), counts)),
         }
     ).with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("_drawn"))
     members = members.with_columns(pl.int_range(pl.len()).alias("_row"))

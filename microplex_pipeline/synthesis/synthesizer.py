@@ -308,5 +308,3 @@ def _check_target(column: pl.Series, *, discrete: bool) -> None:
         )
     if column.dtype.is_float() and (count := int((~column.is_finite()).sum())):
         raise ValueError(f"target {column.name!r} is NaN or infinite in {count} rows")
-
-

@@ -101,7 +101,7 @@ def _train(
     epochs = max(settings.epochs, math.ceil(settings.min_steps / steps))
     check_every = max(1, math.ceil(8 / steps))
 
-    parameters = list(network.parameters())
+    parameters: list[torch.Tensor] = list(network.parameters())
     averaged = [p.detach().clone() for p in parameters]
     optimizer = torch.optim.AdamW(
         parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
@@ -131,7 +131,7 @@ def _train(
             rows = shuffled[i * batch : (i + 1) * batch]
             value = (loss(network, rows) * weights[rows]).mean()
             optimizer.zero_grad(set_to_none=True)
-            value.backward()  # type: ignore[no-untyped-call]
+            value.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 5.0)
             optimizer.step()
             schedule.step()
@@ -163,7 +163,9 @@ def _train(
     network.eval()
     if progress:
         last = history[-1]["epoch"]
-        progress(f"{label}: {last} epochs, held-out loss {history[0]['validation_loss']:.4f} -> {best:.4f}")
+        progress(
+            f"{label}: {last} epochs, held-out loss {history[0]['validation_loss']:.4f} -> {best:.4f}"
+        )
     return history
 
 

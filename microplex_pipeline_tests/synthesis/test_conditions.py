@@ -1,0 +1,57 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from microplex_pipeline.synthesis.conditions import fit_condition
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series("c", [1, 2, 3, 2]),
+        pl.Series("c", list(range(100))),
+        pl.Series("c", [0.0] * 50 + [1.5 * i for i in range(50)]),
+        pl.Series("c", ["north", "south", None, "north"]),
+        pl.Series("c", ["north", "south"], dtype=pl.Categorical),
+        pl.Series("c", [True, False, True]),
+        pl.Series("c", [1.0, None, 3.0]),
+        pl.Series("c", [float("nan"), 2.0, 3.0]),
+        pl.Series("c", [7, 7, 7]),
+    ],
+    ids=lambda c: f"{c.dtype}-{len(c)}-{c.null_count()}",
+)
+def test_codes_are_finite_and_tell_values_apart(column):
+    encoding = fit_condition(column)
+    codes = encoding.encode(column)
+    assert codes.dtype == np.float32
+    assert np.isfinite(codes).all()
+    texts = column.cast(pl.String).to_list()
+    for i, text in enumerate(texts):
+        same = np.array([t == text for t in texts])
+        assert (codes[same] == codes[i]).all()
+        assert (codes[~same] != codes[i]).any(axis=1).all()
+
+
+def test_unseen_category_is_named():
+    encoding = fit_condition(pl.Series("region", ["north", "south"]))
+    with pytest.raises(ValueError, match=r"'region' has categories .* never saw: 'west'"):
+        encoding.encode(pl.Series("region", ["north", "west"]))
+
+
+def test_missing_where_training_had_none_is_named():
+    encoding = fit_condition(pl.Series("age", [30, 40, 50]))
+    with pytest.raises(ValueError, match="'age' is missing in 1 rows"):
+        encoding.encode(pl.Series("age", [30, None]))
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pl.Series("c", [None, None], dtype=pl.Int64), "missing in every row"),
+        (pl.Series("c", [1.0, float("inf")]), "infinite"),
+        (pl.Series("c", [[1], [2]]), "use numbers or text"),
+    ],
+)
+def test_unusable_columns_are_refused(column, message):
+    with pytest.raises(ValueError, match=message):
+        fit_condition(column)

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from microplex_pipeline.synthesis.marginal import fit_marginal
+
+whole_numbers = st.integers(1, 200).flatmap(
+    lambda n: arrays(np.float64, n, elements=st.integers(1, 10**7).map(float))
+)
+
+
+@given(values=whole_numbers)
+def test_distribution_function_rises_from_zero_to_one(values):
+    marginal = fit_marginal(values, np.ones(len(values)))
+    assert np.all(np.diff(marginal.x) > 0)
+    assert np.all(np.diff(marginal.u) >= 0)
+    assert marginal.u[-1] == pytest.approx(1.0, abs=1e-12)
+    assert marginal.u[0] == pytest.approx(0.0, abs=1e-12)
+
+
+@given(values=whole_numbers)
+def test_inverse_undoes_cell(values):
+    marginal = fit_marginal(values, np.ones(len(values)))
+    low, high = marginal.cell(values)
+    assert np.all(high > low)
+    np.testing.assert_array_equal(marginal.inverse((low + high) / 2), values)
+
+
+@given(values=whole_numbers)
+def test_cells_of_all_whole_numbers_add_up_to_one(values):
+    values = np.minimum(values, 500)
+    marginal = fit_marginal(values, np.ones(len(values)))
+    low, high = marginal.cell(np.arange(1, np.floor(marginal.x[-1]) + 1))
+    assert (high - low).sum() == pytest.approx(1.0, abs=1e-9)
+
+
+@given(values=whole_numbers, copies=st.integers(2, 4))
+def test_weights_act_as_replication_of_the_atoms(values, copies):
+    values = np.repeat(values, 3)
+    weighted = fit_marginal(values, np.full(len(values), float(copies)))
+    plain = fit_marginal(values, np.ones(len(values)))
+    np.testing.assert_allclose(weighted.u, plain.u, atol=1e-12)
+
+
+def test_only_values_of_enough_holders_are_point_masses():
+    unique = np.arange(1, 400) * 997.0 + 13
+    values = np.concatenate([np.full(40, 50_000.0), np.full(2, 123_457.0), unique])
+    marginal = fit_marginal(values, np.ones(len(values)), atom_holders=3)
+    drawn = marginal.inverse(np.random.default_rng(0).random(200_000))
+    assert np.mean(drawn == 50_000) == pytest.approx(40 / len(values), rel=0.1)
+    # a density hits one of 400 whole numbers out of 400,000 by chance, no more
+    assert np.mean(np.isin(drawn, [*unique, 123_457.0])) < 0.004
+
+
+def test_draws_stay_within_the_tail_factor():
+    values = np.random.default_rng(1).pareto(1.1, 500).round() + 1
+    marginal = fit_marginal(values, np.ones(500), tail_factor=2.0)
+    assert marginal.inverse(np.array([1 - 1e-12]))[0] <= 2 * values.max() + 10
+
+
+def test_mixing_lies_between_the_two():
+    rng = np.random.default_rng(2)
+    a, b = (fit_marginal(rng.integers(1, 9999, 99).astype(float), np.ones(99)) for _ in range(2))
+    mixed = a.mixed_with(b, 0.3)
+    expected = 0.3 * np.interp(5000, a.x, a.u) + 0.7 * np.interp(5000, b.x, b.u)
+    assert np.interp(5000, mixed.x, mixed.u) == pytest.approx(expected)

@@ -1,0 +1,57 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from microplex_pipeline.synthesis.flow import BINS, bin_overlap
+from microplex_pipeline.synthesis.networks import RankDensity, StateNetwork
+
+
+def scrambled(network):
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(std=0.5)
+    return network.eval()
+
+
+@pytest.fixture
+def states():
+    return scrambled(StateNetwork(2, [3, 2, 4], torch.zeros(9), 16, 2, 0.1))
+
+
+def test_targets_depend_on_context_and_earlier_targets_alone(states):
+    x = torch.randn(8)
+    jacobian = torch.autograd.functional.jacobian(lambda v: states(v[None])[0], x)
+    # inputs: context 0-1, codes of target 0 at 2-3, of target 1 at 4, of target 2 at 5-7
+    for rows, allowed in ((slice(0, 3), 2), (slice(3, 5), 4), (slice(5, 9), 5)):
+        assert jacobian[rows, :allowed].abs().min() > 0
+        assert jacobian[rows, allowed:].abs().max() == 0
+
+
+def test_probabilities_of_all_state_patterns_add_up_to_one(states):
+    patterns = list(itertools.product(range(3), range(2), range(4)))
+    codes = [
+        np.concatenate([np.eye(k)[s][1:] for s, k in zip(p, (3, 2, 4), strict=True)])
+        for p in patterns
+    ]
+    context = np.tile([0.3, -1.2], (len(patterns), 1))
+    x = torch.tensor(np.column_stack([context, codes]), dtype=torch.float32)
+    nll = states.negative_log_prob(x, torch.tensor(patterns))
+    assert float(torch.exp(-nll.double()).sum()) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_logits_of_one_target_agree_with_all(states):
+    x = torch.randn(5, 8)
+    for j, part in enumerate(states(x).split([3, 2, 4], dim=1)):
+        torch.testing.assert_close(states.logits_of(j, x), part)
+
+
+def test_rank_density_integrates_to_one():
+    density = scrambled(RankDensity(3, BINS, 16, 2, 0.1))
+    edges = np.linspace(0, 1, 401)
+    overlap = torch.tensor(bin_overlap(edges[:-1], edges[1:]))
+    x = torch.randn(1, 3).expand(400, 3)
+    p = torch.exp(-density.negative_log_prob(x, torch.log(overlap + 1e-300)))
+    assert float(p.sum()) == pytest.approx(1.0, abs=1e-5)

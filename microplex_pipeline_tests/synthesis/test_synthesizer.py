@@ -1,0 +1,238 @@
+import itertools
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from microplex_pipeline import Synthesizer
+from microplex_pipeline.synthesis import TrainingSettings
+
+TARGETS = ["wages_head", "business_income_head", "social_security", "snap"]
+CONDITIONS = ["age_head", "filing_status", "n_persons"]
+QUICK = {"epochs": 4, "batch_size": 256}
+
+
+@pytest.fixture(scope="module")
+def fitted(records) -> Synthesizer:
+    return Synthesizer(TARGETS, CONDITIONS, settings=TrainingSettings(min_steps=20)).fit(
+        records, **QUICK
+    )
+
+
+@pytest.fixture(scope="module")
+def demographics(records):
+    return records.select(CONDITIONS)
+
+
+def test_quick_start():
+    rng = np.random.default_rng(0)
+    n = 400
+    training_data = pl.DataFrame(
+        {
+            "age": rng.integers(18, 90, n),
+            "education": rng.integers(0, 5, n),
+            "region": rng.choice(["north", "south", "west"], n),
+            "weight": rng.uniform(50, 500, n),
+            "income": np.where(rng.random(n) < 0.3, 0, rng.lognormal(10, 1, n).round()),
+            "expenditure": rng.lognormal(9, 1, n).round(2),
+            "savings": rng.normal(0, 5000, n).round(),
+        }
+    )
+    new_demographics = training_data.select("age", "education", "region")
+    synth = Synthesizer(
+        target_vars=["income", "expenditure", "savings"],
+        condition_vars=["age", "education", "region"],
+    )
+    synth.fit(training_data, weight_col="weight", epochs=100)
+    synthetic = synth.generate(new_demographics)
+    assert synthetic.columns == ["age", "education", "region", "income", "expenditure", "savings"]
+    assert synthetic.height == n
+    assert (synthetic["income"] == 0).mean() == pytest.approx(0.3, abs=0.1)
+    assert synthetic["income"].min() >= 0
+    assert (synthetic["savings"] < 0).mean() == pytest.approx(0.5, abs=0.12)
+    cents = synthetic["expenditure"] * 100
+    assert (cents - cents.round()).abs().max() < 1e-6
+
+
+def test_fitted_state_is_there(fitted):
+    assert fitted.is_fitted_
+    assert list(fitted.transformer_.transformers_) == TARGETS
+    assert fitted.zero_model_.n_states == [2, 3, 2, 2]
+    assert "wages_head/1" in fitted.flow_model_.inputs
+    history = fitted.training_history_
+    assert set(history["network"]) >= {"zero model", "wages_head > 0"}
+    assert history.filter(network="zero model")["validation_loss"].is_finite().all()
+
+
+def test_zeros_signs_and_units_are_kept(fitted, demographics, records):
+    synthetic = fitted.generate(demographics, seed=1)
+    for target in TARGETS:
+        real, drawn = records[target], synthetic[target]
+        assert drawn.dtype == pl.Int64
+        assert (drawn == 0).mean() == pytest.approx((real == 0).mean(), abs=0.08)
+    assert (
+        (synthetic.drop("business_income_head").select(TARGETS[0::2]) >= 0).min_horizontal().all()
+    )
+
+
+@pytest.mark.parametrize("draws", ["stratified", "independent"])
+def test_same_seed_same_records_another_seed_others(fitted, demographics, draws):
+    first, again, other = (fitted.generate(demographics, s, draws=draws) for s in (1, 1, 2))
+    assert first.equals(again)
+    assert not first.equals(other)
+
+
+def test_same_seed_same_bytes(records, tmp_path):
+    for name in ("a", "b"):
+        np.random.seed(hash(name) % 1000)  # noqa: NPY002: a caller's random state must not matter
+        settings = TrainingSettings(min_steps=5)
+        model = Synthesizer(TARGETS, CONDITIONS, settings=settings).fit(records, epochs=1)
+        model.save(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_saved_and_loaded_is_the_same_model(fitted, demographics, records, tmp_path):
+    fitted.save(tmp_path / "model")
+    loaded = Synthesizer.load(tmp_path / "model")
+    assert loaded.generate(demographics, seed=5).equals(fitted.generate(demographics, seed=5))
+    np.testing.assert_array_equal(loaded.log_prob(records), fitted.log_prob(records))
+    assert loaded.training_history_.equals(fitted.training_history_)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no zip at all", None])
+def test_a_damaged_file_is_refused(fitted, tmp_path, damage):
+    path = tmp_path / "model"
+    fitted.save(path)
+    path.write_bytes(path.read_bytes()[:-300] if damage is None else damage)
+    with pytest.raises(ValueError, match="no synthesizer file, or is damaged"):
+        Synthesizer.load(path)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "pyarrow", "polars"])
+def test_frames_come_back_as_they_came(fitted, demographics, kind):
+    given = {
+        "pandas": demographics.to_pandas,
+        "pyarrow": demographics.to_arrow,
+        "polars": demographics.clone,
+    }[kind]()
+    result = fitted.generate(given, seed=3)
+    assert type(result) is {"pandas": pd.DataFrame, "pyarrow": pa.Table}.get(kind, pl.DataFrame)
+    assert (
+        pl.DataFrame(result)
+        .select(TARGETS)
+        .equals(fitted.generate(demographics, seed=3).select(TARGETS))
+    )
+
+
+def test_pandas_can_train(records):
+    frame = records.to_pandas()
+    settings = TrainingSettings(min_steps=5)
+    model = Synthesizer(["snap"], ["age_head"], settings=settings).fit(frame, epochs=1)
+    assert isinstance(model.generate(frame), pd.DataFrame)
+
+
+def test_likelihood_adds_up_to_one_over_all_outcomes():
+    rng = np.random.default_rng(4)
+    n = 300
+    data = pl.DataFrame(
+        {
+            "group": rng.choice(["a", "b"], n),
+            "x": rng.choice([-2, 0, 1, 2, 3], n),
+            "kind": rng.choice(["p", "q", "r"], n),
+        }
+    )
+    model = Synthesizer(["x", "kind"], ["group"], ["kind"], tail_factor=2.0)
+    model.fit(data, weight_col=None, epochs=3)
+    outcomes = pl.DataFrame(
+        list(itertools.product(["a"], range(-40, 41), ["p", "q", "r"])),
+        schema=data.columns,
+        orient="row",
+    )
+    assert np.exp(model.log_prob(outcomes)).sum() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_discrete_targets_and_missing_conditions():
+    rng = np.random.default_rng(5)
+    n = 500
+    age = rng.integers(20, 80, n)
+    data = pl.DataFrame(
+        {
+            "age": pl.Series(age).set(pl.Series(rng.random(n) < 0.1), None),
+            "tenure": np.where(age > 50, "own", "rent"),
+            "rent": np.where(age > 50, 0, rng.integers(500, 2000, n)),
+        }
+    )
+    model = Synthesizer(["tenure", "rent"], ["age"], ["tenure"]).fit(data, None, epochs=30)
+    drawn = model.generate(data.select("age"), seed=0)
+    assert set(drawn["tenure"]) == {"own", "rent"}
+    young = drawn.filter(pl.col("age") < 45)
+    assert (young["tenure"] == "rent").mean() > 0.9
+    assert ((drawn["rent"] > 0) == (drawn["tenure"] == "rent")).mean() > 0.95
+
+
+def test_heavier_records_count_for_more():
+    data = pl.DataFrame({"g": ["a"] * 400, "x": [0] * 200 + [1000] * 200})
+    weights = pl.Series("weight", [1.0] * 200 + [9.0] * 200)
+    model = Synthesizer(["x"], ["g"], weight_power=1.0)
+    model.fit(data.with_columns(weights), epochs=10)
+    drawn = model.generate(pl.DataFrame({"g": ["a"] * 4000}), seed=0)
+    assert (drawn["x"] > 0).mean() == pytest.approx(0.9, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.drop("snap"), "missing columns: snap"),
+        (lambda d: d.drop("weight"), "missing columns: weight"),
+        (lambda d: d.with_columns(weight=pl.lit(0.0)), "'weight' is zero in every row"),
+        (lambda d: d.with_columns(-pl.col("weight")), "'weight' is negative in 1204 rows"),
+        (lambda d: d.with_columns(weight=pl.lit(float("nan"))), "'weight' is missing or infinite"),
+        (lambda d: d.with_columns(snap=pl.lit(float("inf"))), "'snap' is NaN or infinite"),
+        (lambda d: d.with_columns(snap=pl.lit(None, pl.Int64)), "'snap' is missing in 1204 rows"),
+        (lambda d: d.with_columns(snap=pl.lit("much")), "'snap' has type String: name it in"),
+        (lambda d: d.head(5), "5 training records are too few"),
+    ],
+)
+def test_bad_training_data_are_named(records, change, message):
+    with pytest.raises(ValueError, match=message):
+        Synthesizer(TARGETS, CONDITIONS).fit(change(records))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.with_columns(age_head=pl.lit(40)),
+        lambda d: d.with_columns(snap=pl.lit(0)),
+        lambda d: d.with_columns(filing_status=pl.lit("1")),
+        lambda d: d.head(30),
+    ],
+    ids=["constant condition", "all-zero target", "one category", "30 records"],
+)
+def test_poor_data_still_make_a_model(records, change):
+    data = change(records)
+    model = Synthesizer(TARGETS, CONDITIONS, settings=TrainingSettings(min_steps=5))
+    drawn = model.fit(data, epochs=1).generate(data.select(CONDITIONS), seed=0)
+    assert drawn.height == data.height
+    if (data["snap"] == 0).all():
+        assert (drawn["snap"] == 0).all()
+
+
+def test_names_are_checked_at_once():
+    with pytest.raises(ValueError, match="named more than once .*: age"):
+        Synthesizer(["income", "age"], ["age"])
+    with pytest.raises(ValueError, match="discrete_vars that are no targets: region"):
+        Synthesizer(["income"], ["region"], ["region"])
+    with pytest.raises(ValueError, match="at least one target"):
+        Synthesizer([], ["age"])
+
+
+def test_an_unfitted_synthesizer_says_so(demographics):
+    with pytest.raises(RuntimeError, match="not fitted"):
+        Synthesizer(TARGETS, CONDITIONS).generate(demographics)
+
+
+def test_no_frame_is_said(fitted):
+    with pytest.raises(TypeError, match="expected a polars, pandas or pyarrow frame, got list"):
+        fitted.generate([1, 2, 3])

@@ -1,0 +1,163 @@
+"""The whole chain through Dagster into DuckDB, on two states and one year, with short training."""
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from microplex_pipeline.definitions import build_definitions
+from microplex_pipeline.settings import PROJECT, Settings
+from microplex_pipeline.survey.identities import broken_identities
+from microplex_pipeline.warehouse.reading import query
+
+SHORT = {"epochs": 2, "min_steps": 20}
+CONFIG = {
+    "ops": {
+        "zero_model": {"config": SHORT},
+        "flow": {"config": SHORT},
+        "synthetic_population": {"config": {"households": 1500}},
+    }
+}
+
+
+def build(warehouse, key, config=CONFIG, data=PROJECT / "data"):
+    definitions = build_definitions(Settings(warehouse=warehouse, data=data))
+    return definitions.resolve_job_def("build_state").execute_in_process(
+        partition_key=key, run_config=config, raise_on_error=False
+    )
+
+
+def failure_of(result):
+    event = next(e for e in result.all_events if e.is_step_failure)
+    return event.step_key, event.step_failure_data.user_failure_data.description
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    warehouse = tmp_path_factory.mktemp("built") / "w.duckdb"
+    return warehouse, {key: build(warehouse, key) for key in ("RI|2014", "VT|2014")}
+
+
+def test_both_states_are_built_and_pass_their_checks(built):
+    _, results = built
+    for result in results.values():
+        assert result.success
+        evaluations = result.get_asset_check_evaluations()
+        assert len(evaluations) == 4
+        assert all(e.passed for e in evaluations)
+        assert len(result.get_asset_materialization_events()) == 9
+
+
+def test_every_table_holds_both_partitions(built):
+    warehouse, _ = built
+    tables = query(
+        warehouse, "select table_schema || '.' || table_name as t from information_schema.tables"
+    )["t"]
+    assert sorted(tables) == [
+        "calibration.calibrated_population",
+        "calibration.targets",
+        "evaluation.target_report",
+        "models.flow",
+        "models.transformer",
+        "models.zero_model",
+        "survey.raw_survey",
+        "survey.survey",
+        "synthesis.synthetic_population",
+    ]
+    for table in tables:
+        keys = query(warehouse, f"select distinct state, year from {table} order by all").rows()
+        assert keys == [("RI", 2014), ("VT", 2014)], table
+
+
+def test_weights_meet_the_published_totals(built):
+    warehouse, _ = built
+    persons = query(
+        warehouse,
+        "select state, sum(weight * n_persons) as persons "
+        "from calibration.calibrated_population group by state order by state",
+    )
+    assert persons["persons"].to_list() == pytest.approx([1_055_936, 625_214], rel=1e-9)
+    report = query(warehouse, "select * from evaluation.target_report")
+    assert report["relative_error"].abs().max() < 1e-9
+    assert set(report["kind"]) == {"published", "modelled"}
+    assert report.select("source", "value", "achieved").null_count().sum_horizontal()[0] == 0
+
+
+def test_synthetic_records_keep_identities_and_copy_no_one(built, schema, rhode_island):
+    warehouse, _ = built
+    synthetic = query(warehouse, "select * from synthesis.synthetic_population where state = 'RI'")
+    assert broken_identities(synthetic, schema) == []
+    assert synthetic["household_id"].n_unique() == 1500
+    amounts = schema.target_columns
+    whole = [*schema.condition_columns, *amounts]
+    with_money = synthetic.filter(pl.sum_horizontal(pl.col(amounts) != 0) >= 2)
+    copies = with_money.select(whole).join(
+        rhode_island.select(whole).unique(), on=whole, how="semi"
+    )
+    assert copies.height / synthetic.height < 0.005
+
+
+def test_building_again_changes_nothing_else_and_repeats_bytes(built):
+    warehouse, _ = built
+    select = "select * exclude (architecture) from models.flow order by state"
+    population = "select * from calibration.calibrated_population order by state, tax_unit_id"
+    before = query(warehouse, select), query(warehouse, population)
+    assert build(warehouse, "RI|2014").success
+    assert query(warehouse, select).equals(before[0])
+    assert query(warehouse, population).equals(before[1])
+
+
+def test_an_aged_year_says_so(tmp_path):
+    result = build(tmp_path / "w.duckdb", "VT|2018")
+    assert result.success
+    aged = result.asset_materializations_for_node("survey")[0].metadata["aged"].value
+    assert aged == "from 2014 to 2018"
+
+
+@pytest.mark.parametrize("key", ["ZZ|2014", "RI|2011", "RI|2099", "RI"])
+def test_what_is_no_partition_is_refused(tmp_path, key):
+    with pytest.raises((dg.DagsterUnknownPartitionError, dg.DagsterError)):
+        build(tmp_path / "w.duckdb", key)
+    assert not (tmp_path / "w.duckdb").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.drop("snap"), "survey file cps_tax_units.parquet lacks columns: snap"),
+        (
+            lambda d: d.with_columns(weight=pl.lit(float("nan"))),
+            "RI 2014: weight is missing, NaN, infinite or negative in 1204 records",
+        ),
+    ],
+)
+def test_a_bad_survey_file_stops_the_run_with_one_message(tmp_path, schema, change, message):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("surveys", "targets"):
+        (folder / name).symlink_to(PROJECT / "data" / name)
+    survey = pl.read_parquet(PROJECT / "data" / schema.file).filter(pl.col("state") == "RI")
+    change(survey).write_parquet(folder / schema.file)
+    step, said = failure_of(build(tmp_path / "w.duckdb", "RI|2014", data=folder))
+    assert step == "raw_survey"
+    assert message in said
+
+
+def test_a_target_that_no_record_carries_is_named(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for path in (PROJECT / "data").iterdir():
+        if path.name != "targets":
+            (folder / path.name).symlink_to(path)
+    (folder / "targets").mkdir()
+    for path in (PROJECT / "data" / "targets").iterdir():
+        (folder / "targets" / path.name).symlink_to(path)
+    brackets = "bundled_state_household_income_2013.csv"
+    text = (PROJECT / "data" / "targets" / brackets).read_text()
+    (folder / "targets" / brackets).unlink()
+    (folder / "targets" / brackets).write_text(
+        text
+        + "state,44,RI,2013,household,count,households,household_income:900000000+,7,made up\n"
+    )
+    step, said = failure_of(build(tmp_path / "w.duckdb", "RI|2014", data=folder))
+    assert step == "calibrated_population"
+    assert "no record carries: household count households [household_income:900000000+]" in said

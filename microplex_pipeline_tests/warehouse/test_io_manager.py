@@ -1,0 +1,238 @@
+"""The warehouse through Dagster: what is stored, replaced, kept when something fails."""
+
+import subprocess
+import sys
+import textwrap
+
+import dagster as dg
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+
+from microplex_pipeline.partitions import PARTITION_EXPRESSION, state_years
+from microplex_pipeline.synthesis import Transformer, ZeroModel
+from microplex_pipeline.synthesis.training import TrainingSettings
+from microplex_pipeline.warehouse import Warehouse
+from microplex_pipeline.warehouse.reading import query
+
+METADATA = {"partition_expr": PARTITION_EXPRESSION, "schema": "things"}
+
+
+class Rows(dg.Config):
+    rows: list[dict]
+
+
+@dg.asset(partitions_def=state_years, metadata=METADATA)
+def table(config: Rows) -> pl.DataFrame:
+    return pl.DataFrame(config.rows, infer_schema_length=None)
+
+
+@dg.asset(partitions_def=state_years, metadata=METADATA)
+def doubled(table: pl.DataFrame) -> pl.DataFrame:
+    return table.with_columns(pl.col("a") * 2)
+
+
+@pytest.fixture
+def warehouse(tmp_path):
+    return tmp_path / "deep" / "warehouse.duckdb"
+
+
+@pytest.fixture
+def store(warehouse):
+    def run(key, *rows, assets=(table,)):
+        state, year = key.split("|")
+        rows = [{"state": state, "year": int(year), **row} for row in rows]
+        return dg.materialize(
+            [table, doubled],
+            selection=[a.key for a in assets],
+            partition_key=key,
+            resources={"io_manager": Warehouse(database=str(warehouse))},
+            run_config={"ops": {"table": {"config": {"rows": rows}}}} if table in assets else None,
+            raise_on_error=False,
+        )
+
+    return run
+
+
+def stored(warehouse, name="table"):
+    columns = "state, year, a" + (", b" if name == "table" else "")
+    return query(warehouse, f"select {columns} from things.{name} order by all").rows()
+
+
+def failure_of(result):
+    event = next(e for e in result.all_events if e.is_step_failure)
+    data = event.step_failure_data
+    return data.user_failure_data.description if data.user_failure_data else str(data.error)
+
+
+def test_round_trip_through_a_downstream_asset(store, warehouse):
+    assert store(
+        "RI|2014", {"a": 1, "b": "x"}, {"a": 2, "b": None}, assets=(table, doubled)
+    ).success
+    assert stored(warehouse) == [("RI", 2014, 1, "x"), ("RI", 2014, 2, None)]
+    assert [row[2] for row in stored(warehouse, "doubled")] == [2, 4]
+
+
+def test_a_partition_loads_alone(store, warehouse):
+    store("RI|2014", {"a": 1, "b": "x"})
+    store("RI|2013", {"a": 10, "b": "x"})
+    store("VT|2014", {"a": 100, "b": "x"})
+    assert store("RI|2014", assets=(doubled,)).success
+    assert stored(warehouse, "doubled") == [("RI", 2014, 2)]
+
+
+def test_a_run_again_replaces_its_slice_alone(store, warehouse):
+    store("RI|2014", {"a": 1, "b": "x"})
+    store("RI|2013", {"a": 2, "b": "x"})
+    store("RI|2014", {"a": 3, "b": "y"}, {"a": 4, "b": "y"})
+    assert [row[2] for row in stored(warehouse)] == [2, 3, 4]
+
+
+def test_columns_are_matched_by_name(store, warehouse):
+    store("RI|2014", {"a": 1, "b": "x"})
+    assert store("VT|2014", {"b": "y", "a": 2}).success
+    assert stored(warehouse)[1] == ("VT", 2014, 2, "y")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"a": 9}], "the columns changed (missing: b; new: none); the old rows stay"),
+        ([{"a": 9, "b": "x", "c": 1}], "the columns changed (missing: none; new: c)"),
+        ([], "the partition came out empty; the old rows stay"),
+        ([{"a": "no number", "b": "x"}], "Could not convert string"),
+    ],
+)
+def test_a_failed_write_keeps_the_old_slice(store, warehouse, rows, message):
+    store("RI|2014", {"a": 1, "b": "x"})
+    result = store("RI|2014", *rows)
+    assert not result.success
+    assert message in failure_of(result)
+    assert stored(warehouse) == [("RI", 2014, 1, "x")]
+
+
+def test_an_input_that_was_never_built_is_named(store):
+    result = store("RI|2014", assets=(doubled,))
+    assert not result.success
+    assert "things.table has no rows of this partition: materialize table for it first" in (
+        failure_of(result)
+    )
+
+
+def test_metadata_name_the_table_and_no_path(store, warehouse):
+    result = store("RI|2014", {"a": 1, "b": "x"})
+    metadata = result.asset_materializations_for_node("table")[0].metadata
+    assert metadata["dagster/table_name"].value == "things.table"
+    assert metadata["dagster/partition_row_count"].value == 1
+    assert str(warehouse.parent) not in str(metadata)
+
+
+WRITER = """
+    import sys
+    import dagster as dg
+    from microplex_pipeline_tests.warehouse.test_io_manager import table
+    from microplex_pipeline.warehouse import Warehouse
+
+    state, path = sys.argv[1:]
+    for value in range(5):
+        row = {"state": state, "year": 2014, "a": value, "b": "x"}
+        dg.materialize(
+            [table],
+            partition_key=f"{state}|2014",
+            resources={"io_manager": Warehouse(database=path)},
+            run_config={"ops": {"table": {"config": {"rows": [row] * 50}}}},
+        )
+"""
+
+
+def test_two_processes_write_at_once(warehouse):
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(WRITER), state, str(warehouse)],
+            stderr=subprocess.PIPE,
+        )
+        for state in ("RI", "VT")
+    ]
+    for writer in writers:
+        _, errors = writer.communicate(timeout=120)
+        assert writer.returncode == 0, errors.decode()
+    assert stored(warehouse) == [("RI", 2014, 4, "x")] * 50 + [("VT", 2014, 4, "x")] * 50
+
+
+def test_a_file_open_elsewhere_is_waited_for_then_named(store, warehouse, monkeypatch):
+    store("RI|2014", {"a": 1, "b": "x"})
+    monkeypatch.setattr("microplex_pipeline.warehouse.client.FOREIGN_LOCK_WAIT", 1.0)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", "import duckdb, sys; c = duckdb.connect(sys.argv[1]); "
+         "print('open', flush=True); sys.stdin.read()", str(warehouse)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert holder.stdout.readline() == b"open\n"
+    result = store("RI|2014", {"a": 2, "b": "x"})
+    holder.communicate()
+    assert "warehouse.duckdb is open in another program" in failure_of(result)
+    assert stored(warehouse) == [("RI", 2014, 1, "x")]
+    assert store("RI|2014", {"a": 2, "b": "x"}).success
+
+
+def test_a_damaged_file_is_named(store, warehouse):
+    store("RI|2014", {"a": 1, "b": "x"})
+    warehouse.write_bytes(b"not a database" * 1000)
+    result = store("RI|2014", {"a": 2, "b": "x"})
+    assert "the warehouse warehouse.duckdb cannot be opened" in failure_of(result)
+
+
+def test_nothing_built_yet_is_said(warehouse):
+    with pytest.raises(FileNotFoundError, match="build a state first"):
+        query(warehouse, "select 1")
+
+
+@pytest.fixture(scope="module")
+def models(records):
+    transformer = Transformer.fit(records, ["snap"], ["age_head"], np.ones(records.height))
+    settings = TrainingSettings(epochs=1, min_steps=1)
+    zero = ZeroModel.fit(records, transformer, np.ones(records.height), settings, 0)
+    return transformer, zero
+
+
+def test_models_round_trip(models, records, warehouse):
+    transformer, zero = models
+    seen = {}
+
+    @dg.asset(partitions_def=state_years, metadata=METADATA)
+    def transforms() -> Transformer:
+        return transformer
+
+    @dg.asset(partitions_def=state_years, metadata=METADATA)
+    def signs() -> ZeroModel:
+        return zero
+
+    @dg.asset(partitions_def=state_years, metadata=METADATA)
+    def used(transforms: Transformer, signs: ZeroModel) -> pl.DataFrame:
+        seen["log_prob"] = signs.log_prob(records, transforms)
+        return pl.DataFrame({"state": ["RI"], "year": [2014]})
+
+    @dg.asset(partitions_def=state_years, metadata=METADATA)
+    def mixed_up(transforms: ZeroModel) -> pl.DataFrame:
+        return pl.DataFrame({"state": ["RI"], "year": [2014]})
+
+    def run(*assets):
+        return dg.materialize(
+            [transforms, signs, used, mixed_up],
+            selection=list(assets),
+            partition_key="RI|2014",
+            resources={"io_manager": Warehouse(database=str(warehouse))},
+            raise_on_error=False,
+        )
+
+    assert run(transforms, signs, used).success
+    assert run(transforms, signs).success
+    np.testing.assert_array_equal(seen["log_prob"], zero.log_prob(records, transformer))
+    rows = query(warehouse, "select state, year, kind from things.signs").rows()
+    assert rows == [("RI", 2014, "zero_model")]
+
+    assert "expected a stored zero_model, found 'transformer'" in failure_of(run(mixed_up))
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("update things.signs set weights = weights[1:100]::blob")
+    assert "the stored zero_model is damaged" in failure_of(run(used))
