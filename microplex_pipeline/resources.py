@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from microplex_pipeline.calibration.target_sources import TargetSources, load_target_sources
-from microplex_pipeline.survey import SurveySchema, load_schema
+from microplex_pipeline.survey import SurveySchema, column_descriptions, load_schema
 
 
 class DataFolder(dg.ConfigurableResource):
@@ -18,6 +18,11 @@ class DataFolder(dg.ConfigurableResource):
     def survey_schema(self) -> SurveySchema:
         """What the survey is."""
         return load_schema(Path(self.path) / "surveys" / "cps_tax_units.yaml")
+
+    @cached_property
+    def column_descriptions(self) -> dict[str, str]:
+        """What the survey's columns mean, with units."""
+        return column_descriptions(self.survey_schema, self.path)
 
     @cached_property
     def target_sources(self) -> TargetSources:

@@ -4,7 +4,7 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
+from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
 from microplex_pipeline.calibration import Reweighter, Targets
 from microplex_pipeline.evaluation.calibration import design_effect, effective_sample_size
 from microplex_pipeline.evaluation.charts import markdown_picture, weight_chart
@@ -32,9 +32,10 @@ def calibrated_population(
     households = records.unique(schema.household, keep="first")
     weights = households[schema.weight].to_numpy()
     ratios = weights / households["design_weight"].to_numpy()
-    return dg.MaterializeResult(
-        value=records,
-        metadata={
+    return stored_records(
+        records,
+        data.column_descriptions,
+        {
             "targets": targets.height,
             "design_effect": design_effect(weights),
             "effective_households": effective_sample_size(weights),

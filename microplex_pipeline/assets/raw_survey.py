@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
+from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.survey import read_survey
@@ -21,9 +21,10 @@ def raw_survey(
     state, year = partition_of(context)
     with bad_input_fails():
         records = read_survey(data.survey_schema, data.path, state, year)
-    return dg.MaterializeResult(
-        value=records,
-        metadata={
+    return stored_records(
+        records,
+        data.column_descriptions,
+        {
             "source": data.survey_schema.title,
             "survey_year": int(records["survey_year"][0]),
             "weighted_units": float(records[data.survey_schema.weight].sum()),

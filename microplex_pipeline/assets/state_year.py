@@ -1,10 +1,11 @@
 """What every asset of a state and year shares: partitions, table, owner, failure on bad input."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from microplex_pipeline.partitions import PARTITION_EXPRESSION, state_years
 
@@ -30,3 +31,16 @@ def bad_input_fails() -> Iterator[None]:
         yield
     except ValueError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def stored_records(
+    records: pl.DataFrame, descriptions: Mapping[str, str], metadata: dict[str, Any]
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """Return records to store, with metadata and their columns described."""
+    columns = [
+        dg.TableColumn(name, str(dtype), description=descriptions.get(name))
+        for name, dtype in records.schema.items()
+    ]
+    return dg.MaterializeResult(
+        value=records, metadata={**metadata, "dagster/column_schema": dg.TableSchema(columns)}
+    )

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
+from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.survey import prepare_survey
@@ -23,9 +23,10 @@ def survey(
         records = prepare_survey(raw_survey, data.survey_schema, data.path)
     surveyed = int(records["survey_year"][0])
     persons = (records[data.survey_schema.weight] * records[data.survey_schema.persons]).sum()
-    return dg.MaterializeResult(
-        value=records,
-        metadata={
+    return stored_records(
+        records,
+        data.column_descriptions,
+        {
             "aged": f"from {surveyed} to {year}" if surveyed != year else "no, surveyed this year",
             "households": records[data.survey_schema.household].n_unique(),
             "weighted_persons": float(persons),

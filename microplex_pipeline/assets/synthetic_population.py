@@ -4,7 +4,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
+from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.survey import complete_records, model_frame
@@ -59,9 +59,10 @@ def synthetic_population(
         drawn = synthesizer.generate(model_frame(skeleton, schema), seed=config.seed)
         records = describe_households(complete_records(skeleton, drawn, schema), schema)
     context.log.info(f"drew {records.height} units in {n_households} households of {year}")
-    return dg.MaterializeResult(
-        value=records,
-        metadata={
+    return stored_records(
+        records,
+        data.column_descriptions,
+        {
             "households": n_households,
             "surveyed_households": surveyed,
             "seed": config.seed,

@@ -3,7 +3,8 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
+from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
+from microplex_pipeline.calibration.targets import TARGET_COLUMNS
 from microplex_pipeline.evaluation.calibration import target_errors
 from microplex_pipeline.evaluation.charts import markdown_picture, target_chart
 from microplex_pipeline.resources import DataFolder
@@ -19,9 +20,10 @@ def target_report(
             calibrated_population, targets, data.survey_schema.weight, data.survey_schema.household
         )
     worst = errors.sort(pl.col("relative_error").abs(), descending=True).head(5)
-    return dg.MaterializeResult(
-        value=errors,
-        metadata={
+    return stored_records(
+        errors,
+        TARGET_COLUMNS,
+        {
             "targets": errors.height,
             "worst_error": float(errors["relative_error"].abs().max()),  # type: ignore[arg-type]
             "worst": dg.MetadataValue.table(

@@ -3,9 +3,10 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
+from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
 from microplex_pipeline.calibration.modelled_targets import modelled_targets
 from microplex_pipeline.calibration.published_targets import published_targets
+from microplex_pipeline.calibration.targets import TARGET_COLUMNS
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.resources import DataFolder
 
@@ -28,9 +29,10 @@ def targets(
         pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()
     )
     notes = published.filter(pl.col("note").is_not_null())["note"].unique().to_list()
-    return dg.MaterializeResult(
-        value=rows,
-        metadata={
+    return stored_records(
+        rows,
+        TARGET_COLUMNS,
+        {
             "published": published.height,
             "modelled": modelled.height,
             "scaled": "; ".join(notes) or "no published figure was scaled",

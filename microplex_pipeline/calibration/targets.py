@@ -11,6 +11,19 @@ from microplex_pipeline.frames import to_polars
 
 KEY = ["entity", "measure", "variable", "domain"]
 MEASURES = ("count", "sum")
+TARGET_COLUMNS = {
+    "entity": "what is counted: household or tax_unit",
+    "measure": "count of the entity, or sum of the variable",
+    "variable": "column that is summed, or what is counted",
+    "domain": "which records the target speaks of",
+    "value": "total to meet (dollars for sums of amounts, else a count)",
+    "kind": "published by an office, or modelled on the survey",
+    "source": "where the figure comes from",
+    "note": "how the figure was scaled, or how many survey records carry it",
+    "target": "name of the target",
+    "achieved": "what the calibrated weights add up to",
+    "relative_error": "(achieved - value) / max(|value|, 1)",
+}
 
 
 class Targets:

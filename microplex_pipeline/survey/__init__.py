@@ -3,6 +3,7 @@
 Nothing here knows Dagster; what a particular survey is, its YAML schema says.
 """
 
+from microplex_pipeline.survey.columns import column_descriptions
 from microplex_pipeline.survey.errors import SurveyError
 from microplex_pipeline.survey.model_frame import complete_records, model_frame
 from microplex_pipeline.survey.preparation import prepare_survey
@@ -12,6 +13,7 @@ from microplex_pipeline.survey.schema import SurveySchema, load_schema
 __all__ = [
     "SurveyError",
     "SurveySchema",
+    "column_descriptions",
     "complete_records",
     "load_schema",
     "model_frame",

@@ -26,12 +26,7 @@ class FrameHandler(DbTypeHandler[pl.DataFrame]):
     ) -> dict[str, Any]:
         """Insert the rows; the client has deleted the partition's old ones in this transaction."""
         insert(table_slice, obj, connection)
-        return {
-            "dagster/partition_row_count": obj.height,
-            "dagster/column_schema": dg.TableSchema(
-                [dg.TableColumn(name, str(dtype)) for name, dtype in obj.schema.items()]
-            ),
-        }
+        return {"dagster/partition_row_count": obj.height}
 
     def load_input(self, context: Any, table_slice: TableSlice, connection: Any) -> pl.DataFrame:
         """Load the rows of the partitions asked for."""

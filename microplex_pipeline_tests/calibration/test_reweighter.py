@@ -173,7 +173,7 @@ def test_bounds_that_are_too_tight_are_not_called_infeasible(people):
 @pytest.mark.parametrize("bad", [0.0, -1.0, float("nan"), float("inf"), None])
 def test_bad_design_weights_are_named(people, bad):
     column = pl.when(pl.int_range(pl.len()) == 3).then(pl.lit(bad)).otherwise(pl.col("weight"))
-    with pytest.raises(CalibrationError, match="'weight' is .* in 1 records"):
+    with pytest.raises(CalibrationError, match=r"'weight' is .* in 1 records"):
         Reweighter().fit(people.with_columns(weight=column), MARGINS, "weight")
 
 

@@ -1,0 +1,29 @@
+"""What each column of a survey's records means, in a sentence with its unit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from microplex_pipeline.survey.schema import SurveySchema
+
+DERIVED = {
+    "year": "calendar year of the amounts",
+    "survey_year": "year that was surveyed; earlier than year where the records are aged",
+    "unit_number": "place of the unit within its household, 1 for the first",
+    "household_units": "units in the household",
+    "household_persons": "persons in the household",
+    "household_income": "money income of the household (dollars a year)",
+    "weight": "units of the population that the record stands for",
+    "design_weight": "weight before calibration",
+}
+
+
+def column_descriptions(schema: SurveySchema, folder: str | Path) -> dict[str, str]:
+    """Return a description with unit for each column, from the survey's column dictionary."""
+    table = pl.read_csv(Path(folder) / schema.columns_file)
+    described = {
+        row["column"]: f"{row['description']} ({row['unit']})" for row in table.to_dicts()
+    }
+    return described | DERIVED
