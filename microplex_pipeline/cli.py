@@ -123,7 +123,7 @@ def _print_summary(settings: Settings, state: str, year: int, seconds: float) ->
   records    {records["units"]:,} tax units in {records["households"]:,} households, \
 standing for {records["persons"]:,.0f} persons
   targets    {fit["met"]} of {fit["targets"]} met within 0.1 %, worst error {fit["worst"]:.1e}
-  warehouse  {settings.warehouse}
+  warehouse  {os.path.relpath(settings.warehouse)}
              calibration.calibrated_population  the microdata
              evaluation.target_report           every target, its source and error
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import click
 import dagster as dg
+from dagster._core.execution.plan.objects import StepFailureData
 
 POLL_SECONDS = 0.2
 
@@ -56,10 +57,17 @@ def _print_entry(entry: dg.EventLogEntry, started: dict[str, float]) -> None:
         if not check.passed:
             click.secho(f"      check {check.check_name} failed: {check.description}", fg="red")
     elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
-        failure = event.step_failure_data
-        reason = failure.user_failure_data.description if failure.user_failure_data else None
-        cause = failure.error.cause if failure.error and failure.error.cause else failure.error
-        message = reason or (cause.message.strip() if cause else "no reason was given")
-        click.secho(f"      {step} failed: {message}", fg="red", err=True)
+        click.secho(f"      {step} {_reason(event.step_failure_data)}", fg="red", err=True)
     elif event.event_type == dg.DagsterEventType.PIPELINE_FAILURE and not started:
         click.secho(f"      {entry.user_message}", fg="red", err=True)
+
+
+def _reason(failure: StepFailureData) -> str:
+    """Say why a step failed: the message that was meant for a person, else the error's own."""
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return f"failed: {failure.user_failure_data.description}"
+    error = failure.error
+    if error is not None and error.cls_name == "DagsterExecutionInterruptedError":
+        return "was interrupted"
+    cause = error.cause if error is not None and error.cause else error
+    return f"failed: {cause.message.strip() if cause else 'no reason was given'}"

@@ -1,4 +1,4 @@
-"""Where data and warehouse lie; read from the environment, unknown names refused."""
+"""Where data and warehouse lie, by default or by the environment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 class Settings(BaseSettings):
     """Paths; MICROPLEX_DATA and MICROPLEX_WAREHOUSE override them."""
 
-    model_config = SettingsConfigDict(env_prefix="MICROPLEX_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MICROPLEX_", frozen=True)
 
     data: Path = Field(PROJECT / "data", description="survey and target files")
     warehouse: Path = Field(

@@ -21,8 +21,8 @@ from microplex_pipeline.synthesis import (
 class PopulationConfig(dg.Config):
     """How many records, and which draws."""
 
-    households: int = Field(0, description="synthetic households; 0 for the survey's number")
-    min_households: int = Field(5000, description="at least so many where `households` is 0")
+    households: int = Field(0, ge=0, description="synthetic households; 0 for the survey's number")
+    min_households: int = Field(5000, ge=1, description="at least so many where `households` is 0")
     seed: int = Field(0, description="decides which households and amounts are drawn")
 
 

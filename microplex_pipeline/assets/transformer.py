@@ -14,10 +14,12 @@ class TransformerConfig(dg.Config):
     """How margins are fitted."""
 
     atom_holders: int = Field(
-        3, description="only amounts that so many respondents share may be reproduced as such"
+        3,
+        ge=1,
+        description="only amounts that so many respondents share may be reproduced as such",
     )
-    max_knots: int = Field(80, description="knots of a continuous margin; fewer smooth more")
-    tail_factor: float = Field(10.0, description="bound of the tail over the largest amount")
+    max_knots: int = Field(80, ge=1, description="knots of a continuous margin; fewer smooth more")
+    tail_factor: float = Field(10.0, ge=1, description="bound of the tail over the largest amount")
 
 
 @state_year_asset("models", "numpy")
