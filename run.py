@@ -54,10 +54,9 @@ def main() -> int:
         return subprocess.run([str(PYTHON), "-m", "pytest", *rest], cwd=ROOT).returncode
     set_up("")
     arguments = [str(PYTHON), "-m", "microplex_pipeline.cli", command, *rest]
-    try:
-        return subprocess.run(arguments).returncode
-    except KeyboardInterrupt:
-        return 130
+    if os.name == "posix":
+        os.execv(PYTHON, arguments)  # so that signals reach the command itself
+    return subprocess.run(arguments).returncode
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 import warnings
+from pathlib import Path
 
 import click
 
@@ -29,7 +30,8 @@ def build(state: str, year: str) -> None:
     Example:  microplex build RI 2014
 
     The tables land in the DuckDB warehouse and the run in Dagster's history, so that the UI shows
-    it. Building again replaces exactly this state and year.
+    it. Building again replaces exactly this state and year. The year's national models are built first
+    if they are not there.
     """
     import dagster as dg
 
@@ -37,27 +39,33 @@ def build(state: str, year: str) -> None:
     warnings.simplefilter("ignore", dg.PreviewWarning)
     from microplex_pipeline.definitions import build_definitions
     from microplex_pipeline.progress import shown
+    from microplex_pipeline.warehouse.reading import holds_year
 
     key = _partition_key(state, year)
     settings = Settings()
     use_dagster_home()
     started = time.monotonic()
-    job = build_definitions(settings).resolve_job_def("build_state")
-    click.echo(f"building {key}")
-    run_id = str(uuid.uuid4())
-    with dg.DagsterInstance.get() as instance, shown(instance, run_id):
-        result = job.execute_in_process(
-            instance=instance,
-            partition_key=key,
-            run_id=run_id,
-            raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
-    if not result.success:
-        click.echo(
-            f"{key} was not built; tables keep what they had where a step failed.", err=True
-        )
-        sys.exit(1)
+    definitions = build_definitions(settings)
+    runs = [("build_state", key)]
+    if not holds_year(settings.warehouse, "models.national_prior", int(year)):
+        runs.insert(0, ("build_prior", year))
+    for job, partition in runs:
+        click.echo(f"{job} {partition}")
+        run_id = str(uuid.uuid4())
+        with dg.DagsterInstance.get() as instance, shown(instance, run_id):
+            result = definitions.resolve_job_def(job).execute_in_process(
+                instance=instance,
+                partition_key=partition,
+                run_id=run_id,
+                raise_on_error=False,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+        if not result.success:
+            click.echo(
+                f"{partition} was not built; tables keep what they had where a step failed.",
+                err=True,
+            )
+            sys.exit(1)
     _print_summary(settings, state.upper(), int(year), time.monotonic() - started)
 
 
@@ -68,7 +76,7 @@ def ui(port: int) -> None:
     use_dagster_home()
     workspace = PROJECT / "workspace.yaml"
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)]
-    os.chdir(PROJECT)
+    os.chdir(os.environ["DAGSTER_HOME"])  # elsewhere a second dagster.yaml would be warned of
     os.execv(sys.executable, [*command, "-w", str(workspace)])
 
 
@@ -101,6 +109,11 @@ def _partition_key(state: str, year: str) -> str:
     return f"{state.upper()}|{year}"
 
 
+def _near(path: Path) -> str:
+    """Return a path as seen from the current folder, where it lies below it."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def _print_summary(settings: Settings, state: str, year: int, seconds: float) -> None:
     from microplex_pipeline.warehouse.reading import query
 
@@ -123,7 +136,7 @@ def _print_summary(settings: Settings, state: str, year: int, seconds: float) ->
   records    {records["units"]:,} tax units in {records["households"]:,} households, \
 standing for {records["persons"]:,.0f} persons
   targets    {fit["met"]} of {fit["targets"]} met within 0.1 %, worst error {fit["worst"]:.1e}
-  warehouse  {os.path.relpath(settings.warehouse)}
+  warehouse  {_near(settings.warehouse)}
              calibration.calibrated_population  the microdata
              evaluation.target_report           every target, its source and error
 
@@ -132,4 +145,4 @@ Look at it in the UI:  python3 run.py ui"""
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="microplex")

@@ -6,9 +6,9 @@ from typing import Any
 
 import dagster as dg
 
-from microplex_pipeline.assets import CHAIN
+from microplex_pipeline.assets import CHAIN, national_prior
 from microplex_pipeline.checks import CHECKS
-from microplex_pipeline.jobs import build_state
+from microplex_pipeline.jobs import build_prior, build_state
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.settings import Settings
 from microplex_pipeline.warehouse import Warehouse
@@ -18,9 +18,9 @@ def build_definitions(settings: Settings | None = None, **resources: Any) -> dg.
     """Build the definitions for given settings; `resources` replace the default ones."""
     settings = settings or Settings()
     return dg.Definitions(
-        assets=CHAIN,
+        assets=[national_prior, *CHAIN],
         asset_checks=CHECKS,
-        jobs=[build_state],
+        jobs=[build_prior, build_state],
         resources={
             "data": DataFolder(path=str(settings.data)),
             "io_manager": Warehouse(database=str(settings.warehouse)),

@@ -2,11 +2,17 @@
 
 import dagster as dg
 
-from microplex_pipeline.assets import CHAIN
+from microplex_pipeline.assets import CHAIN, national_prior
+
+build_prior = dg.define_asset_job(
+    "build_prior",
+    selection=dg.AssetSelection.assets(national_prior),
+    description="The nation's models of one year, from which every state's models start.",
+)
 
 build_state = dg.define_asset_job(
     "build_state",
     selection=dg.AssetSelection.assets(*CHAIN),
     description="The whole chain for one state and year: from the survey's file to calibrated "
-    "synthetic records and the report on their targets.",
+    "synthetic records and the report on their targets. The year's national_prior must be there.",
 )

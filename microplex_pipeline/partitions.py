@@ -20,7 +20,8 @@ years = dg.TimeWindowPartitionsDefinition(
 state_years = dg.MultiPartitionsDefinition({"state": states, "year": years})
 
 # how the warehouse finds a partition's rows: the year is compared with a window of time
-PARTITION_EXPRESSION = {"state": "state", "year": "make_date(year, 1, 1)"}
+YEAR_EXPRESSION = "make_date(year, 1, 1)"
+PARTITION_EXPRESSION = {"state": "state", "year": YEAR_EXPRESSION}
 
 
 def partition_of(

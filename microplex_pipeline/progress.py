@@ -45,7 +45,8 @@ def _follow(instance: dg.DagsterInstance, run_id: str, finished: threading.Event
 def _print_entry(entry: dg.EventLogEntry, started: dict[str, float]) -> None:
     event, step = entry.dagster_event, entry.step_key or ""
     if event is None:
-        if int(entry.level) >= logging.INFO:
+        # of steps that cannot run after a failure, Dagster writes a line each: the failure says it
+        if logging.INFO <= int(entry.level) < logging.ERROR:
             click.echo(f"      {entry.user_message}")
     elif event.event_type == dg.DagsterEventType.STEP_START:
         started[step] = entry.timestamp

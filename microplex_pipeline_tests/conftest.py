@@ -1,11 +1,13 @@
 """Shared data of the tests: the bundled survey, small real cases of it, temporary warehouses."""
 
+import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from microplex_pipeline.settings import PROJECT
+from microplex_pipeline.definitions import build_definitions
+from microplex_pipeline.settings import PROJECT, Settings
 from microplex_pipeline.survey import (
     SurveySchema,
     load_schema,
@@ -37,3 +39,25 @@ def rhode_island(schema) -> pl.DataFrame:
 def records(rhode_island, schema) -> pl.DataFrame:
     """Rhode Island 2014 as the synthesizer sees it."""
     return model_frame(rhode_island, schema)
+
+
+@pytest.fixture(scope="session")
+def prior_warehouse(tmp_path_factory) -> Path:
+    """A warehouse that holds the national prior of 2014, trained briefly on few records."""
+    warehouse = tmp_path_factory.mktemp("prior") / "w.duckdb"
+    brief = {"records": 3000, "epochs": 2, "min_steps": 20}
+    result = (
+        build_definitions(Settings(warehouse=warehouse))
+        .resolve_job_def("build_prior")
+        .execute_in_process(
+            partition_key="2014", run_config={"ops": {"national_prior": {"config": brief}}}
+        )
+    )
+    assert result.success
+    return warehouse
+
+
+@pytest.fixture
+def warehouse_with_prior(prior_warehouse, tmp_path) -> Path:
+    """A copy of it that a test may write to."""
+    return Path(shutil.copy(prior_warehouse, tmp_path / "w.duckdb"))

@@ -35,13 +35,13 @@ def test_help_teaches():
 
 
 @pytest.fixture
-def environment(tmp_path):
+def environment(tmp_path, warehouse_with_prior):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     return {
         **os.environ,
         "DAGSTER_HOME": str(tmp_path / "home"),
-        "MICROPLEX_WAREHOUSE": str(tmp_path / "w.duckdb"),
+        "MICROPLEX_WAREHOUSE": str(warehouse_with_prior),
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -43,9 +43,10 @@ def test_the_assets_are_these():
     assert parents == {
         "raw_survey": [],
         "survey": ["raw_survey"],
-        "transformer": ["survey"],
-        "zero_model": ["survey", "transformer"],
-        "flow": ["survey", "transformer", "zero_model"],
+        "national_prior": [],
+        "transformer": ["national_prior", "survey"],
+        "zero_model": ["national_prior", "survey", "transformer"],
+        "flow": ["national_prior", "survey", "transformer", "zero_model"],
         "synthetic_population": ["flow", "survey", "transformer", "zero_model"],
         "targets": ["survey"],
         "calibrated_population": ["synthetic_population", "targets"],

@@ -1,6 +1,10 @@
 """The whole chain through Dagster into DuckDB, on two states and one year, with short training."""
 
+import shutil
+from pathlib import Path
+
 import dagster as dg
+import duckdb
 import polars as pl
 import pytest
 
@@ -9,11 +13,10 @@ from microplex_pipeline.settings import PROJECT, Settings
 from microplex_pipeline.survey.identities import broken_identities
 from microplex_pipeline.warehouse.reading import query
 
-SHORT = {"epochs": 2, "min_steps": 20}
 CONFIG = {
     "ops": {
-        "zero_model": {"config": SHORT},
-        "flow": {"config": SHORT},
+        "zero_model": {"config": {"epochs": 2}},
+        "flow": {"config": {"epochs": 2}},
         "synthetic_population": {"config": {"households": 1500}},
     }
 }
@@ -32,8 +35,9 @@ def failure_of(result):
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    warehouse = tmp_path_factory.mktemp("built") / "w.duckdb"
+def built(tmp_path_factory, prior_warehouse):
+    warehouse = shutil.copy(prior_warehouse, tmp_path_factory.mktemp("built") / "w.duckdb")
+    warehouse = Path(warehouse)
     return warehouse, {key: build(warehouse, key) for key in ("RI|2014", "VT|2014")}
 
 
@@ -57,6 +61,7 @@ def test_every_table_holds_both_partitions(built):
         "calibration.targets",
         "evaluation.target_report",
         "models.flow",
+        "models.national_prior",
         "models.transformer",
         "models.zero_model",
         "survey.raw_survey",
@@ -65,7 +70,8 @@ def test_every_table_holds_both_partitions(built):
     ]
     for table in tables:
         keys = query(warehouse, f"select distinct state, year from {table} order by all").rows()
-        assert keys == [("RI", 2014), ("VT", 2014)], table
+        states = ["US"] if table == "models.national_prior" else ["RI", "VT"]
+        assert keys == [(state, 2014) for state in states], table
 
 
 def test_weights_meet_the_published_totals(built):
@@ -106,8 +112,10 @@ def test_building_again_changes_nothing_else_and_repeats_bytes(built):
     assert query(warehouse, population).equals(before[1])
 
 
-def test_an_aged_year_says_so(tmp_path):
-    result = build(tmp_path / "w.duckdb", "VT|2018")
+def test_an_aged_year_says_so(warehouse_with_prior):
+    with duckdb.connect(str(warehouse_with_prior)) as connection:
+        connection.execute("update models.national_prior set year = 2018")
+    result = build(warehouse_with_prior, "VT|2018")
     assert result.success
     aged = result.asset_materializations_for_node("survey")[0].metadata["aged"].value
     assert aged == "from 2014 to 2018"
@@ -142,7 +150,13 @@ def test_a_bad_survey_file_stops_the_run_with_one_message(tmp_path, schema, chan
     assert message in said
 
 
-def test_a_target_that_no_record_carries_is_named(tmp_path):
+def test_without_the_national_prior_the_run_says_what_to_do(tmp_path):
+    step, said = failure_of(build(tmp_path / "w.duckdb", "RI|2014"))
+    assert step == "transformer"
+    assert "models.national_prior has no rows of this partition: materialize" in said
+
+
+def test_a_target_that_no_record_carries_is_named(tmp_path, warehouse_with_prior):
     folder = tmp_path / "data"
     folder.mkdir()
     for path in (PROJECT / "data").iterdir():
@@ -158,6 +172,6 @@ def test_a_target_that_no_record_carries_is_named(tmp_path):
         text
         + "state,44,RI,2013,household,count,households,household_income:900000000+,7,made up\n"
     )
-    step, said = failure_of(build(tmp_path / "w.duckdb", "RI|2014", data=folder))
+    step, said = failure_of(build(warehouse_with_prior, "RI|2014", data=folder))
     assert step == "calibrated_population"
     assert "no record carries: household count households [household_income:900000000+]" in said

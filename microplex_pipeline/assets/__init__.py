@@ -1,11 +1,15 @@
 """The chain, one asset per file, in the order in which data flow; each thin over the library.
 
 raw_survey -> survey -> transformer -> zero_model -> flow -> synthetic_population
-           -> targets -> calibrated_population -> target_report
+    -> calibrated_population -> target_report
+
+with national_prior, by year alone, before transformer, zero_model and flow, and targets, from the survey
+and published files, before calibrated_population.
 """
 
 from microplex_pipeline.assets.calibrated_population import calibrated_population
 from microplex_pipeline.assets.flow import flow
+from microplex_pipeline.assets.national_prior import national_prior
 from microplex_pipeline.assets.raw_survey import raw_survey
 from microplex_pipeline.assets.survey import survey
 from microplex_pipeline.assets.synthetic_population import synthetic_population
@@ -14,6 +18,7 @@ from microplex_pipeline.assets.targets import targets
 from microplex_pipeline.assets.transformer import transformer
 from microplex_pipeline.assets.zero_model import zero_model
 
+# of one state and year
 CHAIN = [
     raw_survey,
     survey,
@@ -26,4 +31,4 @@ CHAIN = [
     target_report,
 ]
 
-__all__ = ["CHAIN", *(asset.key.path[-1] for asset in CHAIN)]
+__all__ = ["CHAIN", "national_prior", *(asset.key.path[-1] for asset in CHAIN)]

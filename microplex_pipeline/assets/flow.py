@@ -4,11 +4,11 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
-from microplex_pipeline.assets.training import TrainingConfig, training_records
+from microplex_pipeline.assets.training import FineTuningConfig, training_records
 from microplex_pipeline.assets.zero_model import zero_model
 from microplex_pipeline.evaluation.charts import loss_chart, markdown_picture
 from microplex_pipeline.resources import DataFolder
-from microplex_pipeline.synthesis import Flow, Transformer
+from microplex_pipeline.synthesis import Flow, Prior, Transformer
 
 
 # the flow trains on observed signs; it waits for the zero model so that a state whose signs cannot
@@ -16,10 +16,11 @@ from microplex_pipeline.synthesis import Flow, Transformer
 @state_year_asset("models", "pytorch", pool="training", deps=[zero_model])
 def flow(
     context: dg.AssetExecutionContext,
-    config: TrainingConfig,
+    config: FineTuningConfig,
     data: DataFolder,
     survey: pl.DataFrame,
     transformer: Transformer,
+    national_prior: Prior,
 ) -> dg.MaterializeResult[Flow]:
     """Conditional normalizing flow of the magnitudes, one amount after the other.
 
@@ -33,6 +34,7 @@ def flow(
             weights,
             config.settings(),
             config.seed,
+            prior=national_prior.flow,
             progress=context.log.info,
         )
     history = pl.DataFrame(fitted.history)

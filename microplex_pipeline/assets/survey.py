@@ -6,7 +6,7 @@ import polars as pl
 from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.resources import DataFolder
-from microplex_pipeline.survey import prepare_survey
+from microplex_pipeline.survey import prepare_survey, weighted_persons
 
 
 @state_year_asset("survey", "polars")
@@ -22,14 +22,13 @@ def survey(
     with bad_input_fails():
         records = prepare_survey(raw_survey, data.survey_schema, data.path)
     surveyed = int(records["survey_year"][0])
-    persons = (records[data.survey_schema.weight] * records[data.survey_schema.persons]).sum()
     return stored_records(
         records,
         data.column_descriptions,
         {
             "aged": f"from {surveyed} to {year}" if surveyed != year else "no, surveyed this year",
             "households": records[data.survey_schema.household].n_unique(),
-            "weighted_persons": float(persons),
+            "weighted_persons": weighted_persons(records, data.survey_schema),
             "weighted_units": float(records[data.survey_schema.weight].sum()),
         },
     )

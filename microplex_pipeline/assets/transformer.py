@@ -7,7 +7,7 @@ from pydantic import Field
 from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
 from microplex_pipeline.assets.training import training_records
 from microplex_pipeline.resources import DataFolder
-from microplex_pipeline.synthesis import Transformer
+from microplex_pipeline.synthesis import Prior, Transformer
 
 
 class TransformerConfig(dg.Config):
@@ -19,17 +19,19 @@ class TransformerConfig(dg.Config):
         description="only amounts that so many respondents share may be reproduced as such",
     )
     max_knots: int = Field(80, ge=1, description="knots of a continuous margin; fewer smooth more")
-    tail_factor: float = Field(10.0, ge=1, description="bound of the tail over the largest amount")
+    tail_factor: float = Field(2.0, ge=1, description="bound of the tail over the largest amount")
+    kappa: float = Field(75.0, gt=0, description="records that the nation's margin counts for")
 
 
 @state_year_asset("models", "numpy")
 def transformer(
-    config: TransformerConfig, data: DataFolder, survey: pl.DataFrame
+    config: TransformerConfig, data: DataFolder, survey: pl.DataFrame, national_prior: Prior
 ) -> dg.MaterializeResult[Transformer]:
     """Fitted transforms: codes of the conditions, and a margin of each amount by sign.
 
     An amount that at least `atom_holders` respondents share is a point mass and may come back; every
     other amount is only seen through a density, so that no respondent's own figure is reproduced.
+    Margins are shrunk towards the nation's: n records of the state against `kappa` of the nation.
     """
     with bad_input_fails():
         records, weights = training_records(survey, data.survey_schema)
@@ -39,6 +41,7 @@ def transformer(
             data.survey_schema.condition_columns,
             weights,
             data.survey_schema.discrete_targets,
+            prior=national_prior.transformer,
             **config.model_dump(),
         )
     return dg.MaterializeResult(

@@ -4,19 +4,20 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
-from microplex_pipeline.assets.training import TrainingConfig, training_records
+from microplex_pipeline.assets.training import FineTuningConfig, training_records
 from microplex_pipeline.evaluation.charts import loss_chart, markdown_picture
 from microplex_pipeline.resources import DataFolder
-from microplex_pipeline.synthesis import Transformer, ZeroModel
+from microplex_pipeline.synthesis import Prior, Transformer, ZeroModel
 
 
 @state_year_asset("models", "pytorch", pool="training")
 def zero_model(
     context: dg.AssetExecutionContext,
-    config: TrainingConfig,
+    config: FineTuningConfig,
     data: DataFolder,
     survey: pl.DataFrame,
     transformer: Transformer,
+    national_prior: Prior,
 ) -> dg.MaterializeResult[ZeroModel]:
     """Zero model: the joint pattern of which amounts are zero, negative or positive.
 
@@ -31,6 +32,7 @@ def zero_model(
             weights,
             config.settings(),
             config.seed,
+            prior=national_prior.zero_model,
             progress=context.log.info,
         )
     history = pl.DataFrame(fitted.history)

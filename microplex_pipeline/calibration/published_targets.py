@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +14,12 @@ COLUMNS = ["geoid", "state", "year", "domain", "value", "source"]
 
 
 def published_targets(
-    sources: TargetSources, folder: str | Path, state: str, year: int, population_file: str | Path
+    sources: TargetSources,
+    folder: str | Path,
+    state: str,
+    year: int,
+    population_file: str | Path,
+    survey_counts: Mapping[str, float],
 ) -> pl.DataFrame:
     """Return the published targets of a state and year.
 
@@ -21,6 +27,7 @@ def published_targets(
     ----------
     folder : where the sources' files lie.
     population_file : projected population by state and year (columns state, year, persons, basis).
+    survey_counts : weighted number of each entity in the survey, raised to the published persons.
 
     Returns
     -------
@@ -31,23 +38,19 @@ def published_targets(
     CalibrationError
         If a source that should have the state and year has not.
     """
-    by_name = {source.name: source for source in sources.published}
     frames = []
     for source in sources.published:
         if source.years is not None and year not in source.years:
             continue
         file_year = source.file_year or year
         rows = _rows(source, folder, state, file_year, population_file)
-        note = pl.lit(None, pl.String)
-        if source.scale_with and file_year != year:
-            other = by_name[source.scale_with]
-            now, then = (
-                float(_rows(other, folder, state, y, population_file)["value"].sum())
-                for y in (year, file_year)
-            )
-            rows = rows.with_columns(pl.col("value") * (now / then))
-            note = pl.lit(
-                f"{file_year} figures x {other.name} {year}/{file_year} = {now / then:.5f}"
+        note = None
+        if source.scale_to_survey:
+            published, count = float(rows["value"].sum()), survey_counts[source.entity]
+            rows = rows.with_columns(pl.col("value") * (count / published))
+            note = (
+                f"{file_year} shares of {count:,.0f} {source.variable} (the survey's, raised to the "
+                f"published persons); published are {published:,.0f}"
             )
         frames.append(
             rows.select(
@@ -58,10 +61,26 @@ def published_targets(
                 "value",
                 pl.lit("published").alias("kind"),
                 "source",
-                note.alias("note"),
+                pl.lit(note, pl.String).alias("note"),
             )
         )
     return pl.concat(frames)
+
+
+def published_persons(
+    sources: TargetSources, folder: str | Path, state: str, year: int, population_file: str | Path
+) -> float:
+    """Return the published number of persons of a state and year, from the source "persons".
+
+    Raises
+    ------
+    CalibrationError
+        If there is no such source, or it lacks the state and year.
+    """
+    for source in sources.published:
+        if source.name == "persons":
+            return float(_rows(source, folder, state, year, population_file)["value"].sum())
+    raise CalibrationError("target sources: there is no published source named 'persons'")
 
 
 def _rows(

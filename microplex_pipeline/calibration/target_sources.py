@@ -23,7 +23,9 @@ class PublishedSource(_Strict):
     entity, measure, variable : of the targets made.
     rename_domains : domains that read differently here.
     file_year, years : one year's figures that serve several.
-    scale_with : name of another source whose growth between the years scales the figures.
+    scale_to_survey : the figures are taken as shares, of as many as the survey counts of the entity once
+        its persons are raised to the published ones. For figures whose total and the survey's cannot
+        both hold with the published persons.
     projection : file of population by state and year, for years that no file has.
     """
 
@@ -37,7 +39,7 @@ class PublishedSource(_Strict):
     rename_domains: dict[str, str] = {}
     file_year: int | None = None
     years: list[int] | None = None
-    scale_with: str | None = None
+    scale_to_survey: bool = False
     projection: str | None = None
 
 

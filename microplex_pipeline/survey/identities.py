@@ -1,4 +1,4 @@
-"""Identities of a survey: whether records keep them, and making drawn records keep them."""
+"""Identities of a survey: whether records keep them, and totals from their parts."""
 
 from __future__ import annotations
 
@@ -26,17 +26,6 @@ def broken_identities(records: pl.DataFrame, schema: SurveySchema) -> list[str]:
         expression.sum().alias(sentence) for sentence, expression in broken.items()
     ).row(0, named=True)
     return [f"{sentence} in {count} records" for sentence, count in counts.items() if count]
-
-
-def impose_zeros(records: pl.DataFrame, schema: SurveySchema) -> pl.DataFrame:
-    """Set to zero what must be zero, among the columns that are there."""
-    changes = {}
-    for identity in schema.zero_unless:
-        holds = pl.col(identity.column) == identity.equals
-        for column in identity.columns:
-            if column in records.columns:
-                changes[column] = pl.when(holds).then(pl.col(column)).otherwise(0)
-    return records.with_columns(**changes)
 
 
 def add_totals(records: pl.DataFrame, schema: SurveySchema) -> pl.DataFrame:

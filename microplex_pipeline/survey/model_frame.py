@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from microplex_pipeline.survey.identities import add_totals, impose_zeros
+from microplex_pipeline.survey.identities import add_totals
 from microplex_pipeline.survey.schema import SurveySchema
 
 SHARE_DIGITS = 3
@@ -42,4 +42,4 @@ def complete_records(
         for i in schema.parts
     ]
     records = records.with_columns(parts).drop([i.share for i in schema.parts])
-    return add_totals(impose_zeros(records, schema), schema)
+    return add_totals(records, schema)

@@ -66,3 +66,8 @@ def describe_households(records: pl.DataFrame, schema: SurveySchema) -> pl.DataF
     return described.with_columns(
         pl.sum_horizontal(schema.household_income).sum().over(household).alias("household_income")
     )
+
+
+def weighted_persons(survey: pl.DataFrame, schema: SurveySchema) -> float:
+    """Return the persons that the survey's records stand for, by their own weights."""
+    return float((survey[schema.weight] * survey[schema.persons]).sum())

@@ -165,6 +165,19 @@ class SurveySchema(_Strict):
         return [shares.get(name, name) for name in self.target_columns]
 
     @property
+    def only_where(self) -> dict[str, str | tuple[str, str]]:
+        """Structural zeros of the modelled columns, in the form that a synthesizer takes.
+
+        A part's share needs a whole; columns that are zero unless a category holds need that one.
+        """
+        rules: dict[str, str | tuple[str, str]] = {i.share: i.whole for i in self.parts}
+        for identity in self.zero_unless:
+            for column in identity.columns:
+                if column in self.model_columns:
+                    rules[column] = (identity.column, str(identity.equals))
+        return rules
+
+    @property
     def condition_columns(self) -> list[str]:
         """Names of the conditions, in order."""
         return [c.name for c in self.conditions]

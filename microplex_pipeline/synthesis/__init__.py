@@ -6,15 +6,18 @@ trained or evaluated, so that importing this package stays cheap.
 
 from microplex_pipeline.synthesis.fitted_model import FittedModel
 from microplex_pipeline.synthesis.flow import Flow
+from microplex_pipeline.synthesis.prior import Prior
 from microplex_pipeline.synthesis.skeleton import resample_households
 from microplex_pipeline.synthesis.synthesizer import Synthesizer
-from microplex_pipeline.synthesis.training import TrainingSettings
+from microplex_pipeline.synthesis.training import FINE_TUNING, TrainingSettings
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.zero_model import ZeroModel
 
 __all__ = [
+    "FINE_TUNING",
     "FittedModel",
     "Flow",
+    "Prior",
     "Synthesizer",
     "TrainingSettings",
     "Transformer",

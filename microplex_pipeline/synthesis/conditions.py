@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 MAX_LEVELS = 12
-PIECES = 10
+# knots of the piecewise-linear code: deciles, and finer where the young and the old are
+QUANTILES = (0, 0.01, 0.025, 0.05, *(k / 10 for k in range(1, 10)), 0.95, 0.975, 0.99, 1)
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def fit_condition(column: pl.Series) -> ConditionEncoding:
     """Fit the encoding of one condition column.
 
     Text, categories and truth values are one-hot; numbers are standardized, and one-hot as well
-    where they take few values, else cut into a piecewise-linear code at their deciles.
+    where they take few values, else cut into a piecewise-linear code at quantiles.
 
     Raises
     ------
@@ -113,7 +114,7 @@ def fit_condition(column: pl.Series) -> ConditionEncoding:
     edges: tuple[float, ...] = ()
     if not levels:
         inner = values[values != 0] if np.mean(values == 0) > 0.1 else values
-        edges = tuple(np.unique(np.quantile(inner, np.linspace(0, 1, PIECES + 1))).tolist())
+        edges = tuple(np.unique(np.quantile(inner, QUANTILES)).tolist())
         edges = edges if len(edges) > 1 else (float(distinct[0]), float(distinct[-1]))
     deviation = max(float(values.std()), 1e-9) if len(distinct) > 1 else 1.0
     mean = float(values.mean())

@@ -65,9 +65,13 @@ def draw_records(
     states = np.zeros((n, len(transformer.n_states)), np.int64)
     codes: list[np.ndarray] = []
     for j, size in enumerate(transformer.n_states):
-        if size > 1:
-            p = zero_model.probabilities(j, context, codes)
-            states[:, j], _ = _invert(p, uniforms.draw(p, everyone))
+        applies = transformer.applies(j, conditions, states)
+        if not applies.all():
+            states[:, j] = transformer.zero_state(j)
+        rows = everyone[applies]
+        if size > 1 and len(rows):
+            p = zero_model.probabilities(j, context[rows], [code[rows] for code in codes])
+            states[rows, j], _ = _invert(p, uniforms.draw(p, rows))
         codes.append(transformer.state_codes(j, states[:, j]))
 
     parts = [context, np.column_stack(codes)]

@@ -57,12 +57,24 @@ class Flow(FittedModel):
         settings: TrainingSettings,
         seed: int,
         *,
+        prior: Flow | None = None,
         progress: Progress | None = None,
     ) -> Self:
-        """Train one density per target and sign; `weights` (n,) are tempered, of mean one."""
+        """Train one density per target and sign.
+
+        Parameters
+        ----------
+        weights : (n,) tempered survey weights of mean one.
+        prior : a fitted flow of a larger population: its densities are trained on, where there are
+            MIN_RECORDS records to do so, and kept as they are elsewhere.
+        """
         import torch
 
-        from microplex_pipeline.synthesis.networks import RankDensity, parameters_of
+        from microplex_pipeline.synthesis.networks import (
+            RankDensity,
+            parameters_of,
+            set_parameters,
+        )
 
         context = transformer.context(data)
         state_codes = transformer.all_state_codes(transformer.states(data))
@@ -76,9 +88,14 @@ class Flow(FittedModel):
             grid = transform.grid(data[variable])
             for sign, marginal in transform.marginals.items():
                 rows = np.flatnonzero(np.sign(grid) == sign)
-                if len(rows) < MIN_RECORDS:
-                    continue
                 key = f"{variable}/{sign}"
+                if prior is not None and key not in prior.inputs:
+                    continue
+                if len(rows) < MIN_RECORDS:
+                    if prior is not None:
+                        inputs[key] = prior.inputs[key]
+                        parameters |= prior.parameters_of(key, f"{key}/")
+                    continue
                 x = torch.from_numpy(
                     np.column_stack([a[rows] for a in (context, state_codes, *amount_codes)])
                 )
@@ -89,6 +106,9 @@ class Flow(FittedModel):
                     network = RankDensity(
                         x.shape[1], BINS, settings.hidden, settings.layers, settings.dropout
                     )
+
+                if prior is not None:
+                    set_parameters(network, prior.parameters_of(key))
 
                 def loss(net: Any, i: Any, x: Any = x, y: Any = y) -> Any:
                     return net.negative_log_prob(x[i], y[i])
@@ -113,14 +133,16 @@ class Flow(FittedModel):
         with torch.random.fork_rng(devices=[]):
             for key, n_inputs in self.inputs.items():
                 networks[key] = RankDensity(n_inputs, BINS, self.hidden, self.layers, 0.0)
-                prefix = f"{key}/"
-                own = {
-                    k.removeprefix(prefix): a
-                    for k, a in self.parameters.items()
-                    if k.startswith(prefix)
-                }
-                set_parameters(networks[key], own)
+                set_parameters(networks[key], self.parameters_of(key))
         return networks
+
+    def parameters_of(self, key: str, prefix: str = "") -> dict[str, np.ndarray]:
+        """Return the parameters of one density by name, with a prefix put before the names."""
+        return {
+            prefix + name.removeprefix(f"{key}/"): array
+            for name, array in self.parameters.items()
+            if name.startswith(f"{key}/")
+        }
 
     def bin_probabilities(
         self, variable: str, sign: int, rows: np.ndarray, parts: list[np.ndarray]

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+
+from microplex_pipeline.synthesis.heaping import Heaping, fit_heaping
 
 
 @dataclass(frozen=True)
@@ -22,31 +25,41 @@ class Marginal:
 
     Attributes
     ----------
-    x : (k,) knots, in grid units, increasing, first 0.5 or more.
+    x : (k,) knots at halves of whole numbers, increasing, first 0.5 or more.
     u : (k,) distribution function at the knots, from 0 to 1.
+    heaping : how the mass between two knots is spread over the whole numbers there.
     """
 
     x: np.ndarray
     u: np.ndarray
+    heaping: Heaping
+
+    @cached_property
+    def _h(self) -> np.ndarray:
+        """Knots on the scale on which the distribution function is linear."""
+        return self.heaping.cumulated(np.floor(self.x))
 
     def cell(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the rank cells (low, high) of whole numbers, each of shape (n,).
 
         A value beyond the fitted tail owns an empty cell (low == high): it has probability zero.
         """
-        low = np.interp(values - 0.5, self.x, self.u)
-        return low, np.maximum(np.interp(values + 0.5, self.x, self.u), low)
+        low = np.interp(self.heaping.cumulated(values - 1), self._h, self.u)
+        return low, np.maximum(np.interp(self.heaping.cumulated(values), self._h, self.u), low)
 
     def inverse(self, ranks: np.ndarray) -> np.ndarray:
         """Return the whole numbers (float64) whose cells hold the given ranks in (0, 1)."""
-        values = np.floor(np.interp(ranks, self.u, self.x) + 0.5)
+        values = self.heaping.whole_number(np.interp(ranks, self.u, self._h))
         return np.clip(values, 1, np.floor(self.x[-1]))
 
     def mixed_with(self, other: Marginal, share: float) -> Marginal:
         """Return share * self + (1 - share) * other, the shrinkage of a small area's margin."""
         x = np.unique(np.concatenate([self.x, other.x]))
-        u = share * np.interp(x, self.x, self.u) + (1 - share) * np.interp(x, other.x, other.u)
-        return Marginal(x, u)
+        own, others = (
+            np.interp(m.heaping.cumulated(np.floor(x)), m._h, m.u) for m in (self, other)
+        )
+        heaping = Heaping(share * self.heaping.shares + (1 - share) * other.heaping.shares)
+        return Marginal(x, share * own + (1 - share) * others, heaping)
 
 
 def fit_marginal(
@@ -55,7 +68,7 @@ def fit_marginal(
     *,
     atom_holders: int = 3,
     max_knots: int = 80,
-    tail_factor: float = 10.0,
+    tail_factor: float = 2.0,
 ) -> Marginal:
     """Fit the distribution of positive whole numbers.
 
@@ -79,46 +92,60 @@ def fit_marginal(
     is_atom = holders >= atom_holders
     atoms, atom_mass = distinct[is_atom], mass[is_atom]
     tail_mass = 0.5 / (n + 1)
-    x, u = _continuous_part(distinct[~is_atom], mass[~is_atom], holders[~is_atom], n, max_knots)
+    x, u = _continuous_part(
+        distinct[~is_atom], mass[~is_atom], holders[~is_atom], n, max_knots, atom_holders
+    )
     if not x:  # all values are atoms: a little room around them for what was not seen
-        x = [0.5, max(distinct[0] - 0.5, 0.75), distinct[-1] + 0.5]
-        u = [0.0, tail_mass, 2 * tail_mass]
+        x, u = [0.5], [0.0]
+        if distinct[0] > 1:
+            x.append(distinct[0] - 0.5)
+            u.append(tail_mass)
     if distinct[-1] + 0.5 > x[-1]:
         x.append(distinct[-1] + 0.5)
         u.append(u[-1] + tail_mass)
     tail_x, tail_u = _tail(values, tail_mass, tail_factor)
+    rare = ~is_atom[index]
+    heaping = fit_heaping(values[rare], weights[rare])
     knots_x, knots_u = np.append(x, tail_x), np.append(u, u[-1] + tail_u)
     knots_u = knots_u / knots_u[-1] * max(1 - atom_mass.sum(), 4 * tail_mass)
     knots = np.unique(np.concatenate([knots_x, atoms - 0.5, atoms + 0.5]))
     knots = knots[knots >= 0.5]
-    ranks = np.interp(knots, knots_x, knots_u)
+    h, knots_h = heaping.cumulated(np.floor(knots)), heaping.cumulated(np.floor(knots_x))
+    ranks = np.interp(h, knots_h, knots_u)
     steps = np.concatenate([[0.0], np.cumsum(atom_mass)])
     ranks = ranks + steps[np.searchsorted(atoms + 0.5, knots, side="right")]
-    return Marginal(knots, ranks / ranks[-1])
+    return Marginal(knots, ranks / ranks[-1], heaping)
 
 
 def _continuous_part(
-    values: np.ndarray, mass: np.ndarray, holders: np.ndarray, n: int, max_knots: int
+    values: np.ndarray,
+    mass: np.ndarray,
+    holders: np.ndarray,
+    n: int,
+    max_knots: int,
+    atom_holders: int,
 ) -> tuple[list[float], list[float]]:
-    """Thinned distribution function of the values that are no atoms; knots between values."""
+    """Thinned distribution function of the values that are no atoms; knots between values.
+
+    Every interval between two knots holds at least `atom_holders` records, and the outermost ones reach
+    beyond their values, so that none closes in on one record's amount.
+    """
     if not len(values):
         return [], []
+    per_knot = max(atom_holders, math.ceil(holders.sum() / max_knots))
+    group = np.minimum(
+        (np.cumsum(holders) - holders) // per_knot, max(holders.sum() // per_knot - 1, 0)
+    )
+    ends = np.flatnonzero(np.diff(group, append=group[-1] + 1) > 0)
+    following = np.append(values, np.floor(1.1 * values[-1]) + 1)[ends + 1]
+    edges = np.maximum(values[ends] + 0.5, np.floor((values[ends] + following) / 2) + 0.5)
+    ranks = np.cumsum(mass)[ends]
     x, u = [0.5], [0.0]
-    if values[0] > 1:
-        x.append(values[0] - 0.5)
-        u.append(min(0.5 / (n + 1), mass[0]))
-    per_knot = max(1, min(3, n // 50), math.ceil(holders.sum() / max_knots))
-    # a knot after every `per_knot` records: where the running count passes a multiple of it
-    passed = np.diff(np.cumsum(holders) // per_knot, prepend=0) > 0
-    passed[-1] = True
-    ends = np.flatnonzero(passed)
-    following = np.append(values, values[-1])[ends + 1]
-    last = ends == len(values) - 1
-    middle = np.floor((values[ends] + following) / 2) + 0.5
-    edges = np.where(last, values[ends] + 0.5, np.maximum(values[ends] + 0.5, middle))
-    ranks = u[-1] + np.cumsum(mass)[ends]
-    rising = np.diff(edges, prepend=x[-1]) > 0
-    return [*x, *edges[rising]], [*u, *ranks[rising]]
+    start = np.floor((values[0] + values[0] * 0.9) / 2) - 0.5
+    if start > 0.5:
+        x.append(start)
+        u.append(min(0.5 / (n + 1), mass[0] / 2))
+    return [*x, *edges], [*u, *ranks]
 
 
 def _tail(values: np.ndarray, mass: float, factor: float) -> tuple[np.ndarray, np.ndarray]:

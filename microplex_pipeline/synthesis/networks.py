@@ -73,14 +73,14 @@ class StateNetwork(nn.Module):
             result = result + nn.functional.linear(inputs, weight, layer.bias[rows])
         return result
 
-    def negative_log_prob(self, x: Tensor, states: Tensor) -> Tensor:
-        """Negative log-probability (n,) of state indices (n, D)."""
+    def negative_log_prob(self, x: Tensor, states: Tensor, applies: Tensor) -> Tensor:
+        """Negative log-probability (n,) of state indices (n, D), of those targets that apply (n, D)."""
         logits = self.forward(x).split(self.n_states, dim=1)
         losses = [
             nn.functional.cross_entropy(logit, states[:, j], reduction="none")
             for j, logit in enumerate(logits)
         ]
-        return torch.stack(losses).sum(0)
+        return (torch.stack(losses, dim=1) * applies).sum(1)
 
 
 class RankDensity(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -16,8 +16,9 @@ from narwhals.typing import IntoFrameT
 from microplex_pipeline.frames import like, to_polars
 from microplex_pipeline.synthesis.drawing import draw_records
 from microplex_pipeline.synthesis.flow import Flow
+from microplex_pipeline.synthesis.only_where import parse_only_where
 from microplex_pipeline.synthesis.target_transforms import CategoryTransform
-from microplex_pipeline.synthesis.training import TrainingSettings
+from microplex_pipeline.synthesis.training import FINE_TUNING, Progress, TrainingSettings
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.weights import checked_weights, tempered
 from microplex_pipeline.synthesis.zero_model import ZeroModel
@@ -39,6 +40,8 @@ class Synthesizer:
     condition_vars : columns given at generation: numbers, text, truth values, with missing values.
         The first one orders the stratified draws.
     discrete_vars : the targets that are categories.
+    only_where : structural zeros, {target: earlier target that must be non-zero} or
+        {target: (condition, value that it must have)}; the target is zero everywhere else.
     atom_holders : only a value held by so many training records may be reproduced as a point mass;
         every other amount is drawn from a density.
     max_knots : knots of each continuous margin; fewer smooth more.
@@ -60,9 +63,10 @@ class Synthesizer:
         condition_vars: Sequence[str],
         discrete_vars: Sequence[str] | None = None,
         *,
+        only_where: Mapping[str, str | tuple[str, Any]] | None = None,
         atom_holders: int = 3,
         max_knots: int = 80,
-        tail_factor: float = 10.0,
+        tail_factor: float = 2.0,
         weight_power: float = 0.5,
         settings: TrainingSettings | None = None,
         seed: int = 0,
@@ -78,6 +82,9 @@ class Synthesizer:
         self.seed = seed
         self.is_fitted_ = False
         _check_names(self.target_vars, self.condition_vars, self.discrete_vars)
+        self.only_where = parse_only_where(
+            only_where, self.target_vars, self.condition_vars, self.discrete_vars
+        )
 
     def fit(
         self,
@@ -88,6 +95,8 @@ class Synthesizer:
         batch_size: int | None = None,
         learning_rate: float | None = None,
         verbose: bool = False,
+        progress: Progress | None = None,
+        prior: Synthesizer | None = None,
     ) -> Self:
         """Fit transformer, zero model and flow.
 
@@ -97,6 +106,10 @@ class Synthesizer:
         weight_col : column of survey weights; None for equal weights.
         epochs, batch_size, learning_rate : override the settings for this fit.
         verbose : print a line per network.
+        progress : is given that line instead.
+        prior : a synthesizer of the same variables, fitted on a larger population of which `data` are
+            a small area. Margins are shrunk towards its margins and its networks are fine-tuned, with
+            `FINE_TUNING` in the place of the settings.
 
         Raises
         ------
@@ -105,23 +118,42 @@ class Synthesizer:
         """
         given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
         changed = {k: v for k, v in given.items() if v is not None}
-        settings = TrainingSettings(**{**self.settings.model_dump(), **changed})
+        start = self.settings if prior is None else FINE_TUNING
+        settings = TrainingSettings(**{**start.model_dump(), **changed})
         frame, weights = self.training_records(to_polars(data), weight_col)
-        progress = print if verbose else None
+        progress = progress or (print if verbose else None)
+        if prior is not None:
+            self._check_prior(prior)
         transformer = Transformer.fit(
             frame,
             self.target_vars,
             self.condition_vars,
             weights,
             self.discrete_vars,
+            self.only_where,
             atom_holders=self.atom_holders,
             max_knots=self.max_knots,
             tail_factor=self.tail_factor,
+            prior=prior.transformer_ if prior else None,
         )
         zero_model = ZeroModel.fit(
-            frame, transformer, weights, settings, self.seed, progress=progress
+            frame,
+            transformer,
+            weights,
+            settings,
+            self.seed,
+            prior=prior.zero_model_ if prior else None,
+            progress=progress,
         )
-        flow = Flow.fit(frame, transformer, weights, settings, self.seed, progress=progress)
+        flow = Flow.fit(
+            frame,
+            transformer,
+            weights,
+            settings,
+            self.seed,
+            prior=prior.flow_model_ if prior else None,
+            progress=progress,
+        )
         self._set_parts(transformer, zero_model, flow)
         return self
 
@@ -157,6 +189,7 @@ class Synthesizer:
             v for v, t in transformer.transformers_.items() if isinstance(t, CategoryTransform)
         ]
         result = cls(transformer.target_vars, transformer.condition_vars, discrete)
+        result.only_where = transformer.only_where
         result._set_parts(transformer, zero_model, flow)
         return result
 
@@ -273,6 +306,17 @@ class Synthesizer:
         except (zipfile.BadZipFile, KeyError) as error:
             raise ValueError(f"{path} is no synthesizer file, or is damaged: {error}") from error
 
+    def _check_prior(self, prior: Synthesizer) -> None:
+        prior._require_fit()
+        theirs = (prior.target_vars, prior.condition_vars, prior.discrete_vars, prior.only_where)
+        if theirs != (
+            self.target_vars,
+            self.condition_vars,
+            self.discrete_vars,
+            self.only_where,
+        ):
+            raise ValueError("the prior was fitted with other targets, conditions or rules")
+
     def _require_fit(self) -> None:
         if not self.is_fitted_:
             raise RuntimeError("this synthesizer is not fitted: call fit first")
@@ -292,7 +336,8 @@ def _check_names(targets: list[str], conditions: list[str], discrete: list[str])
 def _require_columns(data: pl.DataFrame, names: Sequence[str]) -> None:
     if missing := [name for name in names if name not in data.columns]:
         raise ValueError(
-            f"missing columns: {', '.join(missing)} (the frame has {', '.join(data.columns)})"
+            f"missing columns: {', '.join(missing)} (the frame has {', '.join(data.columns)}; "
+            "weight_col names the weights, None means that there are none)"
         )
 
 

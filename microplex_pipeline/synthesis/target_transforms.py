@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from scipy.special import ndtri
 
+from microplex_pipeline.synthesis.heaping import Heaping
 from microplex_pipeline.synthesis.marginal import Marginal, fit_marginal
 
 RANK_EDGES = np.array([0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0])
@@ -93,7 +94,7 @@ class AmountTransform:
             f"{sign}/{part}": getattr(marginal, part)
             for sign, marginal in self.marginals.items()
             for part in ("x", "u")
-        }
+        } | {f"{sign}/shares": m.heaping.shares for sign, m in self.marginals.items()}
 
     @classmethod
     def restore(
@@ -101,7 +102,11 @@ class AmountTransform:
     ) -> AmountTransform:
         """Rebuild from `architecture` and `arrays`."""
         signs = tuple(stored["signs"])
-        marginals = {s: Marginal(arrays[f"{s}/x"], arrays[f"{s}/u"]) for s in signs if s}
+        marginals = {
+            s: Marginal(arrays[f"{s}/x"], arrays[f"{s}/u"], Heaping(arrays[f"{s}/shares"]))
+            for s in signs
+            if s
+        }
         return cls(name, signs, stored["resolution"], marginals)
 
 
@@ -151,16 +156,24 @@ def fit_amount(
     max_knots: int,
     tail_factor: float,
     resolution: float | None = None,
+    can_be_zero: bool = False,
 ) -> AmountTransform:
-    """Fit the transform of one amount; `weights` are tempered and positive, shape (n,)."""
+    """Fit the transform of one amount.
+
+    Parameters
+    ----------
+    weights : (n,) tempered and positive.
+    resolution : the grid; found in the data where it is not given.
+    can_be_zero : zero is a state even if no record has it.
+    """
     values = column.cast(pl.Float64).to_numpy()
     resolution = detect_resolution(values) if resolution is None else resolution
     grid = np.round(values / resolution)
-    signs = tuple(int(s) for s in np.unique(np.sign(grid)))
+    signs = tuple(int(s) for s in np.unique(np.append(np.sign(grid), [0] if can_be_zero else [])))
     marginals = {}
     for sign in signs:
         rows = np.sign(grid) == sign
-        if sign:
+        if sign and rows.any():
             marginals[sign] = fit_marginal(
                 np.abs(grid[rows]),
                 weights[rows],
@@ -169,6 +182,25 @@ def fit_amount(
                 tail_factor=tail_factor,
             )
     return AmountTransform(column.name, signs, resolution, marginals)
+
+
+def shrunken(
+    own: AmountTransform, prior: AmountTransform, rows: dict[int, int], kappa: float
+) -> AmountTransform:
+    """Shrink a small area's margins towards its nation's, in rank space.
+
+    G = n / (n + kappa) G_own + kappa / (n + kappa) G_prior for each sign, n being the area's records of
+    that sign: the empirical-Bayes weight of n records against kappa pseudo-records. A sign that the
+    area lacks keeps the prior's margin.
+    """
+    marginals = {}
+    for sign, national in prior.marginals.items():
+        n = rows.get(sign, 0)
+        local = own.marginals.get(sign)
+        marginals[sign] = (
+            national if local is None else local.mixed_with(national, n / (n + kappa))
+        )
+    return AmountTransform(prior.name, prior.signs, prior.resolution, marginals)
 
 
 def fit_category(column: pl.Series) -> CategoryTransform:

@@ -37,6 +37,9 @@ class TrainingSettings(BaseModel):
     layers: int = Field(2, ge=1, description="hidden layers")
 
 
+FINE_TUNING = TrainingSettings(epochs=30, learning_rate=1e-4, min_steps=0)
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Run torch on one thread: two runs on two cores beat one run on both, and bytes repeat."""

@@ -48,7 +48,8 @@ class ZeroModel(FittedModel):
         settings: TrainingSettings,
         seed: int,
         *,
-        prior_records: float = 10.0,
+        prior: ZeroModel | None = None,
+        raking_records: float | None = None,
         progress: Progress | None = None,
     ) -> Self:
         """Train on the states of `data`.
@@ -56,21 +57,34 @@ class ZeroModel(FittedModel):
         Parameters
         ----------
         weights : (n,) tempered survey weights of mean one.
-        prior_records : after training the intercepts are moved so that the mean probability of each
-            state meets its weighted share, shrunk by so many pseudo-records.
+        raking_records : after training the intercepts are moved so that the mean probability of each
+            state meets its weighted share, shrunk by so many pseudo-records: 10 by default, 50 with a
+            prior, which knows better than a small area's shares.
+        prior : a fitted model of a larger population to start from, with its transformer's encodings.
         """
         import torch
 
-        from microplex_pipeline.synthesis.networks import StateNetwork, parameters_of
+        from microplex_pipeline.synthesis.networks import (
+            StateNetwork,
+            parameters_of,
+            set_parameters,
+        )
 
         context, states = transformer.context(data), transformer.states(data)
         inputs = torch.from_numpy(np.column_stack([context, transformer.all_state_codes(states)]))
         target = torch.from_numpy(states)
-        shares = [
-            np.bincount(states[:, j], weights, minlength=k) + 0.5
-            for j, k in enumerate(transformer.n_states)
-        ]
-        base = np.concatenate([np.log(s / s.sum()) for s in shares])
+        applies = transformer.all_apply(data, states)
+        counted = torch.from_numpy(applies.astype(np.float32))
+        _refuse_unknown(states, transformer)
+        _refuse_broken_rules(states, applies, transformer)
+        if prior is None:
+            shares = [
+                np.bincount(states[:, j], weights * applies[:, j], minlength=k) + 0.5
+                for j, k in enumerate(transformer.n_states)
+            ]
+            base = np.concatenate([np.log(s / s.sum()) for s in shares])
+        else:
+            base = prior.parameters["base"]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = StateNetwork(
@@ -78,12 +92,17 @@ class ZeroModel(FittedModel):
                 torch.tensor(base, dtype=torch.float32),
                 settings.hidden, settings.layers, settings.dropout,
             )  # fmt: skip
+        if prior is not None:
+            set_parameters(network, prior.parameters)
         history = train(
             network,
-            lambda net, rows: net.negative_log_prob(inputs[rows], target[rows]),  # type: ignore[operator]
+            lambda net, rows: net.negative_log_prob(inputs[rows], target[rows], counted[rows]),  # type: ignore[operator]
             weights, settings, seed, "zero model", progress,
         )  # fmt: skip
-        _rake_intercepts(network, inputs, states, weights, prior_records)
+        pseudo = (
+            raking_records if raking_records is not None else (10.0 if prior is None else 50.0)
+        )
+        _rake_intercepts(network, inputs, states, weights, applies, pseudo)
         return cls(
             context.shape[1], transformer.n_states, settings.hidden, settings.layers,
             parameters_of(network), history,
@@ -127,11 +146,16 @@ class ZeroModel(FittedModel):
         unknown = (states == UNKNOWN).any(axis=1)
         states = np.where(states == UNKNOWN, 0, states)
         inputs = np.column_stack([transformer.context(data), transformer.all_state_codes(states)])
+        applies = transformer.all_apply(data, states)
+        zero = np.array([transformer.zero_state(j) for j in range(states.shape[1])])
+        impossible = unknown | (~applies & (states != zero)).any(axis=1)
         with torch.no_grad(), one_thread():
             nll = self.network.negative_log_prob(
-                torch.from_numpy(inputs), torch.from_numpy(states)
+                torch.from_numpy(inputs),
+                torch.from_numpy(states),
+                torch.from_numpy(applies.astype(np.float32)),
             )
-        return np.where(unknown, -np.inf, -nll.double().numpy())
+        return np.where(impossible, -np.inf, -nll.double().numpy())
 
     def architecture(self) -> dict[str, Any]:
         """JSON part: sizes and training history."""
@@ -154,19 +178,52 @@ class ZeroModel(FittedModel):
 
 
 def _rake_intercepts(
-    network: StateNetwork, inputs: Any, states: np.ndarray, weights: np.ndarray, prior: float
+    network: StateNetwork,
+    inputs: Any,
+    states: np.ndarray,
+    weights: np.ndarray,
+    applies: np.ndarray,
+    prior: float,
 ) -> None:
     """Calibration in the large: move intercepts until mean probabilities meet the shares."""
     import torch
 
-    effective = weights.sum() ** 2 / (weights**2).sum()
     rounds = 4  # each round divides the gap by ten or so
     with torch.no_grad(), one_thread():
         for j, size in enumerate(network.n_states):
-            share = np.bincount(states[:, j], weights, minlength=size) / weights.sum()
+            rows = np.flatnonzero(applies[:, j])
+            if size == 1 or not len(rows):
+                continue
+            w = weights[rows]
+            effective = w.sum() ** 2 / (w**2).sum()
+            share = np.bincount(states[rows, j], w, minlength=size) / w.sum()
             columns = slice(network.offsets[j], network.offsets[j + 1])
-            for _ in range(rounds if size > 1 else 0):
-                p = network.logits_of(j, inputs).double().softmax(-1).numpy()
-                mean = np.average(p, axis=0, weights=weights)
+            seen = inputs[torch.from_numpy(rows)]
+            for _ in range(rounds):
+                p = network.logits_of(j, seen).double().softmax(-1).numpy()
+                mean = np.average(p, axis=0, weights=w)
                 goal = (effective * share + prior * mean) / (effective + prior)
                 network.base[columns] += torch.tensor(np.log(goal / mean), dtype=torch.float32)
+
+
+def _refuse_unknown(states: np.ndarray, transformer: Transformer) -> None:
+    """Raise ValueError naming the target whose sign or category the prior never saw."""
+    for variable, unknown in zip(transformer.target_vars, (states == UNKNOWN).T, strict=True):
+        if unknown.any():
+            raise ValueError(
+                f"target {variable!r} has a sign or category in {unknown.sum()} records that the "
+                "prior never saw: fit the prior on data that hold it"
+            )
+
+
+def _refuse_broken_rules(
+    states: np.ndarray, applies: np.ndarray, transformer: Transformer
+) -> None:
+    """Raise ValueError naming a target that is other than zero where `only_where` rules it out."""
+    for j, variable in enumerate(transformer.target_vars):
+        broken = ~applies[:, j] & (states[:, j] != transformer.zero_state(j))
+        if broken.any():
+            raise ValueError(
+                f"target {variable!r} is other than zero in {broken.sum()} records where only_where "
+                f"({transformer.only_where[variable].column!r}) says that it cannot be"
+            )

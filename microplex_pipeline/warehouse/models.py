@@ -12,9 +12,14 @@ from dagster._core.storage.db_io_manager import DbTypeHandler, TableSlice
 from microplex_pipeline.synthesis import FittedModel
 from microplex_pipeline.warehouse.frames import insert, select
 
+NATION = "US"
+
 
 class ModelHandler(DbTypeHandler[FittedModel]):
-    """Fitted models as rows: state, year, kind, architecture (JSON), weights (safetensors)."""
+    """Fitted models as rows: state, year, kind, architecture (JSON), weights (safetensors).
+
+    The model of a year without states is the nation's.
+    """
 
     @property
     def supported_types(self) -> Sequence[type[object]]:
@@ -26,7 +31,9 @@ class ModelHandler(DbTypeHandler[FittedModel]):
     ) -> dict[str, Any]:
         """Store the model as the partition's only row."""
         architecture, weights = obj.to_data()
-        keys = context.partition_key.keys_by_dimension
+        key = context.partition_key
+        by_state = isinstance(key, dg.MultiPartitionKey)
+        keys = key.keys_by_dimension if by_state else {"state": NATION, "year": key}
         row = pl.DataFrame(
             {
                 "state": [keys["state"]],

@@ -24,3 +24,20 @@ def query(warehouse: Path, sql: str, parameters: list[object] | None = None) -> 
         duckdb.connect(str(warehouse), read_only=True) as connection,
     ):
         return pl.DataFrame(connection.execute(sql, parameters or []).to_arrow_table())
+
+
+def holds_year(warehouse: Path, table: str, year: int) -> bool:
+    """Return whether a table of the warehouse has rows of a year."""
+    if not warehouse.exists():
+        return False
+    schema, name = table.split(".")
+    exists = query(
+        warehouse,
+        "select 1 as x from information_schema.tables where table_schema = ? and table_name = ?",
+        [schema, name],
+    )
+    if exists.is_empty():
+        return False
+    return (
+        query(warehouse, f"select 1 as x from {table} where year = ? limit 1", [year]).height > 0
+    )

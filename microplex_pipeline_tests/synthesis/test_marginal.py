@@ -64,5 +64,22 @@ def test_mixing_lies_between_the_two():
     rng = np.random.default_rng(2)
     a, b = (fit_marginal(rng.integers(1, 9999, 99).astype(float), np.ones(99)) for _ in range(2))
     mixed = a.mixed_with(b, 0.3)
-    expected = 0.3 * np.interp(5000, a.x, a.u) + 0.7 * np.interp(5000, b.x, b.u)
-    assert np.interp(5000, mixed.x, mixed.u) == pytest.approx(expected)
+    knots = np.floor(a.x[1:-1])
+    expected = 0.3 * a.cell(knots)[1] + 0.7 * b.cell(knots)[1]
+    np.testing.assert_allclose(mixed.cell(knots)[1], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("rare", [[3855.0], [3855.0, 3855.0], [3855.0, 3856.0]])
+@pytest.mark.parametrize("others", [[], [500.0] * 20])
+def test_a_lone_respondents_amount_does_not_come_back(rare, others):
+    values = np.array([*others, *rare])
+    marginal = fit_marginal(values, np.ones(len(values)))
+    drawn = marginal.inverse(np.random.default_rng(0).random(100_000))
+    assert np.mean(np.isin(drawn, rare)) < 0.02
+
+
+def test_every_interval_rests_on_enough_respondents():
+    values = np.unique(np.random.default_rng(3).integers(1, 10**5, 70)).astype(float)
+    marginal = fit_marginal(values, np.ones(len(values)))
+    inside = np.histogram(values, marginal.x)[0]
+    assert inside[inside > 0].min() >= 3

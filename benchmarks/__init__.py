@@ -1,0 +1,1 @@
+"""Benchmarks against peers, on open cases; each prints its table by one command."""

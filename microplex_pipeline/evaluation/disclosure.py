@@ -1,0 +1,136 @@
+"""Disclosure risk of synthetic records: copies, unique amounts, nearness, membership, attribution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from microplex_pipeline.evaluation.two_sample import rank_scale
+
+MIN_AMOUNTS = 2
+
+
+def disclosure(
+    train: pl.DataFrame,
+    holdout: pl.DataFrame,
+    synthetic: pl.DataFrame,
+    targets: Sequence[str],
+    conditions: Sequence[str],
+) -> dict[str, float]:
+    """Return the measures of disclosure; each compares training records with held-out ones.
+
+    Returns
+    -------
+    copies : share of synthetic records that equal a training record in all conditions and targets and
+        have at least two non-zero amounts;
+    unique_amounts, unique_amounts_by_chance : share of synthetic non-zero amounts that a single
+        training respondent holds, and the same for held-out respondents: what a density hits anyway;
+    nearer_to_train : share of synthetic records nearer to a training than to a held-out record, samples
+        being of one size (0.5 is best);
+    membership_auc : of telling training from held-out records by their distance to the nearest synthetic
+        one (0.5 is best);
+    attribution_train, attribution_holdout : share of non-zero amounts that an intruder who knows the
+        conditions guesses within 5 % from the synthetic record nearest in conditions.
+    """
+    unique, chance = unique_amounts(train, holdout, synthetic, targets)
+    near, membership = nearness(train, holdout, synthetic, [*conditions, *targets])
+    return {
+        "copies": whole_record_copies(train, synthetic, targets, conditions),
+        "unique_amounts": unique,
+        "unique_amounts_by_chance": chance,
+        "nearer_to_train": near,
+        "membership_auc": membership,
+        "attribution_train": attribution(train, synthetic, targets, conditions),
+        "attribution_holdout": attribution(holdout, synthetic, targets, conditions),
+    }
+
+
+def whole_record_copies(
+    train: pl.DataFrame, synthetic: pl.DataFrame, targets: Sequence[str], conditions: Sequence[str]
+) -> float:
+    """Return the share of synthetic records that copy a training record (see `disclosure`).
+
+    Records with fewer than two non-zero amounts are not counted: they coincide because people are
+    alike.
+    """
+    whole = [*conditions, *targets]
+    some = pl.sum_horizontal(pl.col(t) != 0 for t in targets) >= MIN_AMOUNTS
+    copies = synthetic.filter(some).join(train.select(whole).unique(), on=whole, how="semi")
+    return copies.height / synthetic.height
+
+
+def unique_amounts(
+    train: pl.DataFrame, holdout: pl.DataFrame, synthetic: pl.DataFrame, targets: Sequence[str]
+) -> tuple[float, float]:
+    """Return how often synthetic amounts hit one respondent's own, and how often by chance.
+
+    Among the amounts that a single respondent of both samples holds, which sample that one is in was
+    left to chance. Without memory, amounts of training respondents are then hit as often as those of
+    held-out ones, whom the model never saw. Both rates are shares of the synthetic non-zero amounts,
+    the second scaled to as many respondents as the first.
+    """
+    hits, chance, amounts = 0.0, 0.0, 0
+    for target in targets:
+        drawn = synthetic[target].filter(synthetic[target] != 0)
+        held = pl.concat([train[target], holdout[target]]).value_counts()
+        unique = held.filter(pl.col("count") == 1, pl.col(target) != 0)[target].implode()
+        seen = train[target].filter(train[target].is_in(unique))
+        unseen = holdout[target].filter(holdout[target].is_in(unique))
+        amounts += len(drawn)
+        hits += int(drawn.is_in(seen.implode()).sum())
+        if len(unseen):
+            chance += int(drawn.is_in(unseen.implode()).sum()) * len(seen) / len(unseen)
+    return hits / max(amounts, 1), chance / max(amounts, 1)
+
+
+def nearness(
+    train: pl.DataFrame, holdout: pl.DataFrame, synthetic: pl.DataFrame, columns: Sequence[str]
+) -> tuple[float, float]:
+    """Return the share nearer to training records, and the AUC of membership (see `disclosure`)."""
+    from sklearn.metrics import roc_auc_score
+    from sklearn.neighbors import NearestNeighbors
+
+    n = min(train.height, holdout.height)
+    members = train.sample(n, seed=0)
+    others = holdout.sample(n, seed=0)
+    frames = [f.select(columns).cast(pl.Float64).to_numpy() for f in (members, others, synthetic)]
+    reference = np.concatenate(frames[:2])
+    a, b, s = (rank_scale(reference, f) for f in frames)
+
+    def distance(to: np.ndarray, of: np.ndarray) -> np.ndarray:
+        return NearestNeighbors(n_neighbors=1).fit(to).kneighbors(of)[0][:, 0]
+
+    to_train, to_holdout = distance(a, s), distance(b, s)
+    nearer = np.mean(to_train < to_holdout) + 0.5 * np.mean(to_train == to_holdout)
+    closeness = -np.concatenate([distance(s, a), distance(s, b)])
+    return float(nearer), float(roc_auc_score(np.repeat([1, 0], n), closeness))
+
+
+def attribution(
+    people: pl.DataFrame,
+    synthetic: pl.DataFrame,
+    targets: Sequence[str],
+    conditions: Sequence[str],
+    within: float = 0.05,
+) -> float:
+    """Return how many non-zero amounts of `people` an intruder guesses from their conditions.
+
+    The guess is the amount of the synthetic record nearest in conditions (correct attribution; Taub et
+    al. 2018, Privacy in Statistical Databases: 122-137). Only the difference between training and
+    held-out people is disclosure; what both share is knowledge of the population.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    known, drawn = (f.select(conditions).cast(pl.Float64).to_numpy() for f in (people, synthetic))
+    index = NearestNeighbors(n_neighbors=1).fit(rank_scale(drawn, drawn))
+    nearest = index.kneighbors(rank_scale(drawn, known))[1][:, 0]
+    right, total = 0, 0
+    for target in targets:
+        truth = people[target].cast(pl.Float64).to_numpy()
+        guess = synthetic[target].cast(pl.Float64).to_numpy()[nearest]
+        has = truth != 0
+        total += has.sum()
+        right += (np.abs(guess - truth)[has] <= within * np.abs(truth[has])).sum()
+    return float(right / max(total, 1))

@@ -1,0 +1,122 @@
+"""Fidelity of synthetic records: one table of measures, from real and synthetic frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from microplex_pipeline.evaluation.margins import (
+    correlation_error,
+    grouped_ks,
+    sign_shares,
+    signed_log,
+    weighted_ks,
+)
+from microplex_pipeline.evaluation.two_sample import coverage, paired_auc
+
+AGE_LIKE_GROUPS = 5
+
+
+def fidelity_by_variable(
+    real: pl.DataFrame,
+    synthetic: pl.DataFrame,
+    targets: Sequence[str],
+    group: str,
+    weight: str | None = None,
+) -> pl.DataFrame:
+    """Compare the margins of each target.
+
+    Parameters
+    ----------
+    real, synthetic : records with the targets, the grouping condition and the weight.
+    targets : amounts.
+    group : numeric condition; its quintiles among the real records are the groups.
+
+    Returns
+    -------
+    One row per target: variable, ks, ks_within_groups, share_zero and share_zero_synthetic, zero_error
+    (half the sum of absolute differences of the shares of negative, zero and positive), mean and
+    mean_synthetic (weighted, in data units).
+    """
+    w, v = _weights(real, weight), _weights(synthetic, weight)
+    edges = np.quantile(real[group].to_numpy(), np.arange(1, AGE_LIKE_GROUPS) / AGE_LIKE_GROUPS)
+    groups, drawn_groups = (np.digitize(f[group].to_numpy(), edges) for f in (real, synthetic))
+    rows = []
+    for name in targets:
+        x, y = (f[name].cast(pl.Float64).to_numpy() for f in (real, synthetic))
+        shares, drawn_shares = sign_shares(x, w), sign_shares(y, v)
+        rows.append(
+            {
+                "variable": name,
+                "ks": weighted_ks(x, y, w, v),
+                "ks_within_groups": grouped_ks(x, y, w, v, groups, drawn_groups),
+                "share_zero": shares[1],
+                "share_zero_synthetic": drawn_shares[1],
+                "zero_error": np.abs(shares - drawn_shares).sum() / 2,
+                "mean": np.average(x, weights=w),
+                "mean_synthetic": np.average(y, weights=v),
+            }
+        )
+    return pl.DataFrame(rows)
+
+
+def fidelity(
+    real: pl.DataFrame,
+    synthetic: pl.DataFrame,
+    targets: Sequence[str],
+    conditions: Sequence[str],
+    weight: str | None = None,
+    *,
+    paired: bool = True,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Return the measures of fidelity of a synthetic sample.
+
+    Parameters
+    ----------
+    real, synthetic : as in `fidelity_by_variable`; the first condition makes the groups.
+    paired : row i of `synthetic` was drawn for the conditions of row i of `real`, independently: then
+        the two-sample AUC is taken too.
+
+    Returns
+    -------
+    ks, ks_within_groups, zero_error : means over targets;
+    correlation_error, sign_correlation_error : of signed logarithms of amounts, and of signs;
+    coverage : of real records by synthetic ones;
+    auc, auc_low, auc_high : the paired two-sample test, if `paired`.
+    """
+    w, v = _weights(real, weight), _weights(synthetic, weight)
+    by_variable = fidelity_by_variable(real, synthetic, targets, conditions[0], weight)
+    measures = {
+        name: float(by_variable[name].mean())  # type: ignore[arg-type]
+        for name in ("ks", "ks_within_groups", "zero_error")
+    }
+    x, y = (f.select(targets).cast(pl.Float64).to_numpy() for f in (real, synthetic))
+    measures["correlation_error"] = correlation_error(signed_log(x), signed_log(y), w, v)
+    measures["sign_correlation_error"] = correlation_error(np.sign(x), np.sign(y), w, v)
+    a, b = (_numbers(f, [*conditions, *targets]) for f in (real, synthetic))
+    measures["coverage"] = coverage(a, b)
+    if paired:
+        test = paired_auc(a, b, w, seed)
+        measures |= {"auc": test.auc, "auc_low": test.low, "auc_high": test.high}
+    return measures
+
+
+def _weights(frame: pl.DataFrame, weight: str | None) -> np.ndarray:
+    if weight is None:
+        return np.ones(frame.height)
+    return frame[weight].cast(pl.Float64).to_numpy()
+
+
+def _numbers(frame: pl.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """Return columns as numbers (n, k); text as codes in the order of its sorted values."""
+    return np.column_stack(
+        [
+            frame[c].cast(pl.Float64).fill_null(np.nan).to_numpy()
+            if frame[c].dtype.is_numeric() or frame[c].dtype == pl.Boolean
+            else frame[c].cast(pl.String).rank("dense").cast(pl.Float64).to_numpy()
+            for c in columns
+        ]
+    )

@@ -1,0 +1,102 @@
+"""Heaping: how much likelier round figures are than their neighbours.
+
+Reported amounts are rounded to multiples of 1000, 500, 100, 50, 10, 5 or not at all. Between two knots
+of a margin the probability of a whole number is therefore not even, but proportional to
+
+    h(x) = sum over levels r that divide x of  p_r r,
+
+with the shares p_r of the levels estimated from the values themselves (Heitjan and Rubin 1990, Journal
+of the American Statistical Association 85: 304-314). Only shares are learned, so roundness says nothing
+of any single record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVELS = np.array([1, 5, 10, 50, 100, 500, 1000])
+DECADES = np.array([0.0, 1e3, 1e4, 1e5])  # where shares may differ: large sums are rounder
+EM_STEPS = 60
+PSEUDO = 5.0  # records by which a decade's shares are drawn to the shares of all decades
+
+
+@dataclass(frozen=True)
+class Heaping:
+    """Shares of the rounding levels by size of the amount.
+
+    Attributes
+    ----------
+    shares : (len(DECADES), len(LEVELS)), each row adding up to one.
+    """
+
+    shares: np.ndarray
+
+    def cumulated(self, x: np.ndarray) -> np.ndarray:
+        """Return H(x), the sum of h over the whole numbers from 1 to x, for x >= 0."""
+        x = np.asarray(x, float)
+        total = np.zeros_like(x)
+        ends = np.append(DECADES[1:], np.inf)
+        for start, end, shares in zip(DECADES, ends, self.shares, strict=True):
+            # whole numbers of this decade: from start (1 in the first) to end - 1
+            below = np.maximum(start - 1, 0)
+            upto = np.clip(x, below, end - 1)
+            for level, share in zip(LEVELS, shares, strict=True):
+                total += share * level * (np.floor(upto / level) - np.floor(below / level))
+        return total
+
+    def whole_number(self, h: np.ndarray) -> np.ndarray:
+        """Return the least whole number x with H(x) >= h."""
+        reach = 2.0 * LEVELS[-1] * len(DECADES)
+        low = np.maximum(np.floor(h) - reach, 0.0)  # H(low) < h
+        high = np.ceil(h) + reach
+        for _ in range(int(np.ceil(np.log2(2 * reach + 2)))):
+            middle = np.floor((low + high) / 2)
+            enough = self.cumulated(middle) >= h
+            high = np.where(enough, middle, high)
+            low = np.where(enough, low, middle)
+        return high
+
+
+def fit_heaping(values: np.ndarray, weights: np.ndarray) -> Heaping:
+    """Estimate the shares of the rounding levels by EM.
+
+    Parameters
+    ----------
+    values : (n,) whole numbers >= 1.
+    weights : (n,) positive.
+    """
+    if not len(values):
+        return even_heaping()
+    weights = weights / weights.mean()
+    decade = np.searchsorted(DECADES, values, side="right") - 1
+    divides = (values[:, None] % LEVELS) == 0
+    pooled = _shares(divides, weights, np.eye(len(LEVELS))[0], 1.0)
+    rows = []
+    for d in range(len(DECADES)):
+        inside = decade == d
+        rows.append(_shares(divides[inside], weights[inside], pooled, PSEUDO))
+    return Heaping(np.array(rows))
+
+
+def even_heaping() -> Heaping:
+    """Return no heaping: every whole number is as likely as its neighbours."""
+    shares = np.zeros((len(DECADES), len(LEVELS)))
+    shares[:, 0] = 1.0
+    return Heaping(shares)
+
+
+def _shares(
+    divides: np.ndarray, weights: np.ndarray, prior: np.ndarray, pseudo: float
+) -> np.ndarray:
+    # values that the same levels divide share a row: at most one row per level
+    kinds, index = np.unique(divides, axis=0, return_inverse=True)
+    counts = np.bincount(index.ravel(), weights, minlength=len(kinds)) if len(kinds) else weights
+    shares = (prior + 1.0 / len(prior)) / 2
+    for _ in range(EM_STEPS):
+        density = kinds * (shares * LEVELS)
+        belongs = density / density.sum(axis=1, keepdims=True)
+        shares = counts @ belongs + pseudo * prior
+        shares = shares / shares.sum()
+    return shares
