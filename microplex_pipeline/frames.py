@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import narwhals as nw
+import numpy as np
 import polars as pl
 
 
@@ -15,6 +17,8 @@ def to_polars(data: Any) -> pl.DataFrame:
     ------
     TypeError
         If `data` is no polars, pandas or pyarrow frame.
+    ValueError
+        If a column's values cannot be held in a column of one type.
     """
     try:
         frame = nw.from_native(data)
@@ -24,13 +28,40 @@ def to_polars(data: Any) -> pl.DataFrame:
         ) from error
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
-    return frame.to_polars()
+    columns = {}
+    for name in frame.columns:
+        try:
+            columns[name] = frame.select(name).to_polars().get_column(name)
+        except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+            raise ValueError(f"column {name!r} mixes types: {error}") from error
+    return pl.DataFrame(columns)
 
 
-def like(original: Any, result: pl.DataFrame) -> Any:
-    """Return a polars frame as the kind of frame that `original` is."""
+def with_columns(
+    original: Any, columns: Sequence[pl.Series], keep: np.ndarray | None = None
+) -> Any:
+    """Return the caller's frame with columns added or replaced, everything else as it was.
+
+    Parameters
+    ----------
+    columns : as many values as the frame has rows, in the same order.
+    keep : (n,) which rows to keep; all by default. A pandas index stays with its rows.
+    """
     frame = nw.from_native(original)
-    if frame.implementation.is_polars():
-        return result.lazy() if isinstance(original, pl.LazyFrame) else result
-    columns = nw.from_native(result, eager_only=True).to_dict(as_series=False)
-    return nw.from_dict(columns, backend=frame.implementation).to_native()
+    if isinstance(frame, nw.LazyFrame):
+        frame = frame.collect(backend="polars")
+    added = [
+        nw.new_series(c.name, c.to_list(), dtype=_dtype(c), backend=frame.implementation)
+        for c in columns
+    ]
+    if frame.implementation.is_pandas():
+        added = [nw.maybe_set_index(c, index=nw.maybe_get_index(frame)) for c in added]
+    frame = frame.with_columns(*added)
+    if keep is not None:
+        frame = frame.filter(keep.tolist())
+    native = frame.to_native()
+    return native.lazy() if isinstance(original, pl.LazyFrame) else native
+
+
+def _dtype(column: pl.Series) -> Any:
+    return nw.from_native(column, series_only=True).dtype

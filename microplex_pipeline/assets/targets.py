@@ -6,10 +6,14 @@ import polars as pl
 from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
 from microplex_pipeline.calibration.modelled_targets import modelled_targets
 from microplex_pipeline.calibration.published_targets import published_persons, published_targets
+from microplex_pipeline.calibration.raised_survey import (
+    entity_counts,
+    raise_to_persons,
+    rake_to_published,
+)
 from microplex_pipeline.calibration.targets import TARGET_COLUMNS
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.resources import DataFolder
-from microplex_pipeline.survey import weighted_persons
 
 
 @state_year_asset("calibration", "polars")
@@ -19,21 +23,20 @@ def targets(
     """Calibration targets of one state and year, each with its source.
 
     Published: persons (Census); shares of households by income (ACS 2011-2013, for 2012 to 2014).
-    Modelled: the survey's own weighted totals of units by filing status and age, and of headline
-    amounts, raised by the ratio of published persons to the survey's.
+    Modelled: totals of units by filing status and age, and of headline amounts, from the survey after it
+    was raised to the published persons and raked to the published figures.
     """
     state, year = partition_of(context)
     sources, schema = data.target_sources, data.survey_schema
     with bad_input_fails():
         files = (sources, data.targets, state, year, data.population)
-        raised = published_persons(*files) / weighted_persons(survey, schema)
-        households = survey.unique(schema.household, keep="first", maintain_order=True)
-        counts = {
-            "household": float(households[schema.weight].sum()) * raised,
-            "tax_unit": float(survey[schema.weight].sum()) * raised,
-        }
-        published = published_targets(*files, counts)
-        modelled = modelled_targets(survey, sources.modelled, schema.weight, schema.title, raised)
+        keys = {"weight": schema.weight, "household_id": schema.household}
+        raised, factor = raise_to_persons(
+            survey, published_persons(*files), persons_column=schema.persons, **keys
+        )
+        published = published_targets(*files, entity_counts(raised, **keys))
+        raked = rake_to_published(raised, published, **keys)
+        modelled = modelled_targets(raked, sources.modelled, schema.weight, schema.title)
     rows = pl.concat([published, modelled]).select(
         pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()
     )
@@ -43,7 +46,7 @@ def targets(
         {
             "published": published.height,
             "modelled": modelled.height,
-            "published_persons_over_the_surveys": raised,
+            "published_persons_over_the_surveys": factor,
             "scaled": "; ".join(published["note"].drop_nulls().unique()) or "no published figure",
         },
     )

@@ -15,7 +15,7 @@ from microplex_pipeline.calibration.errors import CalibrationError
 from microplex_pipeline.calibration.targets import Targets, listed
 
 Margins = Mapping[str, Mapping[Any, float]]
-MARGIN_TOLERANCE = 1e-6
+MARGIN_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,21 @@ def build_constraints(
         See `Targets`; also for a category without record or without target, margins whose totals
         disagree, a column that is missing or holds missing values.
     """
+    if not isinstance(targets, (Targets, Mapping)):
+        raise CalibrationError(
+            "targets must be a dict {variable: {category: total}} or a Targets table, not "
+            f"{type(targets).__name__}"
+        )
     if not data.height:
         raise CalibrationError("there are no records: the frame is empty")
     if household_id is None:
+        if isinstance(targets, Targets) and "household" in targets.table["entity"]:
+            raise CalibrationError("targets count households: say which column is household_id")
         columns, n = np.arange(data.height), data.height
         first = np.ones(data.height, bool)
     else:
-        _require(data, household_id)
+        if nulls := _require(data, household_id).null_count():
+            raise CalibrationError(f"{household_id!r} is missing in {nulls} records")
         columns = data[household_id].rank("dense").to_numpy().astype(np.int64) - 1
         order = data[household_id].unique(maintain_order=True).rank("dense").to_numpy()
         position = np.empty(len(order), np.int64)
@@ -105,12 +113,17 @@ def _coefficients(data: pl.DataFrame, target: dict[str, Any], first: np.ndarray)
     if target["measure"] == "count":
         return mask.astype(float)
     column = _require(data, target["variable"])
-    if not column.dtype.is_numeric() or column.null_count():
+    if not column.dtype.is_numeric():
         raise CalibrationError(
-            f"target {target['target']} sums column {target['variable']!r}, which "
-            "is no number or has missing values"
+            f"target {target['target']} sums column {target['variable']!r}, which is no number"
         )
-    return np.where(mask, column.cast(pl.Float64).to_numpy(), 0.0)
+    values = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    if bad := int((mask & ~np.isfinite(values)).sum()):
+        raise CalibrationError(
+            f"target {target['target']} sums column {target['variable']!r}, which is missing or "
+            f"not finite in {bad} of its records"
+        )
+    return np.where(mask, values, 0.0)
 
 
 def _margin_rows(
@@ -122,31 +135,33 @@ def _margin_rows(
     coefficients, values, names = [], [], []
     for variable, cells in margins.items():
         column = _require(data, variable)
-        codes = column.cast(pl.String) if column.dtype == pl.Categorical else column
-        present = set(codes.unique().to_list())
-        bad = [str(c) for c, v in cells.items() if not np.isfinite(v) or v < 0]
-        if bad:
+        if column.dtype == pl.Categorical:
+            column = column.cast(pl.String)
+        present = {category: i for i, category in enumerate(column.unique().to_list())}
+        totals_of = {category: _total(variable, category, v) for category, v in cells.items()}
+        if absent := [repr(c) for c, v in totals_of.items() if c not in present and v != 0]:
             raise CalibrationError(
-                f"targets of {variable!r} that are negative, NaN or infinite: {listed(bad)}"
+                f"no record has {variable!r} equal to: {listed(absent)} (the column has type "
+                f"{column.dtype}, with {listed([repr(c) for c in present])}). Drop the target, or add "
+                "records"
             )
-        if absent := [str(c) for c, v in cells.items() if c not in present and v != 0]:
-            raise CalibrationError(
-                f"no record has {variable!r} equal to: {listed(absent)}. "
-                "Drop the target, or add records"
-            )
-        if without := [str(c) for c in present if c not in cells]:
+        if without := [repr(c) for c in present if c not in cells]:
             raise CalibrationError(
                 f"records have categories of {variable!r} that no target names: "
                 f"{listed(sorted(without))}. Add their totals, or leave those records out"
             )
-        for category, value in cells.items():
-            coefficients.append((codes == category).fill_null(False).to_numpy().astype(float))
-            values.append(float(value))
+        distinct = pl.Series(list(present), dtype=column.dtype)
+        codes = column.replace_strict(distinct, list(present.values()), return_dtype=pl.Int64)
+        for category, value in totals_of.items():
+            coefficients.append((codes.to_numpy() == present.get(category, -1)).astype(float))
+            values.append(value)
             names.append(f"{variable}={category}")
-    totals = {variable: float(sum(cells.values())) for variable, cells in margins.items()}
+    totals = {
+        variable: sum(float(v) for v in cells.values()) for variable, cells in margins.items()
+    }
     low, high = min(totals, key=totals.__getitem__), max(totals, key=totals.__getitem__)
     if totals[high] - totals[low] > MARGIN_TOLERANCE * totals[high]:
-        shown = ", ".join(f"{variable} {total:,.0f}" for variable, total in totals.items())
+        shown = ", ".join(f"{variable} {total:,.10g}" for variable, total in totals.items())
         raise CalibrationError(
             f"the margins' totals disagree: {shown}. Each margin covers every record, so all must "
             "add up to the same population: scale them to one total"
@@ -160,3 +175,18 @@ def _require(data: pl.DataFrame, name: str) -> pl.Series:
             f"the records lack column {name!r} (they have {listed(data.columns, 20)})"
         )
     return data[name]
+
+
+def _total(variable: str, category: Any, value: Any) -> float:
+    """Return a target as a number, or say which one is none."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise CalibrationError(
+            f"the target of {variable}={category} is no number: {value!r}"
+        ) from error
+    if not np.isfinite(number) or number < 0:
+        raise CalibrationError(
+            f"the target of {variable}={category} is negative, NaN or infinite: {number:g}"
+        )
+    return number

@@ -48,14 +48,15 @@ def _part(text: str, domain: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         )
     if not schema[column].is_numeric():
         return pl.col(column).cast(pl.String) == value
+    number = pl.col(column).cast(pl.Float64).fill_nan(None)  # NaN lies in no range
     if match := _VALUE.fullmatch(value):
-        return pl.col(column) == float(match["value"])
+        return number == float(match["value"])
     if match := _RANGE.fullmatch(value):
-        return pl.col(column).is_between(float(match["low"]), float(match["high"]))
+        return number.is_between(float(match["low"]), float(match["high"]))
     if match := _ABOVE.fullmatch(value):
-        return pl.col(column) >= float(match["low"])
+        return number >= float(match["low"])
     if match := _BELOW.fullmatch(value):
-        return pl.col(column) <= float(match["high"])
+        return number <= float(match["high"])
     raise CalibrationError(
         f"domain {domain!r}: {value!r} is no value, range (18-34), 65+ or <=9999 "
         f"for the numeric column {column!r}"

@@ -98,7 +98,7 @@ def conflict(constraints: Constraints, system: _Scaled, dual: np.ndarray) -> Inf
         else:
             position += 1
     names = [constraints.names[i] for i in rows]
-    values = [f"{constraints.names[i]} = {constraints.values[i]:,.6g}" for i in rows]
+    values = [f"{constraints.names[i]} = {constraints.values[i]:,.10g}" for i in rows]
     together = "cannot hold" if len(rows) == 1 else "cannot hold together"
     return InfeasibleTargets(
         f"no non-negative weights meet these targets, which {together} on these records: "
@@ -110,7 +110,7 @@ def conflict(constraints: Constraints, system: _Scaled, dual: np.ndarray) -> Inf
 def _total_slack(system: _Scaled, rows: list[int]) -> float:
     """Return the least total relative slack with which the given targets can be met."""
     # records that are alike on these rows are one column
-    columns = np.unique(np.round(system.matrix[rows].toarray(), 12), axis=1)
+    columns = np.unique(system.matrix[rows].toarray(), axis=1)
     k, m = columns.shape[1], len(rows)
     A = sp.hstack([sp.csc_array(columns), sp.eye_array(m), -sp.eye_array(m)])
     x, _ = _highs(np.concatenate([np.zeros(k), np.ones(2 * m)]), A, system.values[rows])

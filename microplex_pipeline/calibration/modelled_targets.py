@@ -11,9 +11,9 @@ from microplex_pipeline.calibration.target_sources import ModelledTotals
 
 
 def modelled_targets(
-    survey: pl.DataFrame, totals: ModelledTotals, weight: str, source: str, raised: float
+    survey: pl.DataFrame, totals: ModelledTotals, weight: str, source: str
 ) -> pl.DataFrame:
-    """Return the survey's weighted counts and sums as targets, each times `raised`.
+    """Return a survey's weighted counts and sums as targets.
 
     A cell that fewer than `totals.min_records` records carry is left out: its total says more about
     the sample than about the population.
@@ -40,9 +40,9 @@ def modelled_targets(
         pl.DataFrame(rows, schema=schema, orient="row")
         .filter(pl.col("records") >= totals.min_records)
         .select(
-            "entity", "measure", "variable", "domain", pl.col("value") * raised,
+            "entity", "measure", "variable", "domain", "value",
             pl.lit("modelled").alias("kind"),
             pl.lit(source).alias("source"),
-            pl.format("{} survey records, total x {}", "records", pl.lit(f"{raised:.5f}")).alias("note"),
+            pl.format("{} survey records", "records").alias("note"),
         )
     )  # fmt: skip

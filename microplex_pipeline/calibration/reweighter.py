@@ -17,7 +17,7 @@ from microplex_pipeline.calibration.linear_program import check_feasible, solve_
 from microplex_pipeline.calibration.logit import Logit
 from microplex_pipeline.calibration.raking import Raking
 from microplex_pipeline.calibration.targets import Targets, listed
-from microplex_pipeline.frames import like, to_polars
+from microplex_pipeline.frames import to_polars, with_columns
 
 Sparsity = Literal["l0", "l1", "l2"]
 Metric = Literal["chi2", "raking", "logit"]
@@ -61,8 +61,20 @@ class Reweighter:
             raise ValueError("bounds go with distance='chi2' or distance='logit'")
         if distance == "logit" and bounds is None:
             raise ValueError("distance='logit' needs bounds, such as (0.2, 5.0)")
-        if bounds is not None and not 0 <= bounds[0] < 1 < bounds[1]:
-            raise ValueError(f"bounds must hold 0 <= low < 1 < high, not {bounds}")
+        if bounds is not None and not (
+            isinstance(bounds, tuple | list)
+            and len(bounds) == 2
+            and all(isinstance(b, int | float) for b in bounds)
+            and 0 <= bounds[0] < 1 < bounds[1]
+            and (distance == "chi2" or np.isfinite(bounds[1]))
+        ):
+            raise ValueError(
+                f"bounds must be two numbers with 0 <= low < 1 < high, not {bounds!r}"
+            )
+        if not 0 < tol < 1:
+            raise ValueError(f"tol must lie between 0 and 1, not {tol}")
+        if not (isinstance(max_iter, int) and max_iter >= 1):
+            raise ValueError(f"max_iter must be a whole number from 1 on, not {max_iter!r}")
         self.backend = backend
         self.sparsity = sparsity
         self.distance = distance
@@ -102,8 +114,9 @@ class Reweighter:
         design = _design_weights(frame, constraints, weight_col, household_id)
         weights = self._solve(constraints, design)
         errors = constraints.relative_errors(weights)
-        if np.abs(errors).max() > self.tol:
-            missed = [constraints.names[i] for i in np.flatnonzero(np.abs(errors) > self.tol)]
+        fits = np.abs(errors) <= self.tol  # false for NaN too
+        if not fits.all():
+            missed = [constraints.names[i] for i in np.flatnonzero(~fits)]
             raise NotConverged(
                 f"missed by more than tol={self.tol:g}: {listed(missed)} "
                 f"(worst by {np.abs(errors).max():.3g})"
@@ -157,16 +170,12 @@ class Reweighter:
             If the number of rows differs.
         """
         self._require_fit()
-        frame = to_polars(data)
-        if frame.height != len(self.weights_):
+        if (height := to_polars(data).height) != len(self.weights_):
             raise ValueError(
-                f"the frame has {frame.height} rows, but weights were fitted for "
-                f"{len(self.weights_)}"
+                f"the frame has {height} rows, but weights were fitted for {len(self.weights_)}"
             )
-        frame = frame.with_columns(pl.Series(self._weight_col, self.weights_))
-        if drop_zeros:
-            frame = frame.filter(pl.col(self._weight_col) > 0)
-        return like(data, frame)
+        weights = pl.Series(self._weight_col, self.weights_)
+        return with_columns(data, [weights], self.weights_ > 0 if drop_zeros else None)
 
     def fit_transform(
         self,

@@ -33,7 +33,7 @@ class Targets:
     ----------
     table : polars, pandas or pyarrow frame with the columns
 
-        entity : what is counted, "household" or any other word for a row of the data;
+        entity : "household", which is counted once by its first record, or a word for a record;
         measure : "count", or "sum" of `variable`;
         variable : the column summed (for a count it only names what is counted);
         domain : which records, see `calibration.domains`;
@@ -54,6 +54,13 @@ class Targets:
             raise CalibrationError(f"the targets lack columns: {', '.join(missing)}")
         if not frame.height:
             raise CalibrationError("there are no targets: the table is empty")
+        for column in KEY:
+            if frame[column].dtype != pl.String or frame[column].null_count():
+                raise CalibrationError(
+                    f"column {column!r} of the targets must be text, without gaps"
+                )
+        if not frame["value"].dtype.is_numeric():
+            raise CalibrationError("column 'value' of the targets must be numbers")
         self.table = frame.with_columns(
             pl.col("value").cast(pl.Float64),
             pl.format("{} {} {} [{}]", *[pl.col(c) for c in KEY]).alias("target"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from microplex_pipeline.survey.ageing import age_records
+from microplex_pipeline.survey.errors import SurveyError
 from microplex_pipeline.survey.identities import add_totals
 from microplex_pipeline.survey.schema import SurveySchema
 
@@ -44,8 +45,13 @@ def _undo_state_scaling(
 ) -> pl.DataFrame:
     scaling = schema.state_scaling
     factors = pl.read_csv(Path(folder) / scaling.file)
-    known = dict(zip(factors[schema.state], factors[scaling.factor], strict=True))
-    factor = known[records[schema.state][0]]
+    state = records[schema.state][0]
+    known = factors.filter(pl.col(schema.state) == state)
+    factor = known[scaling.factor].cast(pl.Float64, strict=False)[0] if known.height else None
+    if factor is None or not 0 < factor < float("inf"):
+        raise SurveyError(
+            f"{scaling.file}: {scaling.factor} of {state} is missing or not positive"
+        )
     # the source cut to whole dollars, so the reported amount is the next whole dollar above
     return records.with_columns((pl.col(scaling.columns) / factor - 1e-9).ceil().cast(pl.Int64))
 

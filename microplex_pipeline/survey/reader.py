@@ -79,7 +79,12 @@ def verify(records: pl.DataFrame, schema: SurveySchema, label: str) -> None:
             )
     if repeated := int(records[schema.unit].is_duplicated().sum()):
         faults.append(f"{schema.unit} is repeated in {repeated} records")
-    gaps = {column: records[column].null_count() for column in schema.source_columns}
+    gaps = {
+        column: records[column].null_count()
+        + (records[column].is_nan().sum() if records[column].dtype.is_float() else 0)
+        for column in schema.source_columns
+        if column != schema.weight
+    }
     faults += [
         f"{column} is missing in {count} records" for column, count in gaps.items() if count
     ]

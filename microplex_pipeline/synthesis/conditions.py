@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 MAX_LEVELS = 12
+FARTHEST = 20.0  # standard deviations
 # knots of the piecewise-linear code: deciles, and finer where the young and the old are
 QUANTILES = (0, 0.01, 0.025, 0.05, *(k / 10 for k in range(1, 10)), 0.95, 0.975, 0.99, 1)
 
@@ -51,7 +52,13 @@ class ConditionEncoding:
                 "but never was in training: fill it, or train on data that have it missing"
             )
         parts = [missing[:, None].astype(float)] if self.has_missing else []
+        if self.numeric and not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
+            raise ValueError(
+                f"condition {self.name!r} was a number in training and has type {column.dtype} here"
+            )
         if not self.numeric:
+            if column.dtype.is_nested():
+                raise ValueError(f"condition {self.name!r} has type {column.dtype}: use text")
             return np.column_stack([*parts, self._one_hot(column, missing)]).astype(np.float32)
         values = column.cast(pl.Float64).fill_null(self.mean).to_numpy()
         if not np.isfinite(values).all():
@@ -64,7 +71,9 @@ class ConditionEncoding:
             edges = np.asarray(self.edges)
             pieces = (values[:, None] - edges[:-1]) / np.diff(edges)
             parts += [pieces.clip(0, 1), (values == 0)[:, None]]
-        parts.append(((values - self.mean) / self.deviation)[:, None])
+        # far outside the training range, a record counts as being at its edge
+        z = (values - self.mean) / self.deviation
+        parts.append(z.clip(-FARTHEST, FARTHEST)[:, None])
         return np.column_stack(parts).astype(np.float32)
 
     def _one_hot(self, column: pl.Series, missing: np.ndarray) -> np.ndarray:

@@ -53,11 +53,20 @@ class FittedModel(ABC):
         try:
             architecture = json.loads(text)
             arrays = safetensors.numpy.load(weights)
-        except (json.JSONDecodeError, SafetensorError) as error:
+            found = architecture.pop("kind", None)
+        except (json.JSONDecodeError, SafetensorError, AttributeError, TypeError) as error:
             raise ValueError(
                 f"the stored {cls.kind} is damaged ({error}); fit it again"
             ) from error
-        found = architecture.pop("kind", None)
         if found != cls.kind:
             raise ValueError(f"expected a stored {cls.kind}, found {found!r}")
-        return cls.restore(architecture, arrays)
+        if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
+            raise ValueError(
+                f"the stored {cls.kind} is damaged (not finite: {', '.join(bad[:5])})"
+            )
+        try:
+            return cls.restore(architecture, arrays)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise ValueError(
+                f"the stored {cls.kind} is damaged ({type(error).__name__}: {error}); fit it again"
+            ) from error

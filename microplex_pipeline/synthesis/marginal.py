@@ -137,7 +137,7 @@ def _continuous_part(
         (np.cumsum(holders) - holders) // per_knot, max(holders.sum() // per_knot - 1, 0)
     )
     ends = np.flatnonzero(np.diff(group, append=group[-1] + 1) > 0)
-    following = np.append(values, np.floor(1.1 * values[-1]) + 1)[ends + 1]
+    following = np.append(values, np.floor(1.1 * values[-1]) + 5)[ends + 1]
     edges = np.maximum(values[ends] + 0.5, np.floor((values[ends] + following) / 2) + 0.5)
     ranks = np.cumsum(mass)[ends]
     x, u = [0.5], [0.0]

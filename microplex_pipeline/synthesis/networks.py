@@ -134,8 +134,18 @@ def parameters_of(network: nn.Module) -> dict[str, np.ndarray]:
 
 
 def set_parameters(network: nn.Module, arrays: dict[str, np.ndarray]) -> None:
-    """Copy arrays by name into a network of the same architecture."""
+    """Copy arrays by name into a network of the same architecture.
+
+    Raises
+    ------
+    ValueError
+        If an array is missing or has another shape.
+    """
+    own = dict(network.named_parameters())
+    wrong = [n for n, p in own.items() if n not in arrays or arrays[n].shape != tuple(p.shape)]
+    if wrong:
+        raise ValueError(f"the stored network is damaged: {', '.join(wrong)} missing or misshapen")
     with torch.no_grad():
-        for name, parameter in network.named_parameters():
+        for name, parameter in own.items():
             parameter.copy_(torch.as_tensor(arrays[name]))
     network.eval()

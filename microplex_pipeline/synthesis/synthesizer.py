@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from narwhals.typing import IntoFrameT
 
-from microplex_pipeline.frames import like, to_polars
+from microplex_pipeline.frames import to_polars, with_columns
 from microplex_pipeline.synthesis.drawing import draw_records
 from microplex_pipeline.synthesis.flow import Flow
 from microplex_pipeline.synthesis.only_where import parse_only_where
@@ -25,6 +25,8 @@ from microplex_pipeline.synthesis.zero_model import ZeroModel
 
 MIN_TRAINING_RECORDS = 20
 FORMAT = "microplex synthesizer 1"
+CATEGORY_TYPES = (pl.String, pl.Categorical, pl.Enum, pl.Boolean)
+LARGEST_AMOUNT = 1e15  # whole numbers above are not exact as floats
 
 
 class Synthesizer:
@@ -71,6 +73,17 @@ class Synthesizer:
         settings: TrainingSettings | None = None,
         seed: int = 0,
     ) -> None:
+        for name, given in (("target_vars", target_vars), ("condition_vars", condition_vars)):
+            if isinstance(given, str):
+                raise ValueError(f"{name} must be a list of column names, not the text {given!r}")
+        for name, value, low, high in (
+            ("atom_holders", atom_holders, 1, np.inf),
+            ("max_knots", max_knots, 1, np.inf),
+            ("tail_factor", tail_factor, 1.0, 1e6),
+            ("weight_power", weight_power, 0.0, 1.0),
+        ):
+            if not low <= value <= high:
+                raise ValueError(f"{name} must lie between {low:g} and {high:g}, not {value}")
         self.target_vars = list(target_vars)
         self.condition_vars = list(condition_vars)
         self.discrete_vars = list(discrete_vars or [])
@@ -250,7 +263,7 @@ class Synthesizer:
             seed,
             stratified=draws == "stratified",
         )
-        return like(conditions, frame.with_columns(columns))
+        return with_columns(conditions, columns)
 
     def log_prob(self, data: IntoFrameT) -> np.ndarray:
         """Return the log-density of each record's targets given its conditions.
@@ -303,7 +316,7 @@ class Synthesizer:
                     return kind.from_data(text, archive.read(f"{kind.kind}.safetensors"))
 
                 return cls.from_parts(part(Transformer), part(ZeroModel), part(Flow))
-        except (zipfile.BadZipFile, KeyError) as error:
+        except (zipfile.BadZipFile, KeyError, TypeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path} is no synthesizer file, or is damaged: {error}") from error
 
     def _check_prior(self, prior: Synthesizer) -> None:
@@ -345,11 +358,20 @@ def _check_target(column: pl.Series, *, discrete: bool) -> None:
     if count := column.null_count():
         raise ValueError(f"target {column.name!r} is missing in {count} rows: fill or drop them")
     if discrete:
+        if not (column.dtype in CATEGORY_TYPES or column.dtype.is_integer()):
+            raise ValueError(
+                f"discrete target {column.name!r} has type {column.dtype}: make it text, a whole "
+                "number or a truth value"
+            )
         return
-    if not column.dtype.is_numeric():
+    if not column.dtype.is_numeric() or column.dtype == pl.Decimal:
         raise ValueError(
             f"target {column.name!r} has type {column.dtype}: name it in discrete_vars, "
             "or make it a number"
         )
     if column.dtype.is_float() and (count := int((~column.is_finite()).sum())):
         raise ValueError(f"target {column.name!r} is NaN or infinite in {count} rows")
+    if column.cast(pl.Float64).abs().max() > LARGEST_AMOUNT:  # type: ignore[operator]
+        raise ValueError(
+            f"target {column.name!r} holds amounts beyond {LARGEST_AMOUNT:.0e}: use a larger unit"
+        )

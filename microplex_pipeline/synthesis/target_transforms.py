@@ -14,6 +14,7 @@ from microplex_pipeline.synthesis.marginal import Marginal, fit_marginal
 
 RANK_EDGES = np.array([0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0])
 UNKNOWN = -1
+LARGEST_GRID = 1e12  # finer than that, a grid is only how floats are spaced
 
 
 def detect_resolution(values: np.ndarray) -> float:
@@ -28,6 +29,8 @@ def detect_resolution(values: np.ndarray) -> float:
         return 1.0
     for exponent in range(3, -7, -1):
         grid = size / 10.0**exponent
+        if grid.max() > LARGEST_GRID:
+            break
         if np.all(np.abs(grid - np.round(grid)) <= 1e-6) and grid.min() >= 0.5:
             return 10.0**exponent
     return float(10.0 ** np.floor(np.log10(np.median(size)) - 6))

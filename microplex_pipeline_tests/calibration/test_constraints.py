@@ -74,15 +74,19 @@ def test_a_targets_table_needs_its_columns():
         ({}, "there are no targets"),
         ({"g": {}}, "there are no targets"),
         ({"h": {"a": 1}}, "lack column 'h'"),
-        ({"g": {"a": 1.0}}, "categories of 'g' that no target names: b"),
-        ({"g": {"a": 1.0, "b": 1.0, "c": 1.0}}, "no record has 'g' equal to: c"),
-        ({"g": {"a": 1.0, "b": -1.0}}, "negative, NaN or infinite: b"),
-        ({"g": {"a": 1.0, "b": float("inf")}}, "negative, NaN or infinite: b"),
+        ({"g": {"a": 1.0}}, "categories of 'g' that no target names: 'b'"),
+        ({"g": {"a": 1.0, "b": 1.0, "c": 1.0}}, "no record has 'g' equal to: 'c'"),
+        ({"g": {"a": 1.0, "b": -1.0}}, "of g=b is negative, NaN or infinite: -1"),
+        ({"g": {"a": 1.0, "b": None}}, "of g=b is no number: None"),
+        ({"g": {"a": 1.0, "b": "many"}}, "of g=b is no number: 'many'"),
+        ({"g": {"a": 1.0, "b": float("inf")}}, "of g=b is negative, NaN or infinite: inf"),
+        ([1, 2], "must be a dict .* or a Targets table, not list"),
+        ({"n": {"1": 1.0}}, r"no record has 'n' equal to: '1' \(the column has type Int64, with"),
     ],
 )
 def test_bad_margins_are_named(margins, message):
     with pytest.raises(CalibrationError, match=message):
-        build_constraints(pl.DataFrame({"g": ["a", "b", "b"]}), margins)
+        build_constraints(pl.DataFrame({"g": ["a", "b", "b"], "n": [1, 1, 1]}), margins)
 
 
 def test_margins_must_agree_on_the_population():
@@ -94,3 +98,63 @@ def test_margins_must_agree_on_the_population():
 def test_no_records_is_said():
     with pytest.raises(CalibrationError, match="there are no records"):
         build_constraints(pl.DataFrame({"g": []}), {"g": {"a": 1}})
+
+
+@pytest.mark.parametrize(
+    ("column", "cells"),
+    [
+        (["a", None, "a"], {"a": 2.0, None: 1.0}),
+        ([True, False, True], {True: 2.0, False: 1.0}),
+        ([3, 7, 3], {3: 2.0, 7: 1.0, 9: 0.0}),
+        (pl.Series(["a", "b", "a"], dtype=pl.Categorical), {"a": 2.0, "b": 1.0}),
+    ],
+    ids=["missing", "truth", "number", "categorical"],
+)
+def test_categories_may_be_of_any_kind(column, cells):
+    constraints = build_constraints(pl.DataFrame({"g": column}), {"g": cells})
+    np.testing.assert_allclose(constraints.relative_errors(np.ones(3)), 0.0)
+
+
+def test_missing_values_in_a_summed_column_are_named_only_where_they_count():
+    data = pl.DataFrame({"x": [1.0, float("nan"), 3.0], "age": [20, 30, 40]})
+    with pytest.raises(CalibrationError, match="'x', which is missing or not finite in 1 of"):
+        build_constraints(data, targets(("unit", "sum", "x", "all", 4.0)))
+    build_constraints(data, targets(("unit", "sum", "x", "age:35+", 3.0)))
+
+
+def test_nan_lies_in_no_range():
+    data = pl.DataFrame({"x": [1.0, float("nan"), 3.0]})
+    constraints = build_constraints(data, targets(("unit", "count", "n", "x:2+", 1.0)))
+    np.testing.assert_array_equal(constraints.matrix.toarray(), [[0, 0, 1]])
+
+
+def test_household_targets_need_to_know_the_household():
+    row = ("household", "count", "households", "all", 2.0)
+    with pytest.raises(CalibrationError, match="say which column is household_id"):
+        build_constraints(UNITS, targets(row))
+    with pytest.raises(CalibrationError, match="'household' is missing in 1 records"):
+        build_constraints(
+            UNITS.with_columns(household=pl.Series([7, 7, 3, 9, 9, None])),
+            targets(row),
+            "household",
+        )
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("domain", [None], "'domain' of the targets must be text"),
+        ("measure", [None], "'measure' of the targets must be text"),
+        ("value", ["3,000"], "'value' of the targets must be numbers"),
+    ],
+)
+def test_a_targets_table_has_types(column, values, message):
+    row = {
+        "entity": ["u"],
+        "measure": ["count"],
+        "variable": ["n"],
+        "domain": ["all"],
+        "value": [1.0],
+    }
+    with pytest.raises(CalibrationError, match=message):
+        Targets(pl.DataFrame({**row, column: values}))

@@ -184,6 +184,14 @@ def test_frames_come_back_as_they_came(people):
     assert result["weight"].sum() == pytest.approx(88_000_000)
 
 
+def test_a_pandas_index_and_other_columns_stay_as_they_are(people):
+    frame = people.to_pandas().sample(frac=1.0, random_state=0)
+    frame["day"] = pd.period_range("2020", periods=len(frame))
+    result = Reweighter(sparsity="l0").fit_transform(frame, MARGINS, drop_zeros=True)
+    assert result["day"].dtype == frame["day"].dtype
+    pd.testing.assert_series_equal(result["day"], frame.loc[result.index, "day"])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -193,6 +201,10 @@ def test_frames_come_back_as_they_came(people):
         ({"bounds": (0.1, 9.0)}, "bounds go with"),
         ({"distance": "logit"}, "needs bounds"),
         ({"distance": "chi2", "bounds": (2.0, 9.0)}, "0 <= low < 1 < high"),
+        ({"distance": "chi2", "bounds": (0.5,)}, "0 <= low < 1 < high"),
+        ({"distance": "logit", "bounds": (0.5, float("inf"))}, "0 <= low < 1 < high"),
+        ({"tol": float("nan")}, "tol must lie between 0 and 1"),
+        ({"max_iter": 0}, "max_iter must be a whole number from 1 on"),
     ],
 )
 def test_bad_options_are_said_at_once(options, message):

@@ -4,7 +4,13 @@ import pytest
 from microplex_pipeline.calibration import CalibrationError
 from microplex_pipeline.calibration.modelled_targets import modelled_targets
 from microplex_pipeline.calibration.published_targets import published_persons, published_targets
+from microplex_pipeline.calibration.raised_survey import (
+    entity_counts,
+    raise_to_persons,
+    rake_to_published,
+)
 from microplex_pipeline.calibration.target_sources import load_target_sources
+from microplex_pipeline.evaluation.calibration import target_errors
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +64,15 @@ def test_later_persons_say_where_they_come_from(sources, data, year, words):
 
 
 def test_modelled_totals_are_the_surveys_own(sources, rhode_island):
-    table = modelled_targets(rhode_island, sources.modelled, "weight", "survey", 1.05)
+    table = modelled_targets(rhode_island, sources.modelled, "weight", "survey")
     wages = table.row(by_predicate=pl.col("variable") == "wages", named=True)
-    expected = 1.05 * (rhode_island["weight"] * rhode_island["wages"]).sum()
+    expected = (rhode_island["weight"] * rhode_island["wages"]).sum()
     assert wages["value"] == pytest.approx(expected)
     # ten married people who file apart, and eight farmers, are too few to be a target
     assert not table["domain"].str.contains("filing_status:3").any()
     assert "farm_income" not in table["variable"]
     units = table.filter(domain="all", measure="count")["value"]
-    assert units.to_list() == pytest.approx([1.05 * rhode_island["weight"].sum()])
+    assert units.to_list() == pytest.approx([rhode_island["weight"].sum()])
 
 
 def test_unknown_words_in_sources_are_refused(data, tmp_path):
@@ -80,3 +86,23 @@ def test_unknown_words_in_sources_are_refused(data, tmp_path):
 def test_a_missing_file_is_named(sources, data, tmp_path):
     with pytest.raises(CalibrationError, match=r"bundled_state_population_2010_2019\.csv is not"):
         published_targets(sources, tmp_path, "RI", 2014, data / "population_growth.csv", COUNTS)
+
+
+def test_modelled_totals_hold_together_with_the_published_ones(
+    sources, data, rhode_island, schema
+):
+    keys = {"weight": "weight", "household_id": "household_id"}
+    raised, factor = raise_to_persons(rhode_island, 1_055_936, persons_column="n_persons", **keys)
+    assert factor == pytest.approx(1.055, abs=0.001)
+    assert (raised["weight"] * raised["n_persons"]).sum() == pytest.approx(1_055_936)
+    counts = entity_counts(raised, **keys)
+    files = (data / "targets", "RI", 2014, data / "population_growth.csv")
+    table = published_targets(sources, *files, counts)
+    raked = rake_to_published(raised, table, **keys)
+    assert (
+        target_errors(raked, table, "weight", "household_id")["relative_error"].abs().max() < 1e-9
+    )
+    both = pl.concat([table, modelled_targets(raked, sources.modelled, "weight", "survey")])
+    assert (
+        target_errors(raked, both, "weight", "household_id")["relative_error"].abs().max() < 1e-9
+    )

@@ -55,3 +55,15 @@ def test_missing_where_training_had_none_is_named():
 def test_unusable_columns_are_refused(column, message):
     with pytest.raises(ValueError, match=message):
         fit_condition(column)
+
+
+def test_a_number_in_training_stays_a_number():
+    encoding = fit_condition(pl.Series("age", range(50)))
+    with pytest.raises(ValueError, match="'age' was a number in training and has type Date here"):
+        encoding.encode(pl.Series("age", ["2020-01-01"]).str.to_date())
+
+
+def test_far_outside_the_training_range_codes_stay_finite():
+    encoding = fit_condition(pl.Series("age", range(50)))
+    codes = encoding.encode(pl.Series("age", [1e300, -1e300]))
+    assert np.isfinite(codes).all()

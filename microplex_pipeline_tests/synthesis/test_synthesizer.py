@@ -194,6 +194,7 @@ def test_heavier_records_count_for_more():
         (lambda d: d.with_columns(snap=pl.lit(float("inf"))), "'snap' is NaN or infinite"),
         (lambda d: d.with_columns(snap=pl.lit(None, pl.Int64)), "'snap' is missing in 1204 rows"),
         (lambda d: d.with_columns(snap=pl.lit("much")), "'snap' has type String: name it in"),
+        (lambda d: d.with_columns(snap=pl.lit(1e18)), "'snap' holds amounts beyond"),
         (lambda d: d.head(5), "5 training records are too few"),
     ],
 )
@@ -219,6 +220,39 @@ def test_poor_data_still_make_a_model(records, change):
     assert drawn.height == data.height
     if (data["snap"] == 0).all():
         assert (drawn["snap"] == 0).all()
+
+
+def test_a_pandas_index_stays_with_its_rows(fitted, demographics):
+    frame = demographics.to_pandas().sample(frac=1.0, random_state=1)
+    drawn = fitted.generate(frame, seed=0)
+    assert (drawn.index == frame.index).all()
+    assert (drawn["age_head"] == frame["age_head"]).all()
+
+
+def test_large_floats_keep_their_dependence_on_the_conditions():
+    rng = np.random.default_rng(7)
+    age = rng.integers(20, 80, 2000)
+    data = pl.DataFrame({"age": age, "y": age**2 * rng.lognormal(0, 0.1, 2000) * 1e8})
+    model = Synthesizer(["y"], ["age"]).fit(data, None)
+    drawn = model.generate(data.select("age"), seed=0)
+    assert np.isfinite(model.log_prob(data)).mean() > 0.99
+    assert np.corrcoef(drawn["y"], data["y"])[0, 1] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target_vars": "income"}, "target_vars must be a list of column names"),
+        ({"tail_factor": 0}, "tail_factor must lie between 1 and"),
+        ({"tail_factor": float("nan")}, "tail_factor must lie between 1 and"),
+        ({"atom_holders": 0}, "atom_holders must lie between 1 and"),
+        ({"max_knots": -3}, "max_knots must lie between 1 and"),
+        ({"weight_power": 2}, "weight_power must lie between 0 and 1"),
+    ],
+)
+def test_unusable_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        Synthesizer(**{"target_vars": ["x"], "condition_vars": ["c"], **options})
 
 
 def test_names_are_checked_at_once():
