@@ -9,6 +9,7 @@ from microplex_pipeline.calibration import Reweighter, Targets
 from microplex_pipeline.evaluation.calibration import design_effect, effective_sample_size
 from microplex_pipeline.evaluation.charts import markdown_picture, weight_chart
 from microplex_pipeline.resources import DataFolder
+from microplex_pipeline.survey.columns import SYNTHETIC_KEYS
 
 
 @state_year_asset("calibration", "scipy")
@@ -34,7 +35,7 @@ def calibrated_population(
     ratios = weights / households["design_weight"].to_numpy()
     return stored_records(
         records,
-        data.column_descriptions,
+        data.column_descriptions | SYNTHETIC_KEYS,
         {
             "targets": targets.height,
             "design_effect": design_effect(weights),

@@ -8,6 +8,7 @@ from microplex_pipeline.assets.state_year import bad_input_fails, state_year_ass
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.survey import complete_records, model_frame
+from microplex_pipeline.survey.columns import SYNTHETIC_KEYS
 from microplex_pipeline.survey.preparation import describe_households
 from microplex_pipeline.synthesis import (
     Flow,
@@ -61,7 +62,7 @@ def synthetic_population(
     context.log.info(f"drew {records.height} units in {n_households} households of {year}")
     return stored_records(
         records,
-        data.column_descriptions,
+        data.column_descriptions | SYNTHETIC_KEYS,
         {
             "households": n_households,
             "surveyed_households": surveyed,

@@ -20,6 +20,12 @@ DERIVED = {
 }
 
 
+SYNTHETIC_KEYS = {
+    "household_id": "synthetic household, numbered from 1 within state and year",
+    "tax_unit_id": "synthetic unit, numbered from 1 within state and year",
+}
+
+
 def column_descriptions(schema: SurveySchema, folder: str | Path) -> dict[str, str]:
     """Return a description with unit for each column, from the survey's column dictionary."""
     table = pl.read_csv(Path(folder) / schema.columns_file)
