@@ -64,15 +64,17 @@ def draw_records(
 
     states = np.zeros((n, len(transformer.n_states)), np.int64)
     codes: list[np.ndarray] = []
+    steps = zero_model.steps(context)
     for j, size in enumerate(transformer.n_states):
         applies = transformer.applies(j, conditions, states)
         if not applies.all():
             states[:, j] = transformer.zero_state(j)
         rows = everyone[applies]
+        p = steps.probabilities(j)[rows]
         if size > 1 and len(rows):
-            p = zero_model.probabilities(j, context[rows], [code[rows] for code in codes])
             states[rows, j], _ = _invert(p, uniforms.draw(p, rows))
         codes.append(transformer.state_codes(j, states[:, j]))
+        steps.observe(codes[-1])
 
     parts = [context, np.column_stack(codes)]
     result = []

@@ -34,11 +34,13 @@ class StateNetwork(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.n_states = n_states
+        self.n_context = n_context
         self.offsets = np.concatenate([[0], np.cumsum(n_states)]).tolist()
         degree_in = torch.tensor(
             [0] * n_context + [j + 1 for j, k in enumerate(n_states) for _ in range(k - 1)]
         )
         degree_hidden = torch.arange(hidden) % len(n_states)
+        self.degrees = degree_hidden.tolist()
         degree_out = torch.tensor([j + 1 for j, k in enumerate(n_states) for _ in range(k)])
         sizes = [degree_in] + [degree_hidden] * layers
         self.hidden = nn.ModuleList(
@@ -81,6 +83,50 @@ class StateNetwork(nn.Module):
             for j, logit in enumerate(logits)
         ]
         return (torch.stack(losses, dim=1) * applies).sum(1)
+
+
+class StateSteps:
+    """The states' probabilities target by target, as a draw needs them.
+
+    A hidden unit of degree j sees the context and the targets before j, so it is computed when target
+    j's turn comes and kept: drawing all targets costs one pass through the network instead of D.
+
+    Parameters
+    ----------
+    context : (n, n_context) float32.
+    """
+
+    def __init__(self, network: StateNetwork, context: np.ndarray) -> None:
+        self.network = network
+        width = network.n_context + sum(network.n_states) - len(network.n_states)
+        self.x = torch.zeros(len(context), width)
+        self.x[:, : network.n_context] = torch.from_numpy(context)
+        self.known = network.n_context
+        self.hidden = [torch.zeros(len(context), len(network.degrees)) for _ in network.hidden]
+
+    @torch.no_grad()
+    def probabilities(self, j: int) -> np.ndarray:
+        """Return the state probabilities of target j, (n, n_states[j]), float64; once, in order."""
+        network = self.network
+        units = [k for k, degree in enumerate(network.degrees) if degree == j]
+        before = self.x[:, : self.known]
+        layer: MaskedLinear
+        for number, layer in enumerate(network.hidden):
+            seen = before if number == 0 else self.hidden[number - 1]
+            weight = (layer.mask * layer.weight)[units, : seen.shape[1]]
+            h = nn.functional.silu(nn.functional.linear(seen, weight, layer.bias[units]))
+            self.hidden[number][:, units] = h if number == 0 else h + seen[:, units]
+        rows = slice(network.offsets[j], network.offsets[j + 1])
+        logits = network.base[rows]
+        for layer, seen in ((network.out, self.hidden[-1]), (network.skip, before)):
+            weight = (layer.mask * layer.weight)[rows, : seen.shape[1]]
+            logits = logits + nn.functional.linear(seen, weight, layer.bias[rows])
+        return logits.double().softmax(-1).numpy()
+
+    def observe(self, codes: np.ndarray) -> None:
+        """Take in the next target's state codes (n, n_states - 1), drawn or observed."""
+        self.x[:, self.known : self.known + codes.shape[1]] = torch.from_numpy(codes)
+        self.known += codes.shape[1]
 
 
 class RankDensity(nn.Module):

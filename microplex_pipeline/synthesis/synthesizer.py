@@ -18,7 +18,12 @@ from microplex_pipeline.synthesis.drawing import draw_records
 from microplex_pipeline.synthesis.flow import Flow
 from microplex_pipeline.synthesis.only_where import parse_only_where
 from microplex_pipeline.synthesis.target_transforms import CategoryTransform
-from microplex_pipeline.synthesis.training import FINE_TUNING, Progress, TrainingSettings
+from microplex_pipeline.synthesis.training import (
+    FINE_TUNING,
+    Progress,
+    TrainingSettings,
+    one_thread,
+)
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.weights import checked_weights, tempered
 from microplex_pipeline.synthesis.zero_model import ZeroModel
@@ -255,14 +260,15 @@ class Synthesizer:
         _require_columns(frame, self.condition_vars)
         if not frame.height:
             raise ValueError("no conditions were given: the frame has no rows")
-        columns = draw_records(
-            frame,
-            self.transformer_,
-            self.zero_model_,
-            self.flow_model_,
-            seed,
-            stratified=draws == "stratified",
-        )
+        with one_thread():
+            columns = draw_records(
+                frame,
+                self.transformer_,
+                self.zero_model_,
+                self.flow_model_,
+                seed,
+                stratified=draws == "stratified",
+            )
         return with_columns(conditions, columns)
 
     def log_prob(self, data: IntoFrameT) -> np.ndarray:

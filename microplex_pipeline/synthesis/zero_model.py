@@ -15,7 +15,7 @@ from microplex_pipeline.synthesis.training import Progress, TrainingSettings, on
 from microplex_pipeline.synthesis.transformer import Transformer
 
 if TYPE_CHECKING:
-    from microplex_pipeline.synthesis.networks import StateNetwork
+    from microplex_pipeline.synthesis.networks import StateNetwork, StateSteps
 
 
 @dataclass(frozen=True)
@@ -123,20 +123,11 @@ class ZeroModel(FittedModel):
         set_parameters(network, self.parameters)
         return network
 
-    def probabilities(self, j: int, context: np.ndarray, codes: list[np.ndarray]) -> np.ndarray:
-        """Return the state probabilities of target j, (n, n_states[j]), float64.
+    def steps(self, context: np.ndarray) -> StateSteps:
+        """Return the state probabilities target by target, for encoded conditions (n, n_context)."""
+        from microplex_pipeline.synthesis.networks import StateSteps
 
-        `codes` are the state codes of the targets before j, as drawn or observed.
-        """
-        import torch
-
-        known = np.column_stack([context, *codes])
-        width = self.n_context + sum(self.n_states) - len(self.n_states)
-        inputs = np.zeros((len(context), width), np.float32)
-        inputs[:, : known.shape[1]] = known
-        with torch.no_grad(), one_thread():
-            logits = self.network.logits_of(j, torch.from_numpy(inputs))
-            return logits.double().softmax(-1).numpy()
+        return StateSteps(self.network, context)
 
     def log_prob(self, data: pl.DataFrame, transformer: Transformer) -> np.ndarray:
         """Return log P(states | conditions) of each record, nats, (n,); -inf for unseen states."""

@@ -48,7 +48,7 @@ def test_misshapen_networks_are_refused(stored):
     cut = {**arrays, "out.bias": arrays["out.bias"][:1]}
     model = ZeroModel.from_data(text, safetensors.numpy.save(cut))
     with pytest.raises(ValueError, match=r"out\.bias missing or misshapen"):
-        model.probabilities(0, np.zeros((1, model.n_context), np.float32), [])
+        model.steps(np.zeros((1, model.n_context), np.float32))
     missing = json.loads(text)
     del missing["n_states"]
     with pytest.raises(ValueError, match="damaged"):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from microplex_pipeline.synthesis.flow import BINS, bin_overlap
-from microplex_pipeline.synthesis.networks import RankDensity, StateNetwork
+from microplex_pipeline.synthesis.networks import RankDensity, StateNetwork, StateSteps
 
 
 def scrambled(network):
@@ -47,6 +47,17 @@ def test_logits_of_one_target_agree_with_all(states):
     x = torch.randn(5, 8)
     for j, part in enumerate(states(x).split([3, 2, 4], dim=1)):
         torch.testing.assert_close(states.logits_of(j, x), part)
+
+
+def test_stepwise_probabilities_agree_with_the_whole_network(states):
+    x = torch.randn(7, 8)
+    steps = StateSteps(states, x[:, :2].numpy())
+    with torch.no_grad():
+        whole = states(x).split([3, 2, 4], dim=1)
+    for j, codes in enumerate((x[:, 2:4], x[:, 4:5], x[:, 5:])):
+        expected = whole[j].double().softmax(-1).numpy()
+        np.testing.assert_allclose(steps.probabilities(j), expected, atol=1e-6)
+        steps.observe(codes.numpy())
 
 
 def test_rank_density_integrates_to_one():
