@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 FOLDS = 5
-RESAMPLES = 200
+RESAMPLES = 50
 
 
 @dataclass(frozen=True)

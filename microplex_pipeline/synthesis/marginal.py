@@ -17,6 +17,10 @@ import numpy as np
 from microplex_pipeline.synthesis.heaping import Heaping, fit_heaping
 
 
+# respondents between two knots, at the least: a density that follows fewer closes in on them
+INTERVAL_HOLDERS = 10
+
+
 @dataclass(frozen=True)
 class Marginal:
     """Piecewise-linear distribution function G of whole numbers >= 1.
@@ -92,9 +96,7 @@ def fit_marginal(
     is_atom = holders >= atom_holders
     atoms, atom_mass = distinct[is_atom], mass[is_atom]
     tail_mass = 0.5 / (n + 1)
-    x, u = _continuous_part(
-        distinct[~is_atom], mass[~is_atom], holders[~is_atom], n, max_knots, atom_holders
-    )
+    x, u = _continuous_part(distinct[~is_atom], mass[~is_atom], holders[~is_atom], n, max_knots)
     if not x:  # all values are atoms: a little room around them for what was not seen
         x, u = [0.5], [0.0]
         if distinct[0] > 1:
@@ -123,16 +125,15 @@ def _continuous_part(
     holders: np.ndarray,
     n: int,
     max_knots: int,
-    atom_holders: int,
 ) -> tuple[list[float], list[float]]:
     """Thinned distribution function of the values that are no atoms; knots between values.
 
-    Every interval between two knots holds at least `atom_holders` records, and the outermost ones reach
+    Every interval between two knots holds at least INTERVAL_HOLDERS records, and the outermost ones reach
     beyond their values, so that none closes in on one record's amount.
     """
     if not len(values):
         return [], []
-    per_knot = max(atom_holders, math.ceil(holders.sum() / max_knots))
+    per_knot = max(INTERVAL_HOLDERS, math.ceil(holders.sum() / max_knots))
     group = np.minimum(
         (np.cumsum(holders) - holders) // per_knot, max(holders.sum() // per_knot - 1, 0)
     )

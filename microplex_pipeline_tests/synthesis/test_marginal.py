@@ -82,4 +82,4 @@ def test_every_interval_rests_on_enough_respondents():
     values = np.unique(np.random.default_rng(3).integers(1, 10**5, 70)).astype(float)
     marginal = fit_marginal(values, np.ones(len(values)))
     inside = np.histogram(values, marginal.x)[0]
-    assert inside[inside > 0].min() >= 3
+    assert inside[inside > 0].min() >= 10

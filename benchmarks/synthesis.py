@@ -1,0 +1,281 @@
+"""Synthesis against peers on the open cases: fidelity, disclosure, likelihood, cost.
+
+    python -m benchmarks.synthesis                        all methods, all cases, 3 seeds
+    python -m benchmarks.synthesis --methods ours CART --cases CA --seeds 1
+
+Prints the table, and writes it to docs/benchmarks/ as Markdown, Parquet and a chart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import altair as alt
+import numpy as np
+import polars as pl
+
+from benchmarks.cases import CONDITIONS, NATION, SMALL, TARGETS, WEIGHT, Case, load_case
+from benchmarks.deep_peers import Unconditional
+from benchmarks.tree_peers import Cart, ZeroInflatedForest
+from microplex_pipeline import Synthesizer
+from microplex_pipeline.evaluation.disclosure import disclosure
+from microplex_pipeline.evaluation.fidelity import fidelity
+from microplex_pipeline.settings import PROJECT
+
+OUT = PROJECT / "docs" / "benchmarks"
+DRAWS = 5
+SLOW = {"CTGAN", "TVAE", "ARF", "Gaussian copula"}  # one seed and draw, on states
+PACKAGES = ["microplex-pipeline", "torch", "scikit-learn", "quantile-forest", "arfpy", "ctgan",
+            "copulas"]  # fmt: skip
+Generate = Callable[[int], pl.DataFrame]
+
+
+class Ours:
+    """The product, alone or leaning on a prior."""
+
+    def __init__(self, pooled: bool) -> None:
+        self.pooled = pooled
+
+    def fit(self, case: Case, seed: int) -> dict[str, float]:
+        """Fit; return what it cost, and the held-out likelihood."""
+        prior = None
+        if self.pooled:
+            prior = Synthesizer(TARGETS, CONDITIONS, seed=seed).fit(case.nation, batch_size=1024)
+        start = time.process_time()
+        self.model = Synthesizer(TARGETS, CONDITIONS, seed=seed).fit(case.train, prior=prior)
+        cost = time.process_time() - start
+        self.log_prob = self.model.log_prob(case.holdout)
+        self.holdout = case.holdout
+        weights = case.holdout[WEIGHT].to_numpy()
+        return {"fit_cpu_s": cost, "nats": -float(np.average(self.log_prob, weights=weights))}
+
+    def generate(self, conditions: pl.DataFrame, seed: int) -> pl.DataFrame:
+        """Independent draws, as the two-sample test needs them."""
+        return self.model.generate(conditions, seed, draws="independent")
+
+    def stratified(self, conditions: pl.DataFrame, seed: int) -> pl.DataFrame:
+        """Stratified draws, the default."""
+        return self.model.generate(conditions, seed)
+
+
+class Peer:
+    """A peer; a pooled one gets the nation's records too, and who is in the state as a condition."""
+
+    def __init__(self, make: Callable[[list[str]], Any], pooled: bool = False) -> None:
+        self.make, self.pooled = make, pooled
+
+    def fit(self, case: Case, seed: int) -> dict[str, float]:
+        """Fit; return what it cost."""
+        train, conditions = case.train, CONDITIONS
+        if self.pooled:
+            train = pl.concat(
+                [_flagged(case.train, 1), _flagged(case.nation, 0)], how="vertical_relaxed"
+            )
+            conditions = [*CONDITIONS, "in_state"]
+        start = time.process_time()
+        self.model = self.make(conditions).fit(train, seed)
+        return {"fit_cpu_s": time.process_time() - start}
+
+    def generate(self, conditions: pl.DataFrame, seed: int) -> pl.DataFrame:
+        """Draw for the held-out conditions."""
+        if self.pooled:
+            return self.model.generate(_flagged(conditions, 1), seed).drop("in_state")
+        return self.model.generate(conditions, seed)
+
+
+def _flagged(frame: pl.DataFrame, value: int) -> pl.DataFrame:
+    return frame.with_columns(pl.lit(value, pl.Int64).alias("in_state"))
+
+
+METHODS: dict[str, Callable[[], Any]] = {
+    "ours": lambda: Ours(pooled=False),
+    "ours, pooled": lambda: Ours(pooled=True),
+    "CART": lambda: Peer(lambda c: Cart(TARGETS, c, WEIGHT)),
+    "ZI forest": lambda: Peer(lambda c: ZeroInflatedForest(TARGETS, c, WEIGHT)),
+    "ZI forest, pooled": lambda: Peer(lambda c: ZeroInflatedForest(TARGETS, c, WEIGHT), True),
+    **{
+        kind: (lambda kind=kind: Peer(lambda c: Unconditional(kind, TARGETS, c, WEIGHT)))
+        for kind in sorted(SLOW)
+    },
+}
+
+
+def run(case: Case, name: str, seed: int) -> list[dict[str, Any]]:
+    """Fit one method on one case; return one row of measures per draw."""
+    method = METHODS[name]()
+    fixed = {"case": case.name, "method": name, "seed": seed, **method.fit(case, seed)}
+    rows = []
+    conditions = case.holdout.drop(TARGETS)
+    for draw in range(1 if name in SLOW else DRAWS):
+        start = time.process_time()
+        drawn = method.generate(conditions, draw)
+        cost = time.process_time() - start
+        row = {**fixed, "draw": draw, "rows_per_cpu_s": case.holdout.height / cost}
+        row |= fidelity(case.holdout, drawn, TARGETS, CONDITIONS, WEIGHT, seed=seed)
+        if hasattr(method, "stratified"):
+            drawn_low = method.stratified(conditions, draw)
+            low = fidelity(case.holdout, drawn_low, TARGETS, CONDITIONS, WEIGHT, paired=False)
+            row |= {f"{k}_stratified": v for k, v in low.items()}
+        if draw == 0:
+            row |= disclosure(case.train, case.holdout, drawn, TARGETS, CONDITIONS)
+        rows.append(row)
+    return rows
+
+
+def pooling_gain(seeds: int) -> pl.DataFrame:
+    """Held-out nats gained by prior and fine-tuning on five small states, paired by record."""
+    rows = []
+    for state in SMALL:
+        for seed in range(seeds):
+            case = load_case(state, seed)
+            alone, pooled = Ours(pooled=False), Ours(pooled=True)
+            alone.fit(case, seed)
+            cost = pooled.fit(case, seed)
+            both = np.isfinite(alone.log_prob) & np.isfinite(pooled.log_prob)
+            gain = (pooled.log_prob - alone.log_prob)[both]
+            w = case.holdout[WEIGHT].to_numpy()[both]
+            w = w / w.sum()
+            mean = float(gain @ w)
+            rows.append(
+                {
+                    "state": state, "seed": seed, "gain": mean,
+                    "se": float(np.sqrt((w**2 * (gain - mean) ** 2).sum())),
+                    "left_out": int((~both).sum()), "fine_tune_cpu_s": cost["fit_cpu_s"],
+                }
+            )  # fmt: skip
+            print(rows[-1], flush=True)
+    return pl.DataFrame(rows)
+
+
+def a_million(seed: int = 0) -> dict[str, float]:
+    """Disclosure in a million records generated from California."""
+    case = load_case("CA", seed)
+    model = Synthesizer(TARGETS, CONDITIONS, seed=seed).fit(case.train)
+    conditions = case.holdout.drop(TARGETS)
+    repeats = -(-1_000_000 // conditions.height)
+    many = pl.concat([conditions] * repeats).head(1_000_000)
+    start = time.process_time()
+    drawn = model.generate(many, seed)
+    cost = time.process_time() - start
+    from microplex_pipeline.evaluation.disclosure import unique_amounts, whole_record_copies
+
+    hits, chance = unique_amounts(case.train, case.holdout, drawn, TARGETS)
+    return {
+        "records": drawn.height,
+        "rows_per_cpu_s": drawn.height / cost,
+        "unique_amounts": hits,
+        "unique_amounts_by_chance": chance,
+        "copies": whole_record_copies(case.train, drawn, TARGETS, CONDITIONS),
+        "held_out_records_copied": whole_record_copies(case.holdout, drawn, TARGETS, CONDITIONS),
+    }
+
+
+SHOWN = ["auc", "ks", "ks_stratified", "ks_within_groups", "ks_within_groups_stratified", "zero_error",
+         "zero_error_stratified", "sign_correlation_error", "coverage", "nats", "copies",
+         "unique_amounts", "unique_amounts_by_chance", "fit_cpu_s", "rows_per_cpu_s"]  # fmt: skip
+
+
+def summary(results: pl.DataFrame) -> pl.DataFrame:
+    """Mean of every measure by case and method."""
+    shown = [c for c in SHOWN if c in results.columns]
+    return results.group_by("case", "method", maintain_order=True).agg(
+        pl.len().alias("draws"), pl.col(shown).mean()
+    )
+
+
+def markdown(table: pl.DataFrame) -> str:
+    """Render a table; numbers to four digits."""
+    lines = ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
+    for row in table.iter_rows():
+        cells = [
+            "" if v is None else f"{v:.4f}" if isinstance(v, float) and abs(v) < 100 else
+            f"{v:,.0f}" if isinstance(v, float) else str(v)
+            for v in row
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def ratios(table: pl.DataFrame) -> list[str]:
+    """Ours over the better of the two tree peers, by case and measure."""
+    lines = []
+    for case in table["case"].unique(maintain_order=True):
+        rows = {r["method"]: r for r in table.filter(pl.col("case") == case).to_dicts()}
+        peers = [rows[m] for m in ("CART", "ZI forest") if m in rows]
+        for ours in ("ours", "ours, pooled"):
+            if ours not in rows or not peers:
+                continue
+            parts = []
+            for name in ("ks", "ks_within_groups", "zero_error", "sign_correlation_error"):
+                best = min(p[name] for p in peers)
+                parts.append(f"{name} {rows[ours][name] / best:.2f}")
+            best = min(p["auc"] for p in peers)
+            parts.append(f"auc {rows[ours]['auc'] - best:+.3f}")
+            lines.append(f"{case}, {ours} over the better tree peer: " + ", ".join(parts))
+    return lines
+
+
+def main() -> None:
+    """Run what was asked for, print and write it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--cases", nargs="+", default=["CA", "RI", NATION])
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--name", default="synthesis", help="name of the files written")
+    arguments = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    for name in arguments.cases:
+        for seed in range(arguments.seeds):
+            case = load_case(name, seed)
+            for method in arguments.methods:
+                pooled_nation = name == NATION and "pooled" in method
+                if pooled_nation or (method in SLOW and (name == NATION or seed > 0)):
+                    continue
+                start = time.time()
+                rows += run(case, method, seed)
+                print(f"{name} {seed} {method}: {time.time() - start:.0f} s", flush=True)
+    results = pl.DataFrame(rows, infer_schema_length=None)
+    table = summary(results)
+    gain = pooling_gain(arguments.seeds)
+    million = a_million()
+    parts = [
+        "# Synthesis", "",
+        f"`python -m benchmarks.synthesis --seeds {arguments.seeds}`: means over seeds (each its own cut"
+        f" and fit) and {DRAWS} draws.",
+        "Independent draws unless a column says stratified. AUC: paired, 0.5 is best. nats: negative"
+        " held-out log-likelihood a record.",
+        f"{', '.join(sorted(SLOW))}: states only, one seed and draw, whole records instead of given"
+        " conditions, on a resample by weight.", "",
+        markdown(table), "", *[f"* {line}" for line in ratios(table)], "",
+        "## Prior and fine-tuning on five small states", "", markdown(gain), "",
+        f"Mean gain {gain['gain'].mean():.3f} nats a record.", "",
+        "## A million records of California", "",
+        *[f"* {k}: {v:,.6g}" for k, v in million.items()], "",
+        "## Versions", "", ", ".join(f"{p} {version(p)}" for p in PACKAGES), "",
+    ]  # fmt: skip
+    text = "\n".join(parts)
+    print(text)
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / f"{arguments.name}.md").write_text(text)
+    results.write_parquet(OUT / f"{arguments.name}.parquet")
+    chart = (
+        alt.Chart(results.select("case", "method", "auc", "ks"))
+        .mark_point()
+        .encode(
+            x=alt.X("ks:Q", title="mean KS over targets"),
+            y=alt.Y("auc:Q", title="paired AUC", scale=alt.Scale(zero=False)),
+            color="method:N",
+        )
+        .facet(column="case:N")
+    )
+    chart.save(OUT / f"{arguments.name}.svg")
+
+
+if __name__ == "__main__":
+    main()
