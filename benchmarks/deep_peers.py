@@ -37,7 +37,7 @@ class Unconditional:
             model.fit(frame)
             return model
         if self.kind == "ARF":
-            np.in1d = np.isin  # type: ignore[attr-defined]  # arfpy 0.1.1 is older than numpy 2
+            setattr(np, "in1d", np.isin)  # noqa: B010  arfpy 0.1.1 is older than numpy 2
             from arfpy import arf
 
             model = arf.arf(x=frame, num_trees=20, max_iters=5, verbose=False, random_state=seed)

@@ -9,12 +9,14 @@ from microplex_pipeline.assets import (
     synthetic_population,
     target_report,
 )
+from microplex_pipeline.evaluation.disclosure import whole_record_copies
 from microplex_pipeline.partitions import state_years
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.survey.identities import broken_identities
 
 MIN_RECORDS = 200
 TARGET_TOLERANCE = 1e-3
+MAX_COPIES = 0.005
 
 
 @dg.asset_check(asset=survey, partitions_def=state_years, blocking=True)
@@ -66,4 +68,27 @@ def targets_met(target_report: pl.DataFrame) -> dg.AssetCheckResult:
     )
 
 
-CHECKS = [enough_records, identities_hold, weights_usable, targets_met]
+@dg.asset_check(
+    asset=synthetic_population,
+    additional_ins={"survey": dg.AssetIn()},
+    partitions_def=state_years,
+    blocking=True,
+)
+def no_record_copied(
+    data: DataFolder, synthetic_population: pl.DataFrame, survey: pl.DataFrame
+) -> dg.AssetCheckResult:
+    """Hardly any synthetic unit is a surveyed one in all its conditions and amounts."""
+    schema = data.survey_schema
+    share = whole_record_copies(
+        survey, synthetic_population, schema.amount_columns, schema.condition_columns
+    )
+    return dg.AssetCheckResult(
+        passed=share <= MAX_COPIES,
+        metadata={"share": share},
+        description=f"{share:.3%} of the units, counting those with two amounts or more, equal a "
+        f"surveyed unit in every condition and amount; {MAX_COPIES:.1%} may by chance. More means that "
+        "a model memorizes: raise atom_holders",
+    )
+
+
+CHECKS = [enough_records, identities_hold, no_record_copied, weights_usable, targets_met]

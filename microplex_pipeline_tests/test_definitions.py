@@ -51,6 +51,7 @@ def test_the_assets_are_these():
         "targets": ["survey"],
         "calibrated_population": ["synthetic_population", "targets"],
         "target_report": ["calibrated_population", "targets"],
+        "fidelity_report": ["survey", "synthetic_population"],
     }
 
 
@@ -67,7 +68,7 @@ def test_every_asset_says_what_it_is():
 def test_loading_definitions_imports_nothing_heavy():
     code = (
         "import sys; import microplex_pipeline.definitions as d; d.build_definitions(); "
-        "print(*[m for m in ('torch', 'zuko', 'cvxpy', 'altair') if m in sys.modules])"
+        "print(*[m for m in ('torch', 'zuko', 'cvxpy', 'altair', 'sklearn') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

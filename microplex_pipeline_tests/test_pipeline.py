@@ -46,9 +46,9 @@ def test_both_states_are_built_and_pass_their_checks(built):
     for result in results.values():
         assert result.success
         evaluations = result.get_asset_check_evaluations()
-        assert len(evaluations) == 4
+        assert len(evaluations) == 5
         assert all(e.passed for e in evaluations)
-        assert len(result.get_asset_materialization_events()) == 9
+        assert len(result.get_asset_materialization_events()) == 10
 
 
 def test_every_table_holds_both_partitions(built):
@@ -59,6 +59,7 @@ def test_every_table_holds_both_partitions(built):
     assert sorted(tables) == [
         "calibration.calibrated_population",
         "calibration.targets",
+        "evaluation.fidelity_report",
         "evaluation.target_report",
         "models.flow",
         "models.national_prior",

@@ -24,7 +24,8 @@ def disclosure(
     Returns
     -------
     copies : share of synthetic records that equal a training record in all conditions and targets and
-        have at least two non-zero amounts;
+        have at least two non-zero amounts, and copies_by_chance : the same of held-out records, whom no
+        model saw, scaled to as many as the training records;
     unique_amounts, unique_amounts_by_chance : share of synthetic non-zero amounts that a single
         training respondent holds, and the same for held-out respondents: what a density hits anyway;
     nearer_to_train : share of synthetic records nearer to a training than to a held-out record, samples
@@ -38,6 +39,8 @@ def disclosure(
     near, membership = nearness(train, holdout, synthetic, [*conditions, *targets])
     return {
         "copies": whole_record_copies(train, synthetic, targets, conditions),
+        "copies_by_chance": whole_record_copies(holdout, synthetic, targets, conditions)
+        * (train.height / holdout.height),
         "unique_amounts": unique,
         "unique_amounts_by_chance": chance,
         "nearer_to_train": near,

@@ -16,7 +16,18 @@ from microplex_pipeline.evaluation.margins import (
 )
 from microplex_pipeline.evaluation.two_sample import coverage, paired_auc
 
-AGE_LIKE_GROUPS = 5
+GROUPS = 5
+FIDELITY_COLUMNS = {
+    "variable": "amount",
+    "ks": "largest difference of the weighted distribution functions, 0 to 1",
+    "ks_within_groups": "the same within fifths of the first condition, averaged",
+    "share_zero": "weighted share of zeros in the survey",
+    "share_zero_synthetic": "weighted share of zeros in the synthetic records",
+    "zero_error": "half the absolute differences of the shares of negative, zero and positive",
+    "mean": "weighted mean in the survey (dollars a year)",
+    "mean_synthetic": "weighted mean in the synthetic records (dollars a year)",
+    "headline": "whether the amount is fit to judge the synthesis by",
+}
 
 
 def fidelity_by_variable(
@@ -41,7 +52,7 @@ def fidelity_by_variable(
     mean_synthetic (weighted, in data units).
     """
     w, v = _weights(real, weight), _weights(synthetic, weight)
-    edges = np.quantile(real[group].to_numpy(), np.arange(1, AGE_LIKE_GROUPS) / AGE_LIKE_GROUPS)
+    edges = np.quantile(real[group].to_numpy(), np.arange(1, GROUPS) / GROUPS)
     groups, drawn_groups = (np.digitize(f[group].to_numpy(), edges) for f in (real, synthetic))
     rows = []
     for name in targets:

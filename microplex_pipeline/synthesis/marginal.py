@@ -16,7 +16,6 @@ import numpy as np
 
 from microplex_pipeline.synthesis.heaping import Heaping, fit_heaping
 
-
 # respondents between two knots, at the least: a density that follows fewer closes in on them
 INTERVAL_HOLDERS = 10
 
@@ -128,8 +127,8 @@ def _continuous_part(
 ) -> tuple[list[float], list[float]]:
     """Thinned distribution function of the values that are no atoms; knots between values.
 
-    Every interval between two knots holds at least INTERVAL_HOLDERS records, and the outermost ones reach
-    beyond their values, so that none closes in on one record's amount.
+    Every interval between two knots holds at least INTERVAL_HOLDERS records, and the outermost ones
+    reach beyond their values, so that none closes in on one record's amount.
     """
     if not len(values):
         return [], []

@@ -271,6 +271,23 @@ class Synthesizer:
             )
         return with_columns(conditions, columns)
 
+    def implicates(self, conditions: Any, n: int, seed: int | None = None) -> list[Any]:
+        """Draw the targets n times, independently, each as `generate` does with a seed of its own.
+
+        What differs between the implicates is the uncertainty of the draw: add it to a statistic's
+        variance by Rubin's rules (Rubin 1987, Multiple Imputation for Nonresponse in Surveys). The draws
+        are independent ones.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            As `generate`; also if n is below 1.
+        """
+        if n < 1:
+            raise ValueError(f"at least one implicate is needed, not {n}")
+        seeds = np.random.SeedSequence(seed).generate_state(n)
+        return [self.generate(conditions, int(s), draws="independent") for s in seeds]
+
     def log_prob(self, data: IntoFrameT) -> np.ndarray:
         """Return the log-density of each record's targets given its conditions.
 

@@ -1,0 +1,76 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from microplex_pipeline.evaluation.disclosure import (
+    attribution,
+    disclosure,
+    unique_amounts,
+    whole_record_copies,
+)
+from microplex_pipeline.evaluation.fidelity import fidelity, fidelity_by_variable
+
+TARGETS, CONDITIONS = ["wages_head", "social_security", "snap"], ["age_head", "n_persons"]
+
+
+@pytest.fixture(scope="module")
+def halves(rhode_island):
+    shuffled = rhode_island.sample(fraction=1.0, shuffle=True, seed=0)
+    third = shuffled.height // 3
+    return shuffled.head(third), shuffled.slice(third, third), shuffled.tail(third)
+
+
+def test_copying_the_training_records_is_seen(halves):
+    train, holdout, _ = halves
+    measures = disclosure(train, holdout, train, TARGETS, CONDITIONS)
+    assert measures["copies"] > 0.1
+    assert measures["copies"] > 3 * measures["copies_by_chance"]
+    assert measures["unique_amounts"] > 0.1
+    assert measures["unique_amounts_by_chance"] == 0
+    assert measures["nearer_to_train"] > 0.7
+    assert measures["membership_auc"] > 0.7
+    assert measures["attribution_train"] > measures["attribution_holdout"] + 0.1
+
+
+def test_fresh_people_disclose_nothing(halves):
+    measures = disclosure(*halves, TARGETS, CONDITIONS)
+    assert measures["nearer_to_train"] == pytest.approx(0.5, abs=0.1)
+    assert measures["membership_auc"] == pytest.approx(0.5, abs=0.08)
+    gap = measures["attribution_train"] - measures["attribution_holdout"]
+    assert gap == pytest.approx(0, abs=0.05)
+
+
+def test_only_records_with_two_amounts_are_called_copies():
+    people = pl.DataFrame({"age": [30, 40, 50], "a": [0, 5, 5], "b": [0, 0, 7]})
+    assert whole_record_copies(people, people, ["a", "b"], ["age"]) == pytest.approx(1 / 3)
+
+
+def test_unique_amounts_count_single_holders_of_both_samples():
+    train = pl.DataFrame({"x": [1, 2, 2, 3, 0]})
+    holdout = pl.DataFrame({"x": [3, 9, 8, 0, 0]})
+    # held by one of both samples: 1 (training), 8 and 9 (held out)
+    drawn = pl.DataFrame({"x": [1, 1, 2, 3, 9, 0]})
+    hits, chance = unique_amounts(train, holdout, drawn, ["x"])
+    assert hits == pytest.approx(2 / 5)
+    assert chance == pytest.approx(1 / 5 * 1 / 2)
+
+
+def test_attribution_counts_amounts_near_the_truth():
+    people = pl.DataFrame({"age": [30.0, 60.0], "x": [100, 200]})
+    drawn = pl.DataFrame({"age": [31.0, 61.0], "x": [104, 300]})
+    assert attribution(people, drawn, ["x"], ["age"]) == pytest.approx(0.5)
+
+
+def test_real_records_are_faithful_and_shuffled_ones_are_not(rhode_island):
+    same = fidelity(rhode_island, rhode_island, TARGETS, CONDITIONS, "weight", paired=False)
+    assert same["ks"] == same["zero_error"] == same["correlation_error"] == 0
+    assert same["coverage"] == 1
+    broken = rhode_island.with_columns(pl.col("wages_head").shuffle(seed=1))
+    measures = fidelity(rhode_island, broken, TARGETS, CONDITIONS, "weight")
+    assert measures["ks_within_groups"] > 0.05
+    assert measures["sign_correlation_error"] > 0.05
+    assert measures["auc_low"] > 0.55
+    table = fidelity_by_variable(rhode_island, broken, TARGETS, "age_head", "weight")
+    assert table["variable"].to_list() == TARGETS
+    assert table["mean"].to_list()[1:] == pytest.approx(table["mean_synthetic"].to_list()[1:])
+    assert np.isfinite(table.drop("variable").to_numpy()).all()
