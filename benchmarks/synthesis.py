@@ -227,6 +227,10 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", default=["CA", "RI", NATION])
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--parts", nargs="*", default=["gain", "million"], choices=["gain", "million"]
+    )
+    parser.add_argument("--add", nargs="*", default=[], help="results (Parquet) of other cases")
     parser.add_argument("--name", default="synthesis", help="name of the files written")
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = []
@@ -240,10 +244,11 @@ def main() -> None:
                 start = time.time()
                 rows += run(case, method, seed)
                 print(f"{name} {seed} {method}: {time.time() - start:.0f} s", flush=True)
-    results = pl.DataFrame(rows, infer_schema_length=None)
+    results = pl.concat(
+        [*map(pl.read_parquet, arguments.add), pl.DataFrame(rows, infer_schema_length=None)],
+        how="diagonal_relaxed",
+    )
     table = summary(results)
-    gain = pooling_gain(arguments.seeds)
-    million = a_million()
     parts = [
         "# Synthesis", "",
         f"`python -m benchmarks.synthesis --seeds {arguments.seeds}`: means over seeds (each its own cut"
@@ -253,12 +258,15 @@ def main() -> None:
         f"{', '.join(sorted(SLOW))}: states only, one seed and draw, whole records instead of given"
         " conditions, on a resample by weight.", "",
         markdown(table), "", *[f"* {line}" for line in ratios(table)], "",
-        "## Prior and fine-tuning on five small states", "", markdown(gain), "",
-        f"Mean gain {gain['gain'].mean():.3f} nats a record.", "",
-        "## A million records of California", "",
-        *[f"* {k}: {v:,.6g}" for k, v in million.items()], "",
         "## Versions", "", ", ".join(f"{p} {version(p)}" for p in PACKAGES), "",
     ]  # fmt: skip
+    if "gain" in arguments.parts:
+        gain = pooling_gain(arguments.seeds)
+        parts += ["## Prior and fine-tuning on five small states", "", markdown(gain), "",
+                  f"Mean gain {gain['gain'].mean():.3f} nats a record.", ""]  # fmt: skip
+    if "million" in arguments.parts:
+        lines = [f"* {k}: {v:,.6g}" for k, v in a_million().items()]
+        parts += ["## A million records of California", "", *lines, ""]
     text = "\n".join(parts)
     print(text)
     OUT.mkdir(parents=True, exist_ok=True)

@@ -51,5 +51,5 @@ def synthesizer_of(schema: SurveySchema, config: TrainingConfig | None = None) -
 def training_records(
     survey: pl.DataFrame, schema: SurveySchema
 ) -> tuple[pl.DataFrame, np.ndarray]:
-    """Return the records that train a state's models, and their tempered weights."""
+    """Return the records that train a state's models, and their weights."""
     return synthesizer_of(schema).training_records(model_frame(survey, schema), schema.weight)

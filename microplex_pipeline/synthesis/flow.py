@@ -20,6 +20,7 @@ from microplex_pipeline.synthesis.fitted_model import FittedModel
 from microplex_pipeline.synthesis.target_transforms import AmountTransform
 from microplex_pipeline.synthesis.training import Progress, TrainingSettings, one_thread, train
 from microplex_pipeline.synthesis.transformer import Transformer
+from microplex_pipeline.synthesis.weights import tempered
 
 if TYPE_CHECKING:
     from microplex_pipeline.synthesis.networks import RankDensity
@@ -64,7 +65,7 @@ class Flow(FittedModel):
 
         Parameters
         ----------
-        weights : (n,) tempered survey weights of mean one.
+        weights : (n,) survey weights; the likelihood takes them to the power `settings.weight_power`.
         prior : a fitted flow of a larger population: its densities are trained on, where there are
             MIN_RECORDS records to do so, and kept as they are elsewhere.
         """
@@ -114,7 +115,7 @@ class Flow(FittedModel):
                     return net.negative_log_prob(x[i], y[i])
 
                 history += train(
-                    network, loss, weights[rows] / weights[rows].mean(), settings, seed + 1,
+                    network, loss, tempered(weights[rows], settings.weight_power), settings, seed + 1,
                     f"{variable} {'>' if sign > 0 else '<'} 0", progress,
                 )  # fmt: skip
                 inputs[key] = x.shape[1]

@@ -25,7 +25,7 @@ from microplex_pipeline.synthesis.training import (
     one_thread,
 )
 from microplex_pipeline.synthesis.transformer import Transformer
-from microplex_pipeline.synthesis.weights import checked_weights, tempered
+from microplex_pipeline.synthesis.weights import checked_weights
 from microplex_pipeline.synthesis.zero_model import ZeroModel
 
 MIN_TRAINING_RECORDS = 20
@@ -53,7 +53,6 @@ class Synthesizer:
         every other amount is drawn from a density.
     max_knots : knots of each continuous margin; fewer smooth more.
     tail_factor : bound of the fitted Pareto tail, as a multiple of the largest training amount.
-    weight_power : survey weights enter the fit as weight ** weight_power.
     settings : hyper-parameters of the networks.
     seed : decides training; `generate` takes its own.
 
@@ -74,7 +73,6 @@ class Synthesizer:
         atom_holders: int = 3,
         max_knots: int = 80,
         tail_factor: float = 2.0,
-        weight_power: float = 0.5,
         settings: TrainingSettings | None = None,
         seed: int = 0,
     ) -> None:
@@ -85,7 +83,6 @@ class Synthesizer:
             ("atom_holders", atom_holders, 1, np.inf),
             ("max_knots", max_knots, 1, np.inf),
             ("tail_factor", tail_factor, 1.0, 1e6),
-            ("weight_power", weight_power, 0.0, 1.0),
         ):
             if not low <= value <= high:
                 raise ValueError(f"{name} must lie between {low:g} and {high:g}, not {value}")
@@ -95,7 +92,6 @@ class Synthesizer:
         self.atom_holders = atom_holders
         self.max_knots = max_knots
         self.tail_factor = tail_factor
-        self.weight_power = weight_power
         self.settings = settings or TrainingSettings()
         self.seed = seed
         self.is_fitted_ = False
@@ -178,7 +174,7 @@ class Synthesizer:
     def training_records(
         self, data: pl.DataFrame, weight_col: str | None
     ) -> tuple[pl.DataFrame, np.ndarray]:
-        """Check records and return those that train, with tempered weights (n,) of mean one.
+        """Check records and return those that train, with their weights (n,), of mean one.
 
         Records of zero weight are left out.
 
@@ -198,7 +194,8 @@ class Synthesizer:
             )
         for name in self.target_vars:
             _check_target(data[name], discrete=name in self.discrete_vars)
-        return data, tempered(weights[weights > 0], self.weight_power)
+        weights = weights[weights > 0]
+        return data, weights / weights.mean()
 
     @classmethod
     def from_parts(cls, transformer: Transformer, zero_model: ZeroModel, flow: Flow) -> Self:

@@ -165,7 +165,7 @@ def fit_amount(
 
     Parameters
     ----------
-    weights : (n,) tempered and positive.
+    weights : (n,) positive.
     resolution : the grid; found in the data where it is not given.
     can_be_zero : zero is a state even if no record has it.
     """

@@ -33,6 +33,9 @@ class TrainingSettings(BaseModel):
     weight_decay: float = Field(1e-2, ge=0)
     dropout: float = Field(0.1, ge=0, lt=1)
     averaging: float = Field(0.99, ge=0, lt=1, description="decay of the averaged weights")
+    weight_power: float = Field(
+        0.5, ge=0, le=1, description="weights enter the networks' likelihood to this power"
+    )
     hidden: int = Field(128, ge=1, description="units a layer")
     layers: int = Field(2, ge=1, description="hidden layers")
 

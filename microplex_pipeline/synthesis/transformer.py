@@ -61,7 +61,7 @@ class Transformer(FittedModel):
         Parameters
         ----------
         data : (n, ...) training records, columns present and checked.
-        weights : (n,) positive, tempered survey weights.
+        weights : (n,) positive survey weights.
         discrete_vars : the targets that are categories.
         only_where : targets with structural zeros.
         atom_holders, max_knots, tail_factor : see `marginal.fit_marginal`.

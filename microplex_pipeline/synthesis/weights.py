@@ -36,7 +36,7 @@ def checked_weights(data: pl.DataFrame, weight_col: str | None) -> np.ndarray:
 
 
 def tempered(weights: np.ndarray, power: float) -> np.ndarray:
-    """Return weights ** power scaled to mean one, the form in which they enter a likelihood.
+    """Return weights ** power scaled to mean one, the form in which they enter a network's likelihood.
 
     A full power lets a few heavy records dominate the gradient, a zero power forgets the design;
     the square root fits held-out weighted records best.

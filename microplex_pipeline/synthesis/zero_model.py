@@ -13,6 +13,7 @@ from microplex_pipeline.synthesis.fitted_model import FittedModel
 from microplex_pipeline.synthesis.target_transforms import UNKNOWN
 from microplex_pipeline.synthesis.training import Progress, TrainingSettings, one_thread, train
 from microplex_pipeline.synthesis.transformer import Transformer
+from microplex_pipeline.synthesis.weights import tempered
 
 if TYPE_CHECKING:
     from microplex_pipeline.synthesis.networks import StateNetwork, StateSteps
@@ -56,7 +57,8 @@ class ZeroModel(FittedModel):
 
         Parameters
         ----------
-        weights : (n,) tempered survey weights of mean one.
+        weights : (n,) survey weights. Shares are met by them as they are; the likelihood takes them
+            tempered, by the settings' `weight_power`.
         raking_records : after training the intercepts are moved so that the mean probability of each
             state meets its weighted share, shrunk by so many pseudo-records: 10 by default, 50 with a
             prior, which knows better than a small area's shares.
@@ -97,7 +99,7 @@ class ZeroModel(FittedModel):
         history = train(
             network,
             lambda net, rows: net.negative_log_prob(inputs[rows], target[rows], counted[rows]),  # type: ignore[operator]
-            weights, settings, seed, "zero model", progress,
+            tempered(weights, settings.weight_power), settings, seed, "zero model", progress,
         )  # fmt: skip
         pseudo = (
             raking_records if raking_records is not None else (10.0 if prior is None else 50.0)

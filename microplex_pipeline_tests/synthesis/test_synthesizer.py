@@ -187,7 +187,7 @@ def test_discrete_targets_and_missing_conditions():
 def test_heavier_records_count_for_more():
     data = pl.DataFrame({"g": ["a"] * 400, "x": [0] * 200 + [1000] * 200})
     weights = pl.Series("weight", [1.0] * 200 + [9.0] * 200)
-    model = Synthesizer(["x"], ["g"], weight_power=1.0)
+    model = Synthesizer(["x"], ["g"])
     model.fit(data.with_columns(weights), epochs=10)
     drawn = model.generate(pl.DataFrame({"g": ["a"] * 4000}), seed=0)
     assert (drawn["x"] > 0).mean() == pytest.approx(0.9, abs=0.03)
@@ -257,7 +257,6 @@ def test_large_floats_keep_their_dependence_on_the_conditions():
         ({"tail_factor": float("nan")}, "tail_factor must lie between 1 and"),
         ({"atom_holders": 0}, "atom_holders must lie between 1 and"),
         ({"max_knots": -3}, "max_knots must lie between 1 and"),
-        ({"weight_power": 2}, "weight_power must lie between 0 and 1"),
     ],
 )
 def test_unusable_options_are_named(options, message):
