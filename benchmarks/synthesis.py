@@ -3,7 +3,8 @@
     python -m benchmarks.synthesis                        all methods, all cases, 3 seeds
     python -m benchmarks.synthesis --methods ours CART --cases CA --seeds 1
 
-Prints the table, and writes it to docs/benchmarks/ as Markdown, Parquet and a chart.
+Results go to docs/benchmarks/ as Parquet, one file a case; the page and its chart are written anew from all
+of them. Prints the page.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import altair as alt
@@ -31,7 +32,8 @@ DRAWS = 5
 SLOW = {"CTGAN", "TVAE", "ARF", "Gaussian copula"}  # one seed and draw, on states
 PACKAGES = ["microplex-pipeline", "torch", "scikit-learn", "quantile-forest", "arfpy", "ctgan",
             "copulas"]  # fmt: skip
-Generate = Callable[[int], pl.DataFrame]
+ALL_CASES = ["CA", "RI", NATION]
+PARTS = ["gain", "million"]
 
 
 class Ours:
@@ -144,11 +146,25 @@ def pooling_gain(seeds: int) -> pl.DataFrame:
                 {
                     "state": state, "seed": seed, "gain": mean,
                     "se": float(np.sqrt((w**2 * (gain - mean) ** 2).sum())),
+                    "ks_alone": _mean_ks(alone, case), "ks_pooled": _mean_ks(pooled, case),
                     "left_out": int((~both).sum()), "fine_tune_cpu_s": cost["fit_cpu_s"],
                 }
             )  # fmt: skip
             print(rows[-1], flush=True)
     return pl.DataFrame(rows)
+
+
+def _mean_ks(method: Ours, case: Case) -> float:
+    conditions = case.holdout.drop(TARGETS)
+    drawn = [method.stratified(conditions, draw) for draw in range(DRAWS)]
+    return float(
+        np.mean(
+            [
+                fidelity(case.holdout, d, TARGETS, CONDITIONS, WEIGHT, paired=False)["ks"]
+                for d in drawn
+            ]
+        )
+    )
 
 
 def a_million(seed: int = 0) -> dict[str, float]:
@@ -219,22 +235,78 @@ def ratios(table: pl.DataFrame) -> list[str]:
     return lines
 
 
+def page(seeds: int) -> str:
+    """Write the page from all results that lie in docs/benchmarks."""
+
+    def stored(name: str) -> pl.DataFrame | None:
+        path = OUT / f"synthesis_{name}.parquet"
+        return pl.read_parquet(path) if path.exists() else None
+
+    results = pl.concat(
+        [t for c in ALL_CASES if (t := stored(c)) is not None], how="diagonal_relaxed"
+    )
+    table = summary(results)
+    parts = [
+        "# Synthesis", "",
+        f"`python -m benchmarks.synthesis --seeds {seeds}`: means over seeds (each its own cut and fit)"
+        f" and {DRAWS} draws. Independent draws unless a column says stratified. AUC: paired, 0.5 is"
+        " best. nats: negative held-out log-likelihood a record. fit_cpu_s: without the prior's own fit.",
+        "",
+        f"{', '.join(sorted(SLOW))}: states only, one seed and draw, whole records instead of given"
+        " conditions, on a resample by weight.", "",
+        markdown(table), "", *[f"* {line}" for line in ratios(table)], "",
+    ]  # fmt: skip
+    if (gain := stored("gain")) is not None:
+        means = gain.select(pl.all().exclude("state", "seed").mean()).row(0, named=True)
+        parts += [
+            "## Prior and fine-tuning on five small states", "", markdown(gain), "",
+            f"Mean gain {means['gain']:.3f} nats a record; mean KS {means['ks_alone']:.4f} alone, "
+            f"{means['ks_pooled']:.4f} pooled.", "",
+        ]  # fmt: skip
+    if (million := stored("million")) is not None:
+        lines = [f"* {k}: {v:,.6g}" for k, v in million.row(0, named=True).items()]
+        parts += ["## A million records of California", "", *lines, ""]
+    versions = [f"{p} {version(p)}" for p in PACKAGES if installed(p)]
+    parts += ["## Versions", "", ", ".join(versions), ""]
+    chart = (
+        alt.Chart(results.select("case", "method", "auc", "ks").filter(pl.col("ks") < 0.1))
+        .mark_point()
+        .encode(
+            x=alt.X("ks:Q", title="mean KS over targets", scale=alt.Scale(zero=False)),
+            y=alt.Y("auc:Q", title="paired AUC", scale=alt.Scale(zero=False)),
+            color="method:N",
+        )
+        .facet(column="case:N")
+        .resolve_scale(x="independent")
+    )
+    chart.save(OUT / "synthesis.svg")
+    text = "\n".join([*parts, "![KS and AUC of every draw](synthesis.svg)", ""])
+    (OUT / "synthesis.md").write_text(text)
+    return text
+
+
+def installed(package: str) -> bool:
+    """Return whether a package is installed here."""
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
 def main() -> None:
-    """Run what was asked for, print and write it."""
+    """Run what was asked for; write its results, and the page of all results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--cases", nargs="+", default=["CA", "RI", NATION])
+    parser.add_argument("--cases", nargs="*", default=ALL_CASES, choices=ALL_CASES)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument(
-        "--parts", nargs="*", default=["gain", "million"], choices=["gain", "million"]
-    )
-    parser.add_argument("--add", nargs="*", default=[], help="results (Parquet) of other cases")
-    parser.add_argument("--name", default="synthesis", help="name of the files written")
     arguments = parser.parse_args()
-    rows: list[dict[str, Any]] = []
+    OUT.mkdir(parents=True, exist_ok=True)
     for name in arguments.cases:
+        rows: list[dict[str, Any]] = []
         for seed in range(arguments.seeds):
             case = load_case(name, seed)
             for method in arguments.methods:
@@ -244,45 +316,13 @@ def main() -> None:
                 start = time.time()
                 rows += run(case, method, seed)
                 print(f"{name} {seed} {method}: {time.time() - start:.0f} s", flush=True)
-    results = pl.concat(
-        [*map(pl.read_parquet, arguments.add), pl.DataFrame(rows, infer_schema_length=None)],
-        how="diagonal_relaxed",
-    )
-    table = summary(results)
-    parts = [
-        "# Synthesis", "",
-        f"`python -m benchmarks.synthesis --seeds {arguments.seeds}`: means over seeds (each its own cut"
-        f" and fit) and {DRAWS} draws.",
-        "Independent draws unless a column says stratified. AUC: paired, 0.5 is best. nats: negative"
-        " held-out log-likelihood a record.",
-        f"{', '.join(sorted(SLOW))}: states only, one seed and draw, whole records instead of given"
-        " conditions, on a resample by weight.", "",
-        markdown(table), "", *[f"* {line}" for line in ratios(table)], "",
-        "## Versions", "", ", ".join(f"{p} {version(p)}" for p in PACKAGES), "",
-    ]  # fmt: skip
+        results = pl.DataFrame(rows, infer_schema_length=None)
+        results.write_parquet(OUT / f"synthesis_{name}.parquet")
     if "gain" in arguments.parts:
-        gain = pooling_gain(arguments.seeds)
-        parts += ["## Prior and fine-tuning on five small states", "", markdown(gain), "",
-                  f"Mean gain {gain['gain'].mean():.3f} nats a record.", ""]  # fmt: skip
+        pooling_gain(arguments.seeds).write_parquet(OUT / "synthesis_gain.parquet")
     if "million" in arguments.parts:
-        lines = [f"* {k}: {v:,.6g}" for k, v in a_million().items()]
-        parts += ["## A million records of California", "", *lines, ""]
-    text = "\n".join(parts)
-    print(text)
-    OUT.mkdir(parents=True, exist_ok=True)
-    (OUT / f"{arguments.name}.md").write_text(text)
-    results.write_parquet(OUT / f"{arguments.name}.parquet")
-    chart = (
-        alt.Chart(results.select("case", "method", "auc", "ks"))
-        .mark_point()
-        .encode(
-            x=alt.X("ks:Q", title="mean KS over targets"),
-            y=alt.Y("auc:Q", title="paired AUC", scale=alt.Scale(zero=False)),
-            color="method:N",
-        )
-        .facet(column="case:N")
-    )
-    chart.save(OUT / f"{arguments.name}.svg")
+        pl.DataFrame([a_million()]).write_parquet(OUT / "synthesis_million.parquet")
+    print(page(arguments.seeds))
 
 
 if __name__ == "__main__":

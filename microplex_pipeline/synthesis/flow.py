@@ -99,15 +99,14 @@ class Flow(FittedModel):
                     continue
                 x = torch.from_numpy(
                     np.column_stack([a[rows] for a in (context, state_codes, *amount_codes)])
-                )
+                ).to(settings.device)
                 cells = bin_overlap(*marginal.cell(np.abs(grid[rows])))
-                y = torch.from_numpy(np.log(cells + 1e-12).astype(np.float32))
+                y = torch.from_numpy(np.log(cells + 1e-12).astype(np.float32)).to(settings.device)
                 with torch.random.fork_rng(devices=[]):
                     torch.manual_seed(seed + 1)
                     network = RankDensity(
                         x.shape[1], BINS, settings.hidden, settings.layers, settings.dropout
                     )
-
                 if prior is not None:
                     set_parameters(network, prior.parameters_of(key))
 

@@ -16,6 +16,12 @@ from narwhals.typing import IntoFrameT
 from microplex_pipeline.frames import to_polars, with_columns
 from microplex_pipeline.synthesis.drawing import draw_records
 from microplex_pipeline.synthesis.flow import Flow
+from microplex_pipeline.synthesis.input_checks import (
+    check_names,
+    check_options,
+    check_target,
+    require_columns,
+)
 from microplex_pipeline.synthesis.only_where import parse_only_where
 from microplex_pipeline.synthesis.target_transforms import CategoryTransform
 from microplex_pipeline.synthesis.training import (
@@ -30,8 +36,6 @@ from microplex_pipeline.synthesis.zero_model import ZeroModel
 
 MIN_TRAINING_RECORDS = 20
 FORMAT = "microplex synthesizer 1"
-CATEGORY_TYPES = (pl.String, pl.Categorical, pl.Enum, pl.Boolean)
-LARGEST_AMOUNT = 1e15  # whole numbers above are not exact as floats
 
 
 class Synthesizer:
@@ -76,16 +80,14 @@ class Synthesizer:
         settings: TrainingSettings | None = None,
         seed: int = 0,
     ) -> None:
-        for name, given in (("target_vars", target_vars), ("condition_vars", condition_vars)):
-            if isinstance(given, str):
-                raise ValueError(f"{name} must be a list of column names, not the text {given!r}")
-        for name, value, low, high in (
-            ("atom_holders", atom_holders, 1, np.inf),
-            ("max_knots", max_knots, 1, np.inf),
-            ("tail_factor", tail_factor, 1.0, 1e6),
-        ):
-            if not low <= value <= high:
-                raise ValueError(f"{name} must lie between {low:g} and {high:g}, not {value}")
+        check_options(
+            lists={"target_vars": target_vars, "condition_vars": condition_vars},
+            ranges={
+                "atom_holders": (atom_holders, 1, np.inf),
+                "max_knots": (max_knots, 1, np.inf),
+                "tail_factor": (tail_factor, 1.0, 1e6),
+            },
+        )
         self.target_vars = list(target_vars)
         self.condition_vars = list(condition_vars)
         self.discrete_vars = list(discrete_vars or [])
@@ -95,7 +97,7 @@ class Synthesizer:
         self.settings = settings or TrainingSettings()
         self.seed = seed
         self.is_fitted_ = False
-        _check_names(self.target_vars, self.condition_vars, self.discrete_vars)
+        check_names(self.target_vars, self.condition_vars, self.discrete_vars)
         self.only_where = parse_only_where(
             only_where, self.target_vars, self.condition_vars, self.discrete_vars
         )
@@ -184,7 +186,7 @@ class Synthesizer:
             As `fit`.
         """
         named = [*self.target_vars, *self.condition_vars]
-        _require_columns(data, named if weight_col is None else [*named, weight_col])
+        require_columns(data, named if weight_col is None else [*named, weight_col])
         weights = checked_weights(data, weight_col)
         data = data.filter(weights > 0)
         if data.height < MIN_TRAINING_RECORDS:
@@ -193,7 +195,7 @@ class Synthesizer:
                 f"{MIN_TRAINING_RECORDS} are needed"
             )
         for name in self.target_vars:
-            _check_target(data[name], discrete=name in self.discrete_vars)
+            check_target(data[name], discrete=name in self.discrete_vars)
         weights = weights[weights > 0]
         return data, weights / weights.mean()
 
@@ -254,7 +256,7 @@ class Synthesizer:
         if draws not in ("stratified", "independent"):
             raise ValueError(f"draws must be 'stratified' or 'independent', not {draws!r}")
         frame = to_polars(conditions)
-        _require_columns(frame, self.condition_vars)
+        require_columns(frame, self.condition_vars)
         if not frame.height:
             raise ValueError("no conditions were given: the frame has no rows")
         with one_thread():
@@ -294,9 +296,9 @@ class Synthesizer:
         """
         self._require_fit()
         frame = to_polars(data)
-        _require_columns(frame, [*self.target_vars, *self.condition_vars])
+        require_columns(frame, [*self.target_vars, *self.condition_vars])
         for name in self.target_vars:
-            _check_target(frame[name], discrete=name in self.discrete_vars)
+            check_target(frame[name], discrete=name in self.discrete_vars)
         signs = self.zero_model_.log_prob(frame, self.transformer_)
         return signs + self.flow_model_.log_prob(frame, self.transformer_)
 
@@ -353,45 +355,3 @@ class Synthesizer:
     def _require_fit(self) -> None:
         if not self.is_fitted_:
             raise RuntimeError("this synthesizer is not fitted: call fit first")
-
-
-def _check_names(targets: list[str], conditions: list[str], discrete: list[str]) -> None:
-    if not targets or not conditions:
-        raise ValueError("give at least one target and one condition variable")
-    named = [*targets, *conditions]
-    twice = sorted({name for name in named if named.count(name) > 1})
-    if twice:
-        raise ValueError(f"named more than once among targets and conditions: {', '.join(twice)}")
-    if unknown := sorted(set(discrete) - set(targets)):
-        raise ValueError(f"discrete_vars that are no targets: {', '.join(unknown)}")
-
-
-def _require_columns(data: pl.DataFrame, names: Sequence[str]) -> None:
-    if missing := [name for name in names if name not in data.columns]:
-        raise ValueError(
-            f"missing columns: {', '.join(missing)} (the frame has {', '.join(data.columns)}; "
-            "weight_col names the weights, None means that there are none)"
-        )
-
-
-def _check_target(column: pl.Series, *, discrete: bool) -> None:
-    if count := column.null_count():
-        raise ValueError(f"target {column.name!r} is missing in {count} rows: fill or drop them")
-    if discrete:
-        if not (column.dtype in CATEGORY_TYPES or column.dtype.is_integer()):
-            raise ValueError(
-                f"discrete target {column.name!r} has type {column.dtype}: make it text, a whole "
-                "number or a truth value"
-            )
-        return
-    if not column.dtype.is_numeric() or column.dtype == pl.Decimal:
-        raise ValueError(
-            f"target {column.name!r} has type {column.dtype}: name it in discrete_vars, "
-            "or make it a number"
-        )
-    if column.dtype.is_float() and (count := int((~column.is_finite()).sum())):
-        raise ValueError(f"target {column.name!r} is NaN or infinite in {count} rows")
-    if column.cast(pl.Float64).abs().max() > LARGEST_AMOUNT:  # type: ignore[operator]
-        raise ValueError(
-            f"target {column.name!r} holds amounts beyond {LARGEST_AMOUNT:.0e}: use a larger unit"
-        )

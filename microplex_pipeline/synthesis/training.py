@@ -36,6 +36,7 @@ class TrainingSettings(BaseModel):
     weight_power: float = Field(
         0.5, ge=0, le=1, description="weights enter the networks' likelihood to this power"
     )
+    device: str = Field("cpu", description="torch device that trains, such as cpu or cuda")
     hidden: int = Field(128, ge=1, description="units a layer")
     layers: int = Field(2, ge=1, description="hidden layers")
 
@@ -69,8 +70,9 @@ def train(
 
     Parameters
     ----------
-    network : the network; its starting point counts as epoch 0 and may win.
-    loss : maps (network, row indices (b,)) to losses (b,).
+    network : the network; its starting point counts as epoch 0 and may win. It trains on the settings'
+        device and comes back on the CPU.
+    loss : maps (network, row indices (b,) on the CPU) to losses (b,) on the device.
     weights : (n,) tempered weights of mean one.
     seed : decides split, shuffling and dropout; the caller's random state is left alone.
     label : names the network in the history and in progress lines.
@@ -97,7 +99,8 @@ def _train(
 ) -> list[dict[str, Any]]:
     import torch
 
-    weights = weights.to(torch.float32)
+    network.to(settings.device)
+    weights = weights.to(torch.float32).to(settings.device)
     rng = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(weights), generator=rng)
     n_held_out = max(1, int(len(weights) * settings.validation_share))
@@ -166,7 +169,7 @@ def _train(
             if failures >= settings.patience:
                 break
     load(network, best_weights)
-    network.eval()
+    network.to("cpu").eval()
     if progress:
         last = history[-1]["epoch"]
         progress(

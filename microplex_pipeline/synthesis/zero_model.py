@@ -96,9 +96,10 @@ class ZeroModel(FittedModel):
             )  # fmt: skip
         if prior is not None:
             set_parameters(network, prior.parameters)
+        x, y, counts = (t.to(settings.device) for t in (inputs, target, counted))
         history = train(
             network,
-            lambda net, rows: net.negative_log_prob(inputs[rows], target[rows], counted[rows]),  # type: ignore[operator]
+            lambda net, rows: net.negative_log_prob(x[rows], y[rows], counts[rows]),  # type: ignore[operator]
             tempered(weights, settings.weight_power), settings, seed, "zero model", progress,
         )  # fmt: skip
         pseudo = (

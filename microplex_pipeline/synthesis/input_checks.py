@@ -1,0 +1,68 @@
+"""Checks of what a caller gives a synthesizer, each with one message that names what is at fault."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+CATEGORY_TYPES = (pl.String, pl.Categorical, pl.Enum, pl.Boolean)
+LARGEST_AMOUNT = 1e15  # whole numbers above are not exact as floats
+
+
+def check_options(
+    lists: Mapping[str, Any], ranges: Mapping[str, tuple[float, float, float]]
+) -> None:
+    """Raise ValueError for a text in the place of a list, or a number outside (value, low, high)."""
+    for name, given in lists.items():
+        if isinstance(given, str):
+            raise ValueError(f"{name} must be a list of column names, not the text {given!r}")
+    for name, (value, low, high) in ranges.items():
+        if not low <= value <= high:
+            raise ValueError(f"{name} must lie between {low:g} and {high:g}, not {value}")
+
+
+def check_names(targets: list[str], conditions: list[str], discrete: list[str]) -> None:
+    """Raise ValueError if names are missing, repeated or unknown."""
+    if not targets or not conditions:
+        raise ValueError("give at least one target and one condition variable")
+    named = [*targets, *conditions]
+    twice = sorted({name for name in named if named.count(name) > 1})
+    if twice:
+        raise ValueError(f"named more than once among targets and conditions: {', '.join(twice)}")
+    if unknown := sorted(set(discrete) - set(targets)):
+        raise ValueError(f"discrete_vars that are no targets: {', '.join(unknown)}")
+
+
+def require_columns(data: pl.DataFrame, names: Sequence[str]) -> None:
+    """Raise ValueError naming the columns that a frame lacks."""
+    if missing := [name for name in names if name not in data.columns]:
+        raise ValueError(
+            f"missing columns: {', '.join(missing)} (the frame has {', '.join(data.columns)}; "
+            "weight_col names the weights, None means that there are none)"
+        )
+
+
+def check_target(column: pl.Series, *, discrete: bool) -> None:
+    """Raise ValueError if a target has gaps, is of an unusable type, or is not finite."""
+    if count := column.null_count():
+        raise ValueError(f"target {column.name!r} is missing in {count} rows: fill or drop them")
+    if discrete:
+        if not (column.dtype in CATEGORY_TYPES or column.dtype.is_integer()):
+            raise ValueError(
+                f"discrete target {column.name!r} has type {column.dtype}: make it text, a whole "
+                "number or a truth value"
+            )
+        return
+    if not column.dtype.is_numeric() or column.dtype == pl.Decimal:
+        raise ValueError(
+            f"target {column.name!r} has type {column.dtype}: name it in discrete_vars, "
+            "or make it a number"
+        )
+    if column.dtype.is_float() and (count := int((~column.is_finite()).sum())):
+        raise ValueError(f"target {column.name!r} is NaN or infinite in {count} rows")
+    if column.cast(pl.Float64).abs().max() > LARGEST_AMOUNT:  # type: ignore[operator]
+        raise ValueError(
+            f"target {column.name!r} holds amounts beyond {LARGEST_AMOUNT:.0e}: use a larger unit"
+        )
