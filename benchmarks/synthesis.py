@@ -3,8 +3,8 @@
     python -m benchmarks.synthesis                        all methods, all cases, 3 seeds
     python -m benchmarks.synthesis --methods ours CART --cases CA --seeds 1
 
-Results go to docs/benchmarks/ as Parquet, one file a case; the page and its chart are written anew from all
-of them. Prints the page.
+Results go to docs/benchmarks/ as Parquet, one file a case; the page and its chart are written anew from
+all of them. Prints the page.
 """
 
 from __future__ import annotations
@@ -248,9 +248,10 @@ def page(seeds: int) -> str:
     table = summary(results)
     parts = [
         "# Synthesis", "",
-        f"`python -m benchmarks.synthesis --seeds {seeds}`: means over seeds (each its own cut and fit)"
-        f" and {DRAWS} draws. Independent draws unless a column says stratified. AUC: paired, 0.5 is"
-        " best. nats: negative held-out log-likelihood a record. fit_cpu_s: without the prior's own fit.",
+        f"`python -m benchmarks.synthesis --seeds {seeds}`: means over seeds (each its own cut and"
+        f" fit) and {DRAWS} draws. Independent draws unless a column says stratified. AUC: paired, 0.5"
+        " is best. nats: negative held-out log-likelihood a record. fit_cpu_s: without the prior's own"
+        " fit.",
         "",
         f"{', '.join(sorted(SLOW))}: states only, one seed and draw, whole records instead of given"
         " conditions, on a resample by weight.", "",

@@ -51,11 +51,11 @@ def with_columns(
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect(backend="polars")
     added = [
-        nw.new_series(c.name, c.to_list(), dtype=_dtype(c), backend=frame.implementation)
-        for c in columns
+        nw.new_series(c.name, _values(c, frame), backend=frame.implementation) for c in columns
     ]
     if frame.implementation.is_pandas():
-        added = [nw.maybe_set_index(c, index=nw.maybe_get_index(frame)) for c in added]
+        index = nw.maybe_get_index(frame)
+        added = [nw.maybe_set_index(series, index=index) for series in added]
     frame = frame.with_columns(*added)
     if keep is not None:
         frame = frame.filter(keep.tolist())
@@ -63,5 +63,8 @@ def with_columns(
     return native.lazy() if isinstance(original, pl.LazyFrame) else native
 
 
-def _dtype(column: pl.Series) -> Any:
-    return nw.from_native(column, series_only=True).dtype
+def _values(column: pl.Series, frame: nw.DataFrame[Any]) -> Any:
+    """Return a column's values in the form from which the frame's kind makes a column."""
+    if frame.implementation.is_polars():
+        return column
+    return column.to_arrow() if frame.implementation.is_pyarrow() else column.to_numpy()

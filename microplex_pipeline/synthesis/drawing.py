@@ -72,7 +72,7 @@ def draw_records(
         rows = everyone[applies]
         p = steps.probabilities(j)[rows]
         if size > 1 and len(rows):
-            states[rows, j], _ = _invert(p, uniforms.draw(p, rows))
+            states[rows, j], _ = invert(p, uniforms.draw(p, rows))
         codes.append(transformer.state_codes(j, states[:, j]))
         steps.observe(codes[-1])
 
@@ -80,15 +80,14 @@ def draw_records(
     result = []
     for j, (variable, transform) in enumerate(transformer.transformers_.items()):
         if not isinstance(transform, AmountTransform):
-            categories = [transform.categories[s] for s in states[:, j]]
-            result.append(pl.Series(variable, categories))
+            result.append(pl.Series(variable, transform.categories).gather(states[:, j]))
             continue
         grid = np.zeros(n)
         for sign, marginal in transform.marginals.items():
             rows = np.flatnonzero(np.asarray(transform.signs)[states[:, j]] == sign)
             if len(rows):
                 p = flow.bin_probabilities(variable, sign, rows, parts)
-                bins, inside = _invert(p, uniforms.draw(p, rows))
+                bins, inside = invert(p, uniforms.draw(p, rows))
                 ranks = ((bins + inside) / BINS).clip(1e-9, 1 - 1e-9)
                 grid[rows] = sign * marginal.inverse(ranks)
         result.append(_in_data_units(variable, grid, transform.resolution))
@@ -96,7 +95,7 @@ def draw_records(
     return result
 
 
-def _invert(probabilities: np.ndarray, uniforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def invert(probabilities: np.ndarray, uniforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return each row's outcome, and where inside the outcome's share its uniform fell."""
     cumulated = probabilities.cumsum(axis=1)
     u = uniforms * cumulated[:, -1]

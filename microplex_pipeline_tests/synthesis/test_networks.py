@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from microplex_pipeline.synthesis.drawing import invert
 from microplex_pipeline.synthesis.flow import BINS, bin_overlap
 from microplex_pipeline.synthesis.networks import RankDensity, StateNetwork, StateSteps
 
@@ -68,3 +69,33 @@ def test_rank_density_integrates_to_one():
     with torch.no_grad():
         p = torch.exp(-density.negative_log_prob(x, torch.log(overlap + 1e-300)))
     assert float(p.sum()) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_drawing_inverts_the_conditional_distribution_function():
+    density = scrambled(RankDensity(3, BINS, 16, 2, 0.1))
+    with torch.no_grad():
+        p = density(torch.randn(200, 3)).double().exp().numpy()
+    p = p / p.sum(axis=1, keepdims=True)
+    u = np.random.default_rng(0).random(200)
+    bins, inside = invert(p, u)
+    rank = (bins + inside) / BINS
+    below = np.concatenate([np.zeros((200, 1)), p.cumsum(axis=1)], axis=1)
+    function = np.array(
+        [np.interp(r, np.arange(BINS + 1) / BINS, b) for r, b in zip(rank, below, strict=True)]
+    )
+    np.testing.assert_allclose(function, u, atol=1e-9)
+
+
+def test_density_is_the_slope_of_the_distribution_function():
+    density = scrambled(RankDensity(3, BINS, 16, 2, 0.1))
+    x = torch.randn(1, 3)
+    for start in (0.11, 0.52, 0.93):  # not where two bins meet
+        rank = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+        p = density(x).double().exp()[0]
+        edges = torch.arange(BINS) / BINS
+        function = (p * (BINS * (rank - edges)).clamp(0, 1)).sum()
+        (slope,) = torch.autograd.grad(function, rank)
+        cell = bin_overlap(np.array([start - 1e-4]), np.array([start + 1e-4]))
+        with torch.no_grad():
+            mass = torch.exp(-density.negative_log_prob(x, torch.log(torch.tensor(cell) + 1e-300)))
+        assert float(mass) / 2e-4 == pytest.approx(float(slope), rel=1e-4)
