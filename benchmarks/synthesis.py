@@ -253,8 +253,8 @@ def page(seeds: int) -> str:
         " is best. nats: negative held-out log-likelihood a record. fit_cpu_s: without the prior's own"
         " fit.",
         "",
-        f"{', '.join(sorted(SLOW))} take minutes and more: {SMALL[0]} only, one seed and draw, whole records instead of given"
-        " conditions, on a resample by weight.", "",
+        f"{', '.join(sorted(SLOW))} take minutes and more: {SMALL[0]} only, one seed and draw,"
+        " whole records instead of given conditions, on a resample by weight.", "",
         markdown(table), "", *[f"* {line}" for line in ratios(table)], "",
     ]  # fmt: skip
     if (gain := stored("gain")) is not None:
@@ -317,8 +317,14 @@ def main() -> None:
                 start = time.time()
                 rows += run(case, method, seed)
                 print(f"{name} {seed} {method}: {time.time() - start:.0f} s", flush=True)
-        results = pl.DataFrame(rows, infer_schema_length=None)
-        results.write_parquet(OUT / f"synthesis_{name}.parquet")
+        results, path = (
+            pl.DataFrame(rows, infer_schema_length=None),
+            OUT / f"synthesis_{name}.parquet",
+        )
+        if path.exists():  # methods that were not run now keep their results
+            kept = pl.read_parquet(path).filter(~pl.col("method").is_in(arguments.methods))
+            results = pl.concat([results, kept], how="diagonal_relaxed")
+        results.write_parquet(path)
     if "gain" in arguments.parts:
         pooling_gain(arguments.seeds).write_parquet(OUT / "synthesis_gain.parquet")
     if "million" in arguments.parts:

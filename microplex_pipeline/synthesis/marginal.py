@@ -18,6 +18,7 @@ from microplex_pipeline.synthesis.heaping import Heaping, fit_heaping
 
 # respondents between two knots, at the least: a density that follows fewer closes in on them
 INTERVAL_HOLDERS = 10
+FARTHEST = 1000.0  # times the largest value: where the distribution ends
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,14 @@ class Marginal:
     x : (k,) knots at halves of whole numbers, increasing, first 0.5 or more.
     u : (k,) distribution function at the knots, from 0 to 1.
     heaping : how the mass between two knots is spread over the whole numbers there.
+    bound : the largest number that is ever drawn. The distribution reaches further, so that no
+        observation is impossible, but with less than a hundredth of one record's mass.
     """
 
     x: np.ndarray
     u: np.ndarray
     heaping: Heaping
+    bound: float
 
     @cached_property
     def _h(self) -> np.ndarray:
@@ -45,7 +49,7 @@ class Marginal:
     def cell(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the rank cells (low, high) of whole numbers, each of shape (n,).
 
-        A value beyond the fitted tail owns an empty cell (low == high): it has probability zero.
+        A value beyond the distribution's end owns an empty cell (low == high): it has probability zero.
         """
         low = np.interp(self.heaping.cumulated(values - 1), self._h, self.u)
         return low, np.maximum(np.interp(self.heaping.cumulated(values), self._h, self.u), low)
@@ -53,7 +57,7 @@ class Marginal:
     def inverse(self, ranks: np.ndarray) -> np.ndarray:
         """Return the whole numbers (float64) whose cells hold the given ranks in (0, 1)."""
         values = self.heaping.whole_number(np.interp(ranks, self.u, self._h))
-        return np.clip(values, 1, np.floor(self.x[-1]))
+        return np.clip(values, 1, self.bound)
 
     def mixed_with(self, other: Marginal, share: float) -> Marginal:
         """Return share * self + (1 - share) * other, the shrinkage of a small area's margin."""
@@ -62,7 +66,8 @@ class Marginal:
             np.interp(m.heaping.cumulated(np.floor(x)), m._h, m.u) for m in (self, other)
         )
         heaping = Heaping(share * self.heaping.shares + (1 - share) * other.heaping.shares)
-        return Marginal(x, share * own + (1 - share) * others, heaping)
+        bound = max(self.bound, other.bound)
+        return Marginal(x, share * own + (1 - share) * others, heaping, bound)
 
 
 def fit_marginal(
@@ -82,7 +87,7 @@ def fit_marginal(
     atom_holders : a value held by at least so many records becomes an atom.
     max_knots : at most about so many knots outside the atoms; fewer smooth more.
     tail_factor : nothing beyond tail_factor times the largest value, but for a few grid steps, is
-        ever drawn.
+        ever drawn; the distribution itself ends at a thousand times the largest value.
 
     Notes
     -----
@@ -115,7 +120,7 @@ def fit_marginal(
     ranks = np.interp(h, knots_h, knots_u)
     steps = np.concatenate([[0.0], np.cumsum(atom_mass)])
     ranks = ranks + steps[np.searchsorted(atoms + 0.5, knots, side="right")]
-    return Marginal(knots, ranks / ranks[-1], heaping)
+    return Marginal(knots, ranks / ranks[-1], heaping, float(np.floor(tail_x[-2])))
 
 
 def _continuous_part(
@@ -154,7 +159,8 @@ def _tail(values: np.ndarray, mass: float, factor: float) -> tuple[np.ndarray, n
     hill = np.mean(np.log(top[:-1] / top[-1])) if len(top) > 3 else 0.3
     hill = float(np.clip(hill, 0.05, 0.8))
     shares = np.array([0.5, 0.8, 0.95, 0.99, 1.0])
-    x = top[0] * np.minimum(np.append((1 - shares[:-1]) ** -hill, factor), factor)
+    within = np.minimum((1 - shares[:-1]) ** -hill, factor)
+    x = top[0] * np.array([*within[:-1], factor, FARTHEST])
     # whole-number steps keep the knots apart where the largest value is small
     x = np.floor(x) + 0.5 + np.arange(1, len(x) + 1)
     return x, mass * shares

@@ -56,7 +56,7 @@ class Synthesizer:
     atom_holders : only a value held by so many training records may be reproduced as a point mass;
         every other amount is drawn from a density.
     max_knots : knots of each continuous margin; fewer smooth more.
-    tail_factor : bound of the fitted Pareto tail, as a multiple of the largest training amount.
+    tail_factor : bound of the amounts drawn, as a multiple of the largest training amount.
     settings : hyper-parameters of the networks.
     seed : decides training; `generate` takes its own.
 

@@ -97,7 +97,11 @@ class AmountTransform:
             f"{sign}/{part}": getattr(marginal, part)
             for sign, marginal in self.marginals.items()
             for part in ("x", "u")
-        } | {f"{sign}/shares": m.heaping.shares for sign, m in self.marginals.items()}
+        } | {
+            f"{sign}/{name}": array
+            for sign, m in self.marginals.items()
+            for name, array in (("shares", m.heaping.shares), ("bound", np.array([m.bound])))
+        }
 
     @classmethod
     def restore(
@@ -106,7 +110,12 @@ class AmountTransform:
         """Rebuild from `architecture` and `arrays`."""
         signs = tuple(stored["signs"])
         marginals = {
-            s: Marginal(arrays[f"{s}/x"], arrays[f"{s}/u"], Heaping(arrays[f"{s}/shares"]))
+            s: Marginal(
+                arrays[f"{s}/x"],
+                arrays[f"{s}/u"],
+                Heaping(arrays[f"{s}/shares"]),
+                float(arrays[f"{s}/bound"][0]),
+            )
             for s in signs
             if s
         }

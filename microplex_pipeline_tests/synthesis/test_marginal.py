@@ -30,7 +30,7 @@ def test_inverse_undoes_cell(values):
 
 @given(values=whole_numbers)
 def test_cells_of_all_whole_numbers_add_up_to_one(values):
-    values = np.minimum(values, 500)
+    values = np.minimum(values, 50)
     marginal = fit_marginal(values, np.ones(len(values)))
     low, high = marginal.cell(np.arange(1, np.floor(marginal.x[-1]) + 1))
     assert (high - low).sum() == pytest.approx(1.0, abs=1e-9)
@@ -58,6 +58,9 @@ def test_draws_stay_within_the_tail_factor():
     values = np.random.default_rng(1).pareto(1.1, 500).round() + 1
     marginal = fit_marginal(values, np.ones(500), tail_factor=2.0)
     assert marginal.inverse(np.array([1 - 1e-12]))[0] <= 2 * values.max() + 10
+    low, high = marginal.cell(np.array([100 * values.max(), 2000 * values.max()]))
+    assert high[0] > low[0]
+    assert high[1] == low[1]
 
 
 def test_mixing_lies_between_the_two():

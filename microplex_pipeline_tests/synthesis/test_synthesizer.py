@@ -158,7 +158,7 @@ def test_likelihood_adds_up_to_one_over_all_outcomes():
     model = Synthesizer(["x", "kind"], ["group"], ["kind"], tail_factor=2.0)
     model.fit(data, weight_col=None, epochs=3)
     outcomes = pl.DataFrame(
-        list(itertools.product(["a"], range(-40, 41), ["p", "q", "r"])),
+        list(itertools.product(["a"], range(-3200, 3201), ["p", "q", "r"])),
         schema=data.columns,
         orient="row",
     )
