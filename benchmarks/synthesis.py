@@ -235,7 +235,7 @@ def ratios(table: pl.DataFrame) -> list[str]:
     return lines
 
 
-def page(seeds: int) -> str:
+def page() -> str:
     """Write the page from all results that lie in docs/benchmarks."""
 
     def stored(name: str) -> pl.DataFrame | None:
@@ -248,7 +248,7 @@ def page(seeds: int) -> str:
     table = summary(results)
     parts = [
         "# Synthesis", "",
-        f"`python -m benchmarks.synthesis --seeds {seeds}`: means over seeds (each its own cut and"
+        f"`python -m benchmarks.synthesis`: means over {results['seed'].n_unique()} seeds (each its own cut and"
         f" fit) and {DRAWS} draws. Independent draws unless a column says stratified. AUC: paired, 0.5"
         " is best. nats: negative held-out log-likelihood a record. fit_cpu_s: without the prior's own"
         " fit.",
@@ -329,7 +329,7 @@ def main() -> None:
         pooling_gain(arguments.seeds).write_parquet(OUT / "synthesis_gain.parquet")
     if "million" in arguments.parts:
         pl.DataFrame([a_million()]).write_parquet(OUT / "synthesis_million.parquet")
-    print(page(arguments.seeds))
+    print(page())
 
 
 if __name__ == "__main__":
