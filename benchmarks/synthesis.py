@@ -248,10 +248,10 @@ def page() -> str:
     table = summary(results)
     parts = [
         "# Synthesis", "",
-        f"`python -m benchmarks.synthesis`: means over {results['seed'].n_unique()} seeds (each its own cut and"
-        f" fit) and {DRAWS} draws. Independent draws unless a column says stratified. AUC: paired, 0.5"
-        " is best. nats: negative held-out log-likelihood a record. fit_cpu_s: without the prior's own"
-        " fit.",
+        f"`python -m benchmarks.synthesis`: means over {results['seed'].n_unique()} seeds (each its own"
+        f" cut and fit) and {DRAWS} draws. Independent draws unless a column says stratified. AUC:"
+        " paired, 0.5 is best. nats: negative held-out log-likelihood a record. fit_cpu_s: without the"
+        " prior's own fit.",
         "",
         f"{', '.join(sorted(SLOW))} take minutes and more: {SMALL[0]} only, one seed and draw,"
         " whole records instead of given conditions, on a resample by weight.", "",
