@@ -1,4 +1,4 @@
-"""The open cases: real tax units of 2014, cut 75/25 at random into training and held-out records."""
+"""The open cases: real tax units, cut 75/25 at random into training and held-out records."""
 
 from __future__ import annotations
 
@@ -14,12 +14,23 @@ TARGETS = [
     "capital_gain_distributions", "ira_distributions", "pensions_total",
     "unemployment_compensation", "social_security", "snap", "ssi",
 ]  # fmt: skip
+MORE_TARGETS = [
+    "tax_exempt_interest", "qualified_dividends", "pensions_taxable", "tanf", "wic",
+    "housing_assistance", "veterans_benefits", "medicaid_value", "medicare_value", "other_benefits",
+    "student_loan_interest", "self_employed_health_insurance", "self_employed_pension_contributions",
+    "child_care_expenses", "medical_expenses", "state_income_or_sales_tax", "charitable_cash",
+    "misc_deductions",
+]  # fmt: skip
 CONDITIONS = ["age_head", "age_spouse", "filing_status", "n_persons", "n_persons_under_18"]
 WEIGHT = "weight"
+YEAR = 2014
 SMALL = ["RI", "DE", "VT", "WY", "ND"]
 NATION = "US"
+WIDE = "CA, 30 targets"
+EVERYONE = "all years"
 NATION_RECORDS = 40_000
-PRIOR_RECORDS = 20_000
+PRIOR_RECORDS = 60_000  # and the settings of its training: those of the asset national_prior
+PRIOR_TRAINING = {"batch_size": 1024, "epochs": 20}
 
 
 @dataclass(frozen=True)
@@ -30,33 +41,39 @@ class Case:
     train: pl.DataFrame
     holdout: pl.DataFrame
     nation: pl.DataFrame
+    targets: list[str]
 
 
 def load_case(name: str, seed: int) -> Case:
-    """Return the case of a state, or of the nation's sample, cut by a seed."""
+    """Return a case cut by a seed: a state, the nation's sample, California wide, or all records."""
     units = _units()
+    if name != EVERYONE:
+        units = units.filter(pl.col("year") == YEAR)
+    targets = [*TARGETS, *MORE_TARGETS] if name == WIDE else TARGETS
     if name == NATION:
         own = units.sample(NATION_RECORDS, seed=1000 + seed)
         nation = own.head(0)
+    elif name == EVERYONE:
+        own, nation = units, units.head(0)
     else:
-        own = units.filter(pl.col("state") == name)
-        nation = units.filter(pl.col("state") != name).sample(PRIOR_RECORDS, seed=seed)
+        state = pl.col("state") == name[:2]
+        own = units.filter(state)
+        nation = units.filter(~state).sample(PRIOR_RECORDS, seed=seed)
     order = np.random.default_rng(seed).permutation(own.height)
     cut = int(0.75 * own.height)
-    columns = [*CONDITIONS, *TARGETS, WEIGHT]
+    columns = [*CONDITIONS, *targets, WEIGHT]
     return Case(
         name, own[order[:cut]].select(columns), own[order[cut:]].select(columns),
-        nation.select(columns),
+        nation.select(columns), targets,
     )  # fmt: skip
 
 
 def _units() -> pl.DataFrame:
-    """Tax units of 2014 with the hidden state factor on wages undone."""
+    """Tax units of all years with the hidden state factor on wages undone."""
     data = PROJECT / "data"
     factors = pl.read_csv(data / "cps_state_wage_factors.csv").select("state", "wage_factor")
     return (
         pl.read_parquet(data / "cps_tax_units.parquet")
-        .filter(pl.col("year") == 2014)
         .join(factors, on="state", maintain_order="left")
         .with_columns((pl.col("wages") / pl.col("wage_factor") - 1e-9).ceil().cast(pl.Int64))
     )

@@ -13,13 +13,14 @@ import argparse
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import altair as alt
 import numpy as np
 import polars as pl
 
-from benchmarks.cases import CONDITIONS, NATION, SMALL, TARGETS, WEIGHT, Case, load_case
+from benchmarks.cases import CONDITIONS, EVERYONE, NATION, SMALL, WEIGHT, WIDE, Case, load_case
 from benchmarks.deep_peers import Unconditional
 from benchmarks.tree_peers import Cart, ZeroInflatedForest
 from microplex_pipeline import Synthesizer
@@ -29,10 +30,11 @@ from microplex_pipeline.settings import PROJECT
 
 OUT = PROJECT / "docs" / "benchmarks"
 DRAWS = 5
-SLOW = {"CTGAN", "TVAE", "ARF", "Gaussian copula"}  # one seed and draw, on the smallest case
+SLOW = {"CTGAN", "TVAE", "ARF", "Gaussian copula"}  # one draw a seed, on the states
+MAIN = ["ours", "CART", "ZI forest"]  # the only ones on the large and the wide case
 PACKAGES = ["microplex-pipeline", "torch", "scikit-learn", "quantile-forest", "arfpy", "ctgan",
             "copulas"]  # fmt: skip
-ALL_CASES = ["CA", "RI", NATION]
+ALL_CASES = ["CA", "RI", NATION, WIDE, EVERYONE]
 PARTS = ["gain", "million"]
 
 
@@ -46,14 +48,18 @@ class Ours:
         """Fit; return what it cost, and the held-out likelihood."""
         prior = None
         if self.pooled:
-            prior = Synthesizer(TARGETS, CONDITIONS, seed=seed).fit(case.nation, batch_size=1024)
+            prior = Synthesizer(case.targets, CONDITIONS, seed=seed).fit(
+                case.nation, batch_size=1024
+            )
         start = time.process_time()
-        self.model = Synthesizer(TARGETS, CONDITIONS, seed=seed).fit(case.train, prior=prior)
+        self.model = Synthesizer(case.targets, CONDITIONS, seed=seed).fit(case.train, prior=prior)
         cost = time.process_time() - start
         self.log_prob = self.model.log_prob(case.holdout)
         self.holdout = case.holdout
-        weights = case.holdout[WEIGHT].to_numpy()
-        return {"fit_cpu_s": cost, "nats": -float(np.average(self.log_prob, weights=weights))}
+        possible = np.isfinite(self.log_prob)  # no sign that training never saw
+        weights = case.holdout[WEIGHT].to_numpy()[possible]
+        nats = -float(np.average(self.log_prob[possible], weights=weights))
+        return {"fit_cpu_s": cost, "nats": nats, "nats_left_out": float((~possible).sum())}
 
     def generate(self, conditions: pl.DataFrame, seed: int) -> pl.DataFrame:
         """Independent draws, as the two-sample test needs them."""
@@ -67,7 +73,7 @@ class Ours:
 class Peer:
     """A peer; a pooled one gets the nation's records too, and who is in the state as a condition."""
 
-    def __init__(self, make: Callable[[list[str]], Any], pooled: bool = False) -> None:
+    def __init__(self, make: Callable[[list[str], list[str]], Any], pooled: bool = False) -> None:
         self.make, self.pooled = make, pooled
 
     def fit(self, case: Case, seed: int) -> dict[str, float]:
@@ -79,7 +85,7 @@ class Peer:
             )
             conditions = [*CONDITIONS, "in_state"]
         start = time.process_time()
-        self.model = self.make(conditions).fit(train, seed)
+        self.model = self.make(case.targets, conditions).fit(train, seed)
         return {"fit_cpu_s": time.process_time() - start}
 
     def generate(self, conditions: pl.DataFrame, seed: int) -> pl.DataFrame:
@@ -96,14 +102,28 @@ def _flagged(frame: pl.DataFrame, value: int) -> pl.DataFrame:
 METHODS: dict[str, Callable[[], Any]] = {
     "ours": lambda: Ours(pooled=False),
     "ours, pooled": lambda: Ours(pooled=True),
-    "CART": lambda: Peer(lambda c: Cart(TARGETS, c, WEIGHT)),
-    "ZI forest": lambda: Peer(lambda c: ZeroInflatedForest(TARGETS, c, WEIGHT)),
-    "ZI forest, pooled": lambda: Peer(lambda c: ZeroInflatedForest(TARGETS, c, WEIGHT), True),
+    "CART": lambda: Peer(lambda t, c: Cart(t, c, WEIGHT)),
+    "ZI forest": lambda: Peer(lambda t, c: ZeroInflatedForest(t, c, WEIGHT)),
+    "ZI forest, pooled": lambda: Peer(lambda t, c: ZeroInflatedForest(t, c, WEIGHT), True),
     **{
-        kind: (lambda kind=kind: Peer(lambda c: Unconditional(kind, TARGETS, c, WEIGHT)))
+        kind: (lambda kind=kind: Peer(lambda t, c: Unconditional(kind, t, c, WEIGHT)))
         for kind in sorted(SLOW)
     },
 }
+
+
+def draws_of(case: str, method: str) -> int:
+    """Draws a seed: few where they cost much."""
+    return 1 if method in SLOW or case == EVERYONE else DRAWS
+
+
+def applies(case: str, method: str, seed: int) -> bool:
+    """Return whether a method is run on a case: peers that would take beyond ten minutes are not."""
+    if case == EVERYONE:
+        return method in ("ours", "CART") and seed == 0
+    if case == WIDE:
+        return method in MAIN
+    return case != NATION or not (method in SLOW or "pooled" in method)
 
 
 def run(case: Case, name: str, seed: int) -> list[dict[str, Any]]:
@@ -111,34 +131,34 @@ def run(case: Case, name: str, seed: int) -> list[dict[str, Any]]:
     method = METHODS[name]()
     fixed = {"case": case.name, "method": name, "seed": seed, **method.fit(case, seed)}
     rows = []
-    conditions = case.holdout.drop(TARGETS)
-    for draw in range(1 if name in SLOW else DRAWS):
+    conditions = case.holdout.drop(case.targets)
+    for draw in range(draws_of(case.name, name)):
         start = time.process_time()
         drawn = method.generate(conditions, draw)
         cost = time.process_time() - start
         row = {**fixed, "draw": draw, "rows_per_cpu_s": case.holdout.height / cost}
-        row |= fidelity(case.holdout, drawn, TARGETS, CONDITIONS, WEIGHT, seed=seed)
+        row |= fidelity(case.holdout, drawn, case.targets, CONDITIONS, WEIGHT, seed=seed)
         if hasattr(method, "stratified"):
             drawn_low = method.stratified(conditions, draw)
-            low = fidelity(case.holdout, drawn_low, TARGETS, CONDITIONS, WEIGHT, paired=False)
+            low = fidelity(case.holdout, drawn_low, case.targets, CONDITIONS, WEIGHT, paired=False)
             row |= {f"{k}_stratified": v for k, v in low.items()}
         if draw == 0:
-            row |= disclosure(case.train, case.holdout, drawn, TARGETS, CONDITIONS)
+            row |= disclosure(case.train, case.holdout, drawn, case.targets, CONDITIONS)
         rows.append(row)
     return rows
 
 
-def pooling_gain(seeds: int) -> pl.DataFrame:
-    """Held-out nats gained by prior and fine-tuning on five small states, paired by record."""
+def small_states(seeds: int) -> pl.DataFrame:
+    """Five small states: nats gained by prior and fine-tuning, paired by record, and peers beside."""
     rows = []
     for state in SMALL:
         for seed in range(seeds):
             case = load_case(state, seed)
-            alone, pooled = Ours(pooled=False), Ours(pooled=True)
-            alone.fit(case, seed)
-            cost = pooled.fit(case, seed)
-            both = np.isfinite(alone.log_prob) & np.isfinite(pooled.log_prob)
-            gain = (pooled.log_prob - alone.log_prob)[both]
+            methods = {name: METHODS[name]() for name in METHODS if name not in SLOW}
+            costs = {name: method.fit(case, seed) for name, method in methods.items()}
+            alone, pooled = methods["ours"].log_prob, methods["ours, pooled"].log_prob
+            both = np.isfinite(alone) & np.isfinite(pooled)
+            gain = (pooled - alone)[both]
             w = case.holdout[WEIGHT].to_numpy()[both]
             w = w / w.sum()
             mean = float(gain @ w)
@@ -146,32 +166,30 @@ def pooling_gain(seeds: int) -> pl.DataFrame:
                 {
                     "state": state, "seed": seed, "gain": mean,
                     "se": float(np.sqrt((w**2 * (gain - mean) ** 2).sum())),
-                    "ks_alone": _mean_ks(alone, case), "ks_pooled": _mean_ks(pooled, case),
-                    "left_out": int((~both).sum()), "fine_tune_cpu_s": cost["fit_cpu_s"],
+                    "left_out": int((~both).sum()),
+                    "fine_tune_cpu_s": costs["ours, pooled"]["fit_cpu_s"],
+                    "ks_stratified_ours": _mean(methods["ours"].stratified, case, "ks"),
+                    "ks_stratified_pooled": _mean(methods["ours, pooled"].stratified, case, "ks"),
                 }
+                | {f"auc {name}": _mean(m.generate, case, "auc") for name, m in methods.items()}
             )  # fmt: skip
             print(rows[-1], flush=True)
     return pl.DataFrame(rows)
 
 
-def _mean_ks(method: Ours, case: Case) -> float:
-    conditions = case.holdout.drop(TARGETS)
-    drawn = [method.stratified(conditions, draw) for draw in range(DRAWS)]
-    return float(
-        np.mean(
-            [
-                fidelity(case.holdout, d, TARGETS, CONDITIONS, WEIGHT, paired=False)["ks"]
-                for d in drawn
-            ]
-        )
-    )
+def _mean(draw: Callable[..., pl.DataFrame], case: Case, measure: str) -> float:
+    conditions = case.holdout.drop(case.targets)
+    drawn = [draw(conditions, k) for k in range(DRAWS)]
+    rest = (case.targets, CONDITIONS, WEIGHT)
+    measures = [fidelity(case.holdout, d, *rest, paired=measure == "auc") for d in drawn]
+    return float(np.mean([m[measure] for m in measures]))
 
 
 def a_million(seed: int = 0) -> dict[str, float]:
     """Disclosure in a million records generated from California."""
     case = load_case("CA", seed)
-    model = Synthesizer(TARGETS, CONDITIONS, seed=seed).fit(case.train)
-    conditions = case.holdout.drop(TARGETS)
+    model = Synthesizer(case.targets, CONDITIONS, seed=seed).fit(case.train)
+    conditions = case.holdout.drop(case.targets)
     repeats = -(-1_000_000 // conditions.height)
     many = pl.concat([conditions] * repeats).head(1_000_000)
     start = time.process_time()
@@ -179,19 +197,22 @@ def a_million(seed: int = 0) -> dict[str, float]:
     cost = time.process_time() - start
     from microplex_pipeline.evaluation.disclosure import unique_amounts, whole_record_copies
 
-    hits, chance = unique_amounts(case.train, case.holdout, drawn, TARGETS)
+    hits, chance = unique_amounts(case.train, case.holdout, drawn, case.targets)
     return {
         "records": drawn.height,
         "rows_per_cpu_s": drawn.height / cost,
         "unique_amounts": hits,
         "unique_amounts_by_chance": chance,
-        "copies": whole_record_copies(case.train, drawn, TARGETS, CONDITIONS),
-        "held_out_records_copied": whole_record_copies(case.holdout, drawn, TARGETS, CONDITIONS),
+        "copies": whole_record_copies(case.train, drawn, case.targets, CONDITIONS),
+        "held_out_records_copied": whole_record_copies(
+            case.holdout, drawn, case.targets, CONDITIONS
+        ),
     }
 
 
 SHOWN = ["auc", "ks", "ks_stratified", "ks_within_groups", "ks_within_groups_stratified", "zero_error",
-         "zero_error_stratified", "sign_correlation_error", "coverage", "nats", "copies",
+         "zero_error_stratified", "sign_correlation_error", "group_total_error",
+         "coverage", "nats", "nats_left_out", "copies",
          "unique_amounts", "unique_amounts_by_chance", "fit_cpu_s", "rows_per_cpu_s"]  # fmt: skip
 
 
@@ -235,11 +256,16 @@ def ratios(table: pl.DataFrame) -> list[str]:
     return lines
 
 
+def stored_at(name: str) -> Path:
+    """Return where the results of a case or part are kept."""
+    return OUT / f"synthesis_{name.replace(', ', '_').replace(' ', '_')}.parquet"
+
+
 def page() -> str:
     """Write the page from all results that lie in docs/benchmarks."""
 
     def stored(name: str) -> pl.DataFrame | None:
-        path = OUT / f"synthesis_{name}.parquet"
+        path = stored_at(name)
         return pl.read_parquet(path) if path.exists() else None
 
     results = pl.concat(
@@ -253,16 +279,18 @@ def page() -> str:
         " paired, 0.5 is best. nats: negative held-out log-likelihood a record. fit_cpu_s: without the"
         " prior's own fit.",
         "",
-        f"{', '.join(sorted(SLOW))} take minutes and more: {SMALL[0]} only, one seed and draw,"
-        " whole records instead of given conditions, on a resample by weight.", "",
+        f"{', '.join(sorted(SLOW))}: one draw a seed, whole records instead of given conditions, on a"
+        " resample by weight; beyond ten minutes on the nation, so states only. All years: one cut and"
+        " draw.", "",
         markdown(table), "", *[f"* {line}" for line in ratios(table)], "",
     ]  # fmt: skip
     if (gain := stored("gain")) is not None:
         means = gain.select(pl.all().exclude("state", "seed").mean()).row(0, named=True)
         parts += [
-            "## Prior and fine-tuning on five small states", "", markdown(gain), "",
-            f"Mean gain {means['gain']:.3f} nats a record; mean KS {means['ks_alone']:.4f} alone, "
-            f"{means['ks_pooled']:.4f} pooled.", "",
+            "## Five small states", "",
+            "gain: held-out nats a record that prior and fine-tuning win over the state alone, paired by"
+            " record.", "", markdown(gain), "", "Means: "
+            + ", ".join(f"{k} {v:.4f}" for k, v in means.items()) + ".", "",
         ]  # fmt: skip
     if (million := stored("million")) is not None:
         lines = [f"* {k}: {v:,.6g}" for k, v in million.row(0, named=True).items()]
@@ -311,24 +339,23 @@ def main() -> None:
         for seed in range(arguments.seeds):
             case = load_case(name, seed)
             for method in arguments.methods:
-                pooled_nation = name == NATION and "pooled" in method
-                if pooled_nation or (method in SLOW and (name != SMALL[0] or seed > 0)):
+                if not applies(name, method, seed):
                     continue
                 start = time.time()
                 rows += run(case, method, seed)
                 print(f"{name} {seed} {method}: {time.time() - start:.0f} s", flush=True)
         results, path = (
             pl.DataFrame(rows, infer_schema_length=None),
-            OUT / f"synthesis_{name}.parquet",
+            stored_at(name),
         )
         if path.exists():  # methods that were not run now keep their results
             kept = pl.read_parquet(path).filter(~pl.col("method").is_in(arguments.methods))
             results = pl.concat([results, kept], how="diagonal_relaxed")
         results.write_parquet(path)
     if "gain" in arguments.parts:
-        pooling_gain(arguments.seeds).write_parquet(OUT / "synthesis_gain.parquet")
+        small_states(arguments.seeds).write_parquet(stored_at("gain"))
     if "million" in arguments.parts:
-        pl.DataFrame([a_million()]).write_parquet(OUT / "synthesis_million.parquet")
+        pl.DataFrame([a_million()]).write_parquet(stored_at("million"))
     print(page())
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from microplex_pipeline.assets import CHAIN, national_prior
+from microplex_pipeline.assets import CHAIN, NATIONAL
 from microplex_pipeline.checks import CHECKS
 from microplex_pipeline.jobs import build_prior, build_state
 from microplex_pipeline.resources import DataFolder
@@ -18,7 +18,7 @@ def build_definitions(settings: Settings | None = None, **resources: Any) -> dg.
     """Build the definitions for given settings; `resources` replace the default ones."""
     settings = settings or Settings()
     return dg.Definitions(
-        assets=[national_prior, *CHAIN],
+        assets=[*NATIONAL, *CHAIN],
         asset_checks=CHECKS,
         jobs=[build_prior, build_state],
         resources={

@@ -2,12 +2,12 @@
 
 import dagster as dg
 
-from microplex_pipeline.assets import CHAIN, national_prior
+from microplex_pipeline.assets import CHAIN, NATIONAL
 
 build_prior = dg.define_asset_job(
     "build_prior",
-    selection=dg.AssetSelection.assets(national_prior),
-    description="The nation's models of one year, from which every state's models start.",
+    selection=dg.AssetSelection.assets(*NATIONAL),
+    description="The nation's sample and models of one year, from which every state's models start.",
 )
 
 build_state = dg.define_asset_job(

@@ -45,13 +45,14 @@ def records(rhode_island, schema) -> pl.DataFrame:
 def prior_warehouse(tmp_path_factory) -> Path:
     """A warehouse that holds the national prior of 2014, trained briefly on few records."""
     warehouse = tmp_path_factory.mktemp("prior") / "w.duckdb"
-    brief = {"records": 3000, "epochs": 2, "min_steps": 20}
+    config = {
+        "national_survey": {"config": {"records": 3000, "held_out": 2000}},
+        "national_prior": {"config": {"epochs": 2, "min_steps": 20}},
+    }
     result = (
         build_definitions(Settings(warehouse=warehouse))
         .resolve_job_def("build_prior")
-        .execute_in_process(
-            partition_key="2014", run_config={"ops": {"national_prior": {"config": brief}}}
-        )
+        .execute_in_process(partition_key="2014", run_config={"ops": config})
     )
     assert result.success
     return warehouse

@@ -43,7 +43,8 @@ def test_the_assets_are_these():
     assert parents == {
         "raw_survey": [],
         "survey": ["raw_survey"],
-        "national_prior": [],
+        "national_survey": [],
+        "national_prior": ["national_survey"],
         "transformer": ["national_prior", "survey"],
         "zero_model": ["national_prior", "survey", "transformer"],
         "flow": ["national_prior", "survey", "transformer", "zero_model"],
@@ -52,6 +53,7 @@ def test_the_assets_are_these():
         "calibrated_population": ["synthetic_population", "targets"],
         "target_report": ["calibrated_population", "targets"],
         "fidelity_report": ["survey", "synthetic_population"],
+        "disclosure_report": ["national_survey", "survey", "synthetic_population"],
     }
 
 

@@ -48,7 +48,7 @@ def test_both_states_are_built_and_pass_their_checks(built):
         evaluations = result.get_asset_check_evaluations()
         assert len(evaluations) == 5
         assert all(e.passed for e in evaluations)
-        assert len(result.get_asset_materialization_events()) == 10
+        assert len(result.get_asset_materialization_events()) == 11
 
 
 def test_every_table_holds_both_partitions(built):
@@ -59,20 +59,41 @@ def test_every_table_holds_both_partitions(built):
     assert sorted(tables) == [
         "calibration.calibrated_population",
         "calibration.targets",
+        "evaluation.disclosure_report",
         "evaluation.fidelity_report",
         "evaluation.target_report",
         "models.flow",
         "models.national_prior",
         "models.transformer",
         "models.zero_model",
+        "survey.national_survey",
         "survey.raw_survey",
         "survey.survey",
         "synthesis.synthetic_population",
     ]
     for table in tables:
+        if table == "survey.national_survey":
+            continue
         keys = query(warehouse, f"select distinct state, year from {table} order by all").rows()
         states = ["US"] if table == "models.national_prior" else ["RI", "VT"]
         assert keys == [(state, 2014) for state in states], table
+
+
+def test_disclosure_is_reported_beside_chance(built):
+    warehouse, _ = built
+    report = query(warehouse, "select * from evaluation.disclosure_report where state = 'RI'")
+    values = {row["measure"]: row for row in report.to_dicts()}
+    assert set(values) == {
+        "copies", "unique_amounts", "nearer_to_respondents", "membership_auc", "attribution",
+    }  # fmt: skip
+    assert values["membership_auc"]["value"] == pytest.approx(0.5, abs=0.1)
+    assert values["copies"]["value"] < 0.005
+    held_out = query(
+        warehouse, "select held_out, count(*) as n, count(distinct state) as states "
+        "from survey.national_survey group by all order by held_out",
+    )  # fmt: skip
+    assert held_out["n"].to_list() == [3000, 2000]
+    assert held_out["states"].to_list() == [51, 51]
 
 
 def test_weights_meet_the_published_totals(built):
@@ -116,6 +137,7 @@ def test_building_again_changes_nothing_else_and_repeats_bytes(built):
 def test_an_aged_year_says_so(warehouse_with_prior):
     with duckdb.connect(str(warehouse_with_prior)) as connection:
         connection.execute("update models.national_prior set year = 2018")
+        connection.execute("update survey.national_survey set year = 2018")
     result = build(warehouse_with_prior, "VT|2018")
     assert result.success
     aged = result.asset_materializations_for_node("survey")[0].metadata["aged"].value

@@ -1,16 +1,18 @@
 """The chain, one asset per file, in the order in which data flow; each thin over the library.
 
 raw_survey -> survey -> transformer -> zero_model -> flow -> synthetic_population
-    -> calibrated_population -> target_report, fidelity_report
+    -> calibrated_population -> target_report, fidelity_report, disclosure_report
 
-with national_prior, by year alone, before transformer, zero_model and flow, and targets, from the survey
-and published files, before calibrated_population.
+with national_survey -> national_prior, by year alone, before transformer, zero_model and flow, and
+targets, from the survey and published files, before calibrated_population.
 """
 
 from microplex_pipeline.assets.calibrated_population import calibrated_population
+from microplex_pipeline.assets.disclosure_report import disclosure_report
 from microplex_pipeline.assets.fidelity_report import fidelity_report
 from microplex_pipeline.assets.flow import flow
 from microplex_pipeline.assets.national_prior import national_prior
+from microplex_pipeline.assets.national_survey import national_survey
 from microplex_pipeline.assets.raw_survey import raw_survey
 from microplex_pipeline.assets.survey import survey
 from microplex_pipeline.assets.synthetic_population import synthetic_population
@@ -31,6 +33,10 @@ CHAIN = [
     calibrated_population,
     target_report,
     fidelity_report,
+    disclosure_report,
 ]
 
-__all__ = ["CHAIN", "national_prior", *(asset.key.path[-1] for asset in CHAIN)]
+# of one year
+NATIONAL = [national_survey, national_prior]
+
+__all__ = ["CHAIN", "NATIONAL", *(asset.key.path[-1] for asset in [*NATIONAL, *CHAIN])]

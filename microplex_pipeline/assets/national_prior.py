@@ -1,4 +1,4 @@
-"""Step 0: what the nation knows, for small states to lean on."""
+"""Step 1: what the nation knows, for small states to lean on."""
 
 import dagster as dg
 import polars as pl
@@ -7,17 +7,17 @@ from pydantic import Field
 from microplex_pipeline.assets.state_year import OWNERS, bad_input_fails
 from microplex_pipeline.assets.training import TrainingConfig, synthesizer_of
 from microplex_pipeline.evaluation.charts import loss_chart, markdown_picture
-from microplex_pipeline.partitions import STATES, YEAR_EXPRESSION, years
+from microplex_pipeline.partitions import YEAR_EXPRESSION, years
 from microplex_pipeline.resources import DataFolder
-from microplex_pipeline.survey import model_frame, national_survey
+from microplex_pipeline.survey import model_frame
 from microplex_pipeline.synthesis import Prior
 
 
 class NationalPriorConfig(TrainingConfig):
     """Training of the nation's models."""
 
+    epochs: int = Field(20, description="passes over the records, at the most")
     batch_size: int = Field(1024, description="records a step")
-    records: int = Field(20_000, ge=200, description="records drawn from the nation's survey")
 
 
 @dg.asset(
@@ -29,7 +29,10 @@ class NationalPriorConfig(TrainingConfig):
     pool="training",
 )
 def national_prior(
-    context: dg.AssetExecutionContext, config: NationalPriorConfig, data: DataFolder
+    context: dg.AssetExecutionContext,
+    config: NationalPriorConfig,
+    data: DataFolder,
+    national_survey: pl.DataFrame,
 ) -> dg.MaterializeResult[Prior]:
     """Transformer, zero model and flow of the nation in one year, the prior of every state's.
 
@@ -38,9 +41,7 @@ def national_prior(
     """
     schema = data.survey_schema
     with bad_input_fails():
-        survey = national_survey(
-            schema, data.path, STATES, int(context.partition_key), config.records, config.seed
-        )
+        survey = national_survey.filter(~pl.col("held_out"))
         synthesizer = synthesizer_of(schema, config).fit(
             model_frame(survey, schema), schema.weight, progress=context.log.info
         )

@@ -7,9 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from microplex_pipeline.evaluation.encoding import as_numbers
 from microplex_pipeline.evaluation.two_sample import rank_scale
 
 MIN_AMOUNTS = 2
+SAMPLE = (
+    3000  # records at the most for measures that need neighbours, whose cost grows as the square
+)
+
+DISCLOSURE_COLUMNS = {
+    "measure": "what is measured",
+    "value": "of the synthetic records against the respondents",
+    "chance": "of the synthetic records against people whom no model saw, or where chance lies",
+    "meaning": "what a value above chance would say",
+}
 
 
 def disclosure(
@@ -18,8 +29,16 @@ def disclosure(
     synthetic: pl.DataFrame,
     targets: Sequence[str],
     conditions: Sequence[str],
+    *,
+    compared: Sequence[str] | None = None,
 ) -> dict[str, float]:
     """Return the measures of disclosure; each compares training records with held-out ones.
+
+    Parameters
+    ----------
+    train, holdout : records that the models saw, and records that none did.
+    compared : columns in which nearness is measured, by default conditions and targets. Give the targets
+        alone where the synthetic records' conditions are those of training records.
 
     Returns
     -------
@@ -36,7 +55,7 @@ def disclosure(
         conditions guesses within 5 % from the synthetic record nearest in conditions.
     """
     unique, chance = unique_amounts(train, holdout, synthetic, targets)
-    near, membership = nearness(train, holdout, synthetic, [*conditions, *targets])
+    near, membership = nearness(train, holdout, synthetic, compared or [*conditions, *targets])
     return {
         "copies": whole_record_copies(train, synthetic, targets, conditions),
         "copies_by_chance": whole_record_copies(holdout, synthetic, targets, conditions)
@@ -48,6 +67,38 @@ def disclosure(
         "attribution_train": attribution(train, synthetic, targets, conditions),
         "attribution_holdout": attribution(holdout, synthetic, targets, conditions),
     }
+
+
+def disclosure_table(
+    train: pl.DataFrame,
+    others: pl.DataFrame,
+    synthetic: pl.DataFrame,
+    targets: Sequence[str],
+    conditions: Sequence[str],
+) -> pl.DataFrame:
+    """Return the measures of `disclosure` as a table, for records whose conditions are respondents'.
+
+    Nearness is therefore measured in the targets alone. `others` need not be of the same population:
+    what they share with the synthetic records is the order of magnitude of chance, not more.
+
+    Returns
+    -------
+    One row per measure: measure, value, chance, meaning.
+    """
+    m = disclosure(train, others, synthetic, targets, conditions, compared=targets)
+    rows = [
+        ("copies", m["copies"], m["copies_by_chance"],
+         "whole records of respondents come back"),
+        ("unique_amounts", m["unique_amounts"], m["unique_amounts_by_chance"],
+         "amounts that one respondent alone holds come back"),
+        ("nearer_to_respondents", m["nearer_to_train"], 0.5,
+         "synthetic amounts crowd around respondents'"),
+        ("membership_auc", m["membership_auc"], 0.5,
+         "who was a respondent can be told from the synthetic records"),
+        ("attribution", m["attribution_train"], m["attribution_holdout"],
+         "who knows a respondent's conditions learns his or her amounts"),
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=list(DISCLOSURE_COLUMNS), orient="row")
 
 
 def whole_record_copies(
@@ -95,10 +146,11 @@ def nearness(
     from sklearn.metrics import roc_auc_score
     from sklearn.neighbors import NearestNeighbors
 
-    n = min(train.height, holdout.height)
+    n = min(train.height, holdout.height, SAMPLE)
+    synthetic = synthetic.sample(min(synthetic.height, SAMPLE), seed=0)
     members = train.sample(n, seed=0)
     others = holdout.sample(n, seed=0)
-    frames = [f.select(columns).cast(pl.Float64).to_numpy() for f in (members, others, synthetic)]
+    frames = as_numbers((members, others, synthetic), columns)
     reference = np.concatenate(frames[:2])
     a, b, s = (rank_scale(reference, f) for f in frames)
 
@@ -126,7 +178,7 @@ def attribution(
     """
     from sklearn.neighbors import NearestNeighbors
 
-    known, drawn = (f.select(conditions).cast(pl.Float64).to_numpy() for f in (people, synthetic))
+    known, drawn = as_numbers((people, synthetic), conditions)
     index = NearestNeighbors(n_neighbors=1).fit(rank_scale(drawn, drawn))
     nearest = index.kneighbors(rank_scale(drawn, known))[1][:, 0]
     right, total = 0, 0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from microplex_pipeline.evaluation.encoding import as_numbers
 from microplex_pipeline.evaluation.margins import (
     correlation_error,
     grouped_ks,
@@ -52,8 +53,7 @@ def fidelity_by_variable(
     mean_synthetic (weighted, in data units).
     """
     w, v = _weights(real, weight), _weights(synthetic, weight)
-    edges = np.quantile(real[group].to_numpy(), np.arange(1, GROUPS) / GROUPS)
-    groups, drawn_groups = (np.digitize(f[group].to_numpy(), edges) for f in (real, synthetic))
+    groups, drawn_groups = _groups(real, synthetic, group)
     rows = []
     for name in targets:
         x, y = (f[name].cast(pl.Float64).to_numpy() for f in (real, synthetic))
@@ -70,6 +70,35 @@ def fidelity_by_variable(
                 "mean_synthetic": np.average(y, weights=v),
             }
         )
+    return pl.DataFrame(rows)
+
+
+def totals_by_group(
+    real: pl.DataFrame,
+    synthetic: pl.DataFrame,
+    targets: Sequence[str],
+    group: str,
+    weight: str | None = None,
+) -> pl.DataFrame:
+    """Return weighted totals of each target in the quintiles of `group` among the real records.
+
+    Returns
+    -------
+    variable, group (0 to 4), total, total_synthetic; the synthetic totals are raised to the real
+    records' sum of weights.
+    """
+    w, v = _weights(real, weight), _weights(synthetic, weight)
+    v = v * (w.sum() / v.sum())
+    groups, drawn_groups = _groups(real, synthetic, group)
+    rows = []
+    for name in targets:
+        x, y = (f[name].cast(pl.Float64).to_numpy() for f in (real, synthetic))
+        total = np.bincount(groups, w * x, minlength=GROUPS)
+        drawn = np.bincount(drawn_groups, v * y, minlength=GROUPS)
+        rows += [
+            {"variable": name, "group": k, "total": total[k], "total_synthetic": drawn[k]}
+            for k in range(GROUPS)
+        ]
     return pl.DataFrame(rows)
 
 
@@ -94,6 +123,8 @@ def fidelity(
     Returns
     -------
     ks, ks_within_groups, zero_error : means over targets;
+    group_total_error : sum over groups of |synthetic - real total| over the sum of |real total|,
+        averaged over targets (see `totals_by_group`);
     correlation_error, sign_correlation_error : of signed logarithms of amounts, and of signs;
     coverage : of real records by synthetic ones;
     auc, auc_low, auc_high : the paired two-sample test, if `paired`.
@@ -104,10 +135,14 @@ def fidelity(
         name: float(by_variable[name].mean())  # type: ignore[arg-type]
         for name in ("ks", "ks_within_groups", "zero_error")
     }
+    totals = totals_by_group(real, synthetic, targets, conditions[0], weight)
+    gap, size = (pl.col("total_synthetic") - pl.col("total")).abs(), pl.col("total").abs()
+    errors = totals.group_by("variable").agg(gap.sum() / size.sum())["total_synthetic"]
+    measures["group_total_error"] = float(errors.filter(errors.is_finite()).mean())  # type: ignore[arg-type]
     x, y = (f.select(targets).cast(pl.Float64).to_numpy() for f in (real, synthetic))
     measures["correlation_error"] = correlation_error(signed_log(x), signed_log(y), w, v)
     measures["sign_correlation_error"] = correlation_error(np.sign(x), np.sign(y), w, v)
-    a, b = (_numbers(f, [*conditions, *targets]) for f in (real, synthetic))
+    a, b = as_numbers((real, synthetic), [*conditions, *targets])
     measures["coverage"] = coverage(a, b)
     if paired:
         test = paired_auc(a, b, w, seed)
@@ -121,13 +156,11 @@ def _weights(frame: pl.DataFrame, weight: str | None) -> np.ndarray:
     return frame[weight].cast(pl.Float64).to_numpy()
 
 
-def _numbers(frame: pl.DataFrame, columns: Sequence[str]) -> np.ndarray:
-    """Return columns as numbers (n, k); text as codes in the order of its sorted values."""
-    return np.column_stack(
-        [
-            frame[c].cast(pl.Float64).fill_null(np.nan).to_numpy()
-            if frame[c].dtype.is_numeric() or frame[c].dtype == pl.Boolean
-            else frame[c].cast(pl.String).rank("dense").cast(pl.Float64).to_numpy()
-            for c in columns
-        ]
+def _groups(
+    real: pl.DataFrame, synthetic: pl.DataFrame, group: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the records' quintiles of `group`, whose edges are the real records'."""
+    edges = np.quantile(real[group].to_numpy(), np.arange(1, GROUPS) / GROUPS)
+    return np.digitize(real[group].to_numpy(), edges), np.digitize(
+        synthetic[group].to_numpy(), edges
     )

@@ -6,7 +6,7 @@ Nothing here knows Dagster; what a particular survey is, its YAML schema says.
 from microplex_pipeline.survey.columns import column_descriptions
 from microplex_pipeline.survey.errors import SurveyError
 from microplex_pipeline.survey.model_frame import complete_records, model_frame
-from microplex_pipeline.survey.national import national_survey
+from microplex_pipeline.survey.national import national_sample
 from microplex_pipeline.survey.preparation import prepare_survey, weighted_persons
 from microplex_pipeline.survey.reader import read_survey
 from microplex_pipeline.survey.schema import SurveySchema, load_schema
@@ -18,7 +18,7 @@ __all__ = [
     "complete_records",
     "load_schema",
     "model_frame",
-    "national_survey",
+    "national_sample",
     "prepare_survey",
     "read_survey",
     "weighted_persons",

@@ -1,4 +1,4 @@
-"""The nation's survey of a year: the canonical records of all states, or a sample of them."""
+"""The nation's survey of a year: a random sample of the canonical records of all states."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from microplex_pipeline.survey.reader import read_survey
 from microplex_pipeline.survey.schema import SurveySchema
 
 
-def national_survey(
+def national_sample(
     schema: SurveySchema, folder: str | Path, states: Sequence[str], year: int, n: int, seed: int
 ) -> pl.DataFrame:
-    """Return the canonical survey of all states, or n of its records drawn at random.
+    """Return n canonical records of all states, or all where there are fewer, in random order.
 
     Raises
     ------
@@ -26,4 +26,4 @@ def national_survey(
         prepare_survey(read_survey(schema, folder, state, year), schema, folder)
         for state in states
     )
-    return records if records.height <= n else records.sample(n, seed=seed)
+    return records.sample(min(n, records.height), seed=seed, shuffle=True)

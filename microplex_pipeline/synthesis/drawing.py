@@ -24,13 +24,13 @@ class Uniforms:
 
     Parameters
     ----------
-    groups : (n,) ordered groups (of the first condition), or None for independent draws.
+    groups : (n,) ordered groups (of the first condition), or None for independent draws. Rows that
+        are alike are laid out in the order in which they come, which has to be a random one.
     """
 
-    def __init__(self, n: int, rng: np.random.Generator, groups: np.ndarray | None) -> None:
+    def __init__(self, rng: np.random.Generator, groups: np.ndarray | None) -> None:
         self.rng = rng
         self.groups = groups
-        self.tie = rng.random(n)
 
     def draw(self, probabilities: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return uniforms (len(rows),) for outcomes of the given probabilities (len(rows), k)."""
@@ -40,9 +40,14 @@ class Uniforms:
         seed = np.random.default_rng(self.rng.integers(2**63))
         sobol = qmc.Sobol(1, scramble=True, rng=seed)
         sequence = sobol.random_base2(math.ceil(math.log2(m)))[:m, 0]
-        expected = np.round(probabilities @ np.arange(probabilities.shape[1]), 2)
+        steps = 100 * probabilities.shape[1]
+        outcomes = np.arange(probabilities.shape[1], dtype=probabilities.dtype)
+        expected = np.rint(100 * (probabilities @ outcomes)).astype(np.int64)
+        key = self.groups[rows] * steps + expected
+        # numpy sorts 16-bit numbers by counting, many times faster than longer ones
+        small = np.min_scalar_type(int(key.max()))
         result = np.empty(m)
-        result[np.lexsort((self.tie[rows], expected, self.groups[rows]))] = sequence
+        result[np.argsort(key.astype(small), kind="stable")] = sequence
         return result
 
 
@@ -57,9 +62,11 @@ def draw_records(
     """Draw all targets for the rows of `conditions`; one series per target, in order."""
     n = conditions.height
     rng = np.random.default_rng(seed)
+    order = rng.permutation(n)
+    conditions = conditions[order]
     context = transformer.context(conditions)
     groups = _groups(conditions[transformer.condition_vars[0]]) if stratified else None
-    uniforms = Uniforms(n, rng, groups)
+    uniforms = Uniforms(rng, groups)
     everyone = np.arange(n)
 
     states = np.zeros((n, len(transformer.n_states)), np.int64)
@@ -76,11 +83,13 @@ def draw_records(
         codes.append(transformer.state_codes(j, states[:, j]))
         steps.observe(codes[-1])
 
+    back = np.argsort(order)
     parts = [context, np.column_stack(codes)]
     result = []
     for j, (variable, transform) in enumerate(transformer.transformers_.items()):
         if not isinstance(transform, AmountTransform):
-            result.append(pl.Series(variable, transform.categories).gather(states[:, j]))
+            column = pl.Series(variable, transform.categories).gather(states[:, j])
+            result.append(column.gather(back))
             continue
         grid = np.zeros(n)
         for sign, marginal in transform.marginals.items():
@@ -90,7 +99,7 @@ def draw_records(
                 bins, inside = invert(p, uniforms.draw(p, rows))
                 ranks = ((bins + inside) / BINS).clip(1e-9, 1 - 1e-9)
                 grid[rows] = sign * marginal.inverse(ranks)
-        result.append(_in_data_units(variable, grid, transform.resolution))
+        result.append(_in_data_units(variable, grid, transform.resolution).gather(back))
         parts.append(transform.code(grid))
     return result
 
@@ -116,6 +125,6 @@ def _in_data_units(variable: str, grid: np.ndarray, resolution: float) -> pl.Ser
 def _groups(column: pl.Series) -> np.ndarray:
     """Quintile of a number, or code of a category."""
     if not column.dtype.is_numeric():
-        return column.cast(pl.String).rank("dense").fill_null(0).to_numpy()
+        return column.cast(pl.String).rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
     values = column.cast(pl.Float64).fill_nan(None).fill_null(strategy="mean").to_numpy()
-    return np.digitize(values, np.quantile(values, [0.2, 0.4, 0.6, 0.8]))
+    return np.digitize(values, np.quantile(values, [0.2, 0.4, 0.6, 0.8])).astype(np.int64)

@@ -105,7 +105,11 @@ class Flow(FittedModel):
                 with torch.random.fork_rng(devices=[]):
                     torch.manual_seed(seed + 1)
                     network = RankDensity(
-                        x.shape[1], BINS, settings.hidden, settings.layers, settings.dropout
+                        x.shape[1],
+                        BINS,
+                        settings.density_hidden,
+                        settings.layers,
+                        settings.dropout,
                     )
                 if prior is not None:
                     set_parameters(network, prior.parameters_of(key))
@@ -120,7 +124,7 @@ class Flow(FittedModel):
                 inputs[key] = x.shape[1]
                 parameters |= {f"{key}/{k}": a for k, a in parameters_of(network).items()}
             amount_codes.append(transform.code(grid))
-        return cls(inputs, settings.hidden, settings.layers, parameters, history)
+        return cls(inputs, settings.density_hidden, settings.layers, parameters, history)
 
     @cached_property
     def networks(self) -> dict[str, RankDensity]:

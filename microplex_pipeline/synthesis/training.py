@@ -26,7 +26,7 @@ class TrainingSettings(BaseModel):
 
     epochs: int = Field(40, ge=1, description="passes over the data, at the most")
     batch_size: int = Field(512, ge=1, description="records a step")
-    learning_rate: float = Field(4e-3, gt=0, description="peak of the one-cycle schedule")
+    learning_rate: float = Field(6e-3, gt=0, description="peak of the one-cycle schedule")
     min_steps: int = Field(250, ge=0, description="small data get more epochs, to this many steps")
     patience: int = Field(8, ge=1, description="checks without improvement before stopping")
     validation_share: float = Field(0.15, gt=0, lt=1, description="rows held out for stopping")
@@ -37,7 +37,8 @@ class TrainingSettings(BaseModel):
         0.5, ge=0, le=1, description="weights enter the networks' likelihood to this power"
     )
     device: str = Field("cpu", description="torch device that trains, such as cpu or cuda")
-    hidden: int = Field(128, ge=1, description="units a layer")
+    hidden: int = Field(128, ge=1, description="units a layer of the zero model, at the least")
+    density_hidden: int = Field(64, ge=1, description="units a layer of each magnitude's density")
     layers: int = Field(2, ge=1, description="hidden layers")
 
 

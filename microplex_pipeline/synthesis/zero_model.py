@@ -18,6 +18,8 @@ from microplex_pipeline.synthesis.weights import tempered
 if TYPE_CHECKING:
     from microplex_pipeline.synthesis.networks import StateNetwork, StateSteps
 
+HIDDEN_PER_TARGET = 10
+
 
 @dataclass(frozen=True)
 class ZeroModel(FittedModel):
@@ -87,12 +89,14 @@ class ZeroModel(FittedModel):
             base = np.concatenate([np.log(s / s.sum()) for s in shares])
         else:
             base = prior.parameters["base"]
+        # hidden units are divided among the targets: many targets need many
+        hidden = max(settings.hidden, HIDDEN_PER_TARGET * len(transformer.n_states))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = StateNetwork(
                 context.shape[1], transformer.n_states,
                 torch.tensor(base, dtype=torch.float32),
-                settings.hidden, settings.layers, settings.dropout,
+                hidden, settings.layers, settings.dropout,
             )  # fmt: skip
         if prior is not None:
             set_parameters(network, prior.parameters)
@@ -107,7 +111,7 @@ class ZeroModel(FittedModel):
         )
         _rake_intercepts(network, inputs, states, weights, applies, pseudo)
         return cls(
-            context.shape[1], transformer.n_states, settings.hidden, settings.layers,
+            context.shape[1], transformer.n_states, hidden, settings.layers,
             parameters_of(network), history,
         )  # fmt: skip
 

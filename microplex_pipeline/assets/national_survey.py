@@ -1,0 +1,51 @@
+"""Step 0: a sample of the nation's records of a year."""
+
+import dagster as dg
+import polars as pl
+from pydantic import Field
+
+from microplex_pipeline.assets.state_year import OWNERS, bad_input_fails, stored_records
+from microplex_pipeline.partitions import STATES, YEAR_EXPRESSION, years
+from microplex_pipeline.resources import DataFolder
+from microplex_pipeline.survey import national_sample
+
+
+class NationalSurveyConfig(dg.Config):
+    """Size of the sample."""
+
+    records: int = Field(60_000, ge=200, description="records that train the nation's models")
+    held_out: int = Field(10_000, ge=200, description="records that no model sees")
+    seed: int = Field(0, description="decides which records are drawn")
+
+
+@dg.asset(
+    partitions_def=years,
+    group_name="survey",
+    kinds={"duckdb", "polars"},
+    owners=OWNERS,
+    metadata={"partition_expr": YEAR_EXPRESSION, "schema": "survey"},
+)
+def national_survey(
+    context: dg.AssetExecutionContext, config: NationalSurveyConfig, data: DataFolder
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """Records of all states in one year, drawn at random, some held out of every model.
+
+    The nation's models are trained on those that are not held out. The held-out ones are people whom no
+    model saw: what a state's synthetic records have in common with them is chance, and the measure of
+    what they may have in common with the state's respondents.
+    """
+    with bad_input_fails():
+        sample = national_sample(
+            data.survey_schema,
+            data.path,
+            STATES,
+            int(context.partition_key),
+            config.records + config.held_out,
+            config.seed,
+        )
+    held_out = pl.int_range(pl.len()) < config.held_out
+    return stored_records(
+        sample.with_columns(held_out.alias("held_out")),
+        data.column_descriptions | {"held_out": "whether no model was trained on the record"},
+        {"seed": config.seed},
+    )

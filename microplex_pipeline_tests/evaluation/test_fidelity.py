@@ -1,0 +1,36 @@
+import polars as pl
+import pytest
+
+from microplex_pipeline.evaluation.encoding import as_numbers
+from microplex_pipeline.evaluation.fidelity import fidelity, totals_by_group
+
+TARGETS = ["wages_head", "social_security"]
+
+
+def test_totals_by_group_are_raised_to_the_real_population(rhode_island):
+    half = rhode_island.with_columns(pl.col("weight") / 2)
+    totals = totals_by_group(rhode_island, half, TARGETS, "age_head", "weight")
+    assert totals["total_synthetic"].to_list() == pytest.approx(totals["total"].to_list())
+    wages = totals.filter(pl.col("variable") == "wages_head")["total"].sum()
+    assert wages == pytest.approx((rhode_island["weight"] * rhode_island["wages_head"]).sum())
+
+
+def test_money_moved_between_groups_is_an_error(rhode_island):
+    shuffled = rhode_island.with_columns(pl.col("social_security").shuffle(seed=0))
+    measures = [
+        fidelity(rhode_island, s, TARGETS, ["age_head"], "weight", paired=False)
+        for s in (rhode_island, shuffled)
+    ]
+    assert measures[0]["group_total_error"] == pytest.approx(0, abs=1e-12)
+    assert measures[1]["group_total_error"] > 0.3
+    assert measures[1]["ks"] < 0.1  # the margin alone shows little of it
+
+
+def test_text_has_one_code_in_all_frames():
+    a = pl.DataFrame({"region": ["north", "west", None], "age": [1, 2, 3]})
+    b = pl.DataFrame({"region": ["west", "west", "south"], "age": [1, None, 3]})
+    x, y = as_numbers((a, b), ["region", "age"])
+    assert x[1, 0] == y[0, 0] == 2
+    assert x[0, 0] == 0
+    assert y[2, 0] == 1
+    assert str(x[2, 0]) == str(y[1, 1]) == "nan"
