@@ -20,7 +20,17 @@ import altair as alt
 import numpy as np
 import polars as pl
 
-from benchmarks.cases import CONDITIONS, EVERYONE, NATION, SMALL, WEIGHT, WIDE, Case, load_case
+from benchmarks.cases import (
+    CONDITIONS,
+    EVERYONE,
+    NATION,
+    PRIOR_TRAINING,
+    SMALL,
+    WEIGHT,
+    WIDE,
+    Case,
+    load_case,
+)
 from benchmarks.deep_peers import Unconditional
 from benchmarks.tree_peers import Cart, ZeroInflatedForest
 from microplex_pipeline import Synthesizer
@@ -49,7 +59,7 @@ class Ours:
         prior = None
         if self.pooled:
             prior = Synthesizer(case.targets, CONDITIONS, seed=seed).fit(
-                case.nation, batch_size=1024
+                case.nation, **PRIOR_TRAINING
             )
         start = time.process_time()
         self.model = Synthesizer(case.targets, CONDITIONS, seed=seed).fit(case.train, prior=prior)
