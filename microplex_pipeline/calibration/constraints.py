@@ -25,16 +25,23 @@ class Constraints:
     Attributes
     ----------
     matrix : (m, n) sparse CSR; row i holds what one unit of each weight adds to target i.
-    values : (m,) targets.
+    values : (m,) targets; zero for a mean or ratio, whose row is numerator - value * denominator.
     names : one per target.
+    denominators : (m, n) sparse CSR, rows of means and ratios; empty rows for totals.
+    asked : (m,) values as given, which differ from `values` for means and ratios.
+    deviations : (m,) how far each target may be off, in units of `asked`; zero if exact.
     """
 
     matrix: sp.csr_array
     values: np.ndarray
     names: list[str]
+    denominators: sp.csr_array | None = None
+    asked: np.ndarray | None = None
+    deviations: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        empty = (np.diff(self.matrix.indptr) == 0) & (self.values != 0)
+        asked = self.values if self.asked is None else self.asked
+        empty = (np.diff(self.matrix.indptr) == 0) & (asked != 0)
         if empty.any():
             names = [self.names[i] for i in np.flatnonzero(empty)]
             raise CalibrationError(
@@ -42,13 +49,59 @@ class Constraints:
                 "records"
             )
 
+    def only(self, rows: np.ndarray) -> Constraints:
+        """Return the constraints of some rows, given as (m,) bool."""
+        keep = np.flatnonzero(rows)
+        return Constraints(
+            sp.csr_array(self.matrix[keep]), self.values[keep], [self.names[i] for i in keep],
+            None if self.denominators is None else sp.csr_array(self.denominators[keep]),
+            None if self.asked is None else self.asked[keep],
+            None if self.deviations is None else self.deviations[keep],
+        )  # fmt: skip
+
+    def achieved(self, weights: np.ndarray) -> np.ndarray:
+        """Return the totals, means and ratios that weights (n,) add up to, (m,)."""
+        totals = self.matrix @ weights
+        if self.denominators is None or self.asked is None:
+            return totals
+        below = self.denominators @ weights
+        ratios = np.diff(self.denominators.indptr) > 0
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(ratios, totals / below + self.asked, totals)
+
+    def row_deviations(self, design: np.ndarray) -> np.ndarray:
+        """Return how far each row of A w = b may be off, (m,), at design weights (n,)."""
+        if self.deviations is None:
+            return np.zeros(len(self.values))
+        if self.denominators is None:
+            return self.deviations
+        below = abs(self.denominators) @ design
+        return self.deviations * np.where(np.diff(self.denominators.indptr) > 0, below, 1.0)
+
+    def sizes(self, weights: np.ndarray) -> np.ndarray:
+        """Return what an error of each row is measured by, (m,).
+
+        |value| where that is 1 or more; below that 1, unless all that the row adds up is far smaller.
+        For means and ratios |value| times the denominator.
+        """
+        size = np.abs(self.values)
+        if self.denominators is not None and self.asked is not None:
+            size = size + np.abs(self.asked * (self.denominators @ weights)) * (
+                np.diff(self.denominators.indptr) > 0
+            )
+        gross = abs(self.matrix) @ np.abs(weights)
+        return np.maximum(size, np.minimum(1.0, np.maximum(1e-3 * gross, 1e-300)))
+
     def relative_errors(self, weights: np.ndarray) -> np.ndarray:
-        """Return (A w - b) / max(|b|, 1), shape (m,)."""
-        return (self.matrix @ weights - self.values) / np.maximum(np.abs(self.values), 1.0)
+        """Return (A w - b) over `sizes`, shape (m,)."""
+        return (self.matrix @ weights - self.values) / self.sizes(weights)
 
 
 def build_constraints(
-    data: pl.DataFrame, targets: Targets | Margins, household_id: str | None = None
+    data: pl.DataFrame,
+    targets: Targets | Margins,
+    household_id: str | None = None,
+    entity_ids: Mapping[str, str] | None = None,
 ) -> Constraints:
     """Evaluate targets on records.
 
@@ -56,9 +109,10 @@ def build_constraints(
     ----------
     data : one row per record.
     targets : a long table, or a nested dict {variable: {category: total}}.
-    household_id : where given, weights belong to households, in order of first appearance: targets
-        of the entity "household" count a household by its first record, all others are summed over
-        its records.
+    household_id : where given, weights belong to households, in order of first appearance.
+    entity_ids : columns that number other entities, such as {"tax_unit": "tax_unit_id"} where records
+        are persons. Targets of these entities, and of "household", count each once, by its first record;
+        all other targets are summed over records.
 
     Raises
     ------
@@ -74,65 +128,123 @@ def build_constraints(
     if not data.height:
         raise CalibrationError("there are no records: the frame is empty")
     if household_id is None:
-        if isinstance(targets, Targets) and "household" in targets.table["entity"]:
-            raise CalibrationError("targets count households: say which column is household_id")
-        columns, n = np.arange(data.height), data.height
-        first = np.ones(data.height, bool)
+        weight_of, n = np.arange(data.height), data.height
     else:
-        if nulls := _require(data, household_id).null_count():
-            raise CalibrationError(f"{household_id!r} is missing in {nulls} records")
-        columns = data[household_id].rank("dense").to_numpy().astype(np.int64) - 1
-        order = data[household_id].unique(maintain_order=True).rank("dense").to_numpy()
-        position = np.empty(len(order), np.int64)
-        position[order.astype(np.int64) - 1] = np.arange(len(order))
-        columns, n = position[columns], len(order)
-        first = data[household_id].is_first_distinct().to_numpy()
-    if isinstance(targets, Targets):
-        coefficients = [_coefficients(data, row, first) for row in targets.table.to_dicts()]
-        values, names = targets.table["value"].to_numpy(), targets.names
-    else:
-        coefficients, values, names = _margin_rows(data, targets)
-    rows = np.repeat(np.arange(len(names)), [np.count_nonzero(c) for c in coefficients])
-    used = [np.flatnonzero(c) for c in coefficients]
-    entries = np.concatenate([c[k] for c, k in zip(coefficients, used, strict=True)])
-    matrix = sp.csr_array(
-        (entries, (rows, columns[np.concatenate(used)])), shape=(len(names), n), dtype=float
-    )
+        weight_of = _numbered(data, household_id)
+        n = int(weight_of.max()) + 1
+    if not isinstance(targets, Targets):
+        entries, values, names = _margin_rows(data, targets)
+        return Constraints(_matrix(entries, weight_of, n), values, names)
+    ids = dict(entity_ids or {}) | ({"household": household_id} if household_id else {})
+    if household_id is None and "household" in targets.table["entity"] and "household" not in ids:
+        raise CalibrationError("targets count households: say which column is household_id")
+    firsts = {e: _require(data, c).is_first_distinct().to_numpy() for e, c in ids.items()}
+    numerators, denominators = _table_rows(data, targets, firsts)
+    above, below = _matrix(numerators, weight_of, n), _matrix(denominators, weight_of, n)
+    asked = targets.table["value"].to_numpy()
+    ratios = targets.table["measure"].is_in(["mean", "ratio"]).to_numpy()
+    matrix = above - sp.csr_array(sp.diags_array(np.where(ratios, asked, 0.0)) @ below)
+    matrix.eliminate_zeros()
+    return Constraints(
+        sp.csr_array(matrix), np.where(ratios, 0.0, asked), targets.names,
+        below if ratios.any() else None, asked, targets.standard_deviations(),
+    )  # fmt: skip
+
+
+Entries = list[tuple[np.ndarray, np.ndarray]]
+
+
+def _matrix(entries: Entries, weight_of: np.ndarray, n: int) -> sp.csr_array:
+    """Return rows of (record numbers, values) as a matrix over weights."""
+    rows = np.repeat(np.arange(len(entries)), [len(k) for k, _ in entries])
+    records = np.concatenate([k for k, _ in entries])
+    data = np.concatenate([v for _, v in entries]).astype(float)
+    matrix = sp.csr_array((data, (rows, weight_of[records])), shape=(len(entries), n))
     matrix.sum_duplicates()
-    return Constraints(matrix, np.asarray(values, float), names)
+    return matrix
 
 
-def _coefficients(data: pl.DataFrame, target: dict[str, Any], first: np.ndarray) -> np.ndarray:
-    """Return what each record adds to one target, (n,)."""
-    inside = data.select(
-        domain_expression(target["domain"], data.schema).fill_null(False).alias("inside")
-    )["inside"]
-    mask = np.broadcast_to(inside.to_numpy(), (data.height,))
-    if target["entity"] == "household":
-        mask = mask & first
-    if target["measure"] == "count":
-        return mask.astype(float)
-    column = _require(data, target["variable"])
+def _numbered(data: pl.DataFrame, column: str) -> np.ndarray:
+    """Return which household, in order of first appearance, each record belongs to, (n,)."""
+    ids = _require(data, column)
+    if nulls := ids.null_count():
+        raise CalibrationError(f"{column!r} is missing in {nulls} records")
+    rank = ids.rank("dense").to_numpy().astype(np.int64) - 1
+    order = rank[ids.is_first_distinct().to_numpy()]
+    position = np.empty(len(order), np.int64)
+    position[order] = np.arange(len(order))
+    return position[rank]
+
+
+def _table_rows(
+    data: pl.DataFrame, targets: Targets, firsts: Mapping[str, np.ndarray]
+) -> tuple[Entries, Entries]:
+    """Return what each record adds to every target: numerators, and denominators of ratios."""
+    table = targets.table
+    if "geography" not in table.columns:
+        table = table.with_columns(pl.lit("all").alias("geography"))
+    numerators: Entries = [(np.zeros(0, np.int64), np.zeros(0))] * table.height
+    denominators = list(numerators)
+    numbered = table.with_row_index("_row")
+    # records of a geography are looked up once, not once for each of its targets
+    for (geography,), group in numbered.group_by(["geography"], maintain_order=True):
+        inside = _inside(data, str(geography))
+        here = data[inside]
+        masks: dict[str, np.ndarray] = {}
+        for target in group.to_dicts():
+            domain = target["domain"]
+            if domain not in masks:
+                masks[domain] = _inside(here, domain)
+            local = masks[domain]
+            if target["entity"] in firsts:
+                local = local[firsts[target["entity"]][inside[local]]]
+            records, row = inside[local], target["_row"]
+            above, _, under = target["variable"].partition("/")
+            measure = target["measure"]
+            ones = np.ones(len(local))
+            if measure == "count":
+                numerators[row] = records, ones
+                continue
+            name = above.strip() if measure == "ratio" else target["variable"]
+            numerators[row] = records, _values(here, local, name, target["target"])
+            if measure == "mean":
+                denominators[row] = records, ones
+            elif measure == "ratio":
+                denominators[row] = (
+                    records,
+                    _values(here, local, under.strip(), target["target"]),
+                )
+    return numerators, denominators
+
+
+def _inside(data: pl.DataFrame, domain: str) -> np.ndarray:
+    """Return the numbers of the records inside a domain."""
+    if domain == "all":
+        return np.arange(data.height)
+    inside = data.select(domain_expression(domain, data.schema).fill_null(False).alias("inside"))
+    return np.flatnonzero(inside["inside"].to_numpy())
+
+
+def _values(data: pl.DataFrame, rows: np.ndarray, name: str, target: str) -> np.ndarray:
+    """Return a column's values in some rows, which must be finite numbers."""
+    column = _require(data, name)
     if not column.dtype.is_numeric():
+        raise CalibrationError(f"target {target} sums column {name!r}, which is no number")
+    values = column.cast(pl.Float64).fill_null(np.nan).to_numpy()[rows]
+    if bad := int((~np.isfinite(values)).sum()):
         raise CalibrationError(
-            f"target {target['target']} sums column {target['variable']!r}, which is no number"
+            f"target {target} sums column {name!r}, which is missing or not finite in {bad} of its "
+            "records"
         )
-    values = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
-    if bad := int((mask & ~np.isfinite(values)).sum()):
-        raise CalibrationError(
-            f"target {target['target']} sums column {target['variable']!r}, which is missing or "
-            f"not finite in {bad} of its records"
-        )
-    return np.where(mask, values, 0.0)
+    return values
 
 
-def _margin_rows(
-    data: pl.DataFrame, margins: Margins
-) -> tuple[list[np.ndarray], np.ndarray, list[str]]:
-    """Check a nested dict of margins against the data; return coefficients, values and names."""
+def _margin_rows(data: pl.DataFrame, margins: Margins) -> tuple[Entries, np.ndarray, list[str]]:
+    """Check a nested dict of margins against the data; return entries, values and names."""
     if not margins or not all(margins.values()):
         raise CalibrationError("there are no targets: the dict, or one of its margins, is empty")
-    coefficients, values, names = [], [], []
+    entries: Entries = []
+    values, names = [], []
     for variable, cells in margins.items():
         column = _require(data, variable)
         if column.dtype == pl.Categorical:
@@ -153,7 +265,8 @@ def _margin_rows(
         distinct = pl.Series(list(present), dtype=column.dtype)
         codes = column.replace_strict(distinct, list(present.values()), return_dtype=pl.Int64)
         for category, value in totals_of.items():
-            coefficients.append((codes.to_numpy() == present.get(category, -1)).astype(float))
+            records = np.flatnonzero(codes.to_numpy() == present.get(category, -1))
+            entries.append((records, np.ones(len(records))))
             values.append(value)
             names.append(f"{variable}={category}")
     totals = {
@@ -166,7 +279,7 @@ def _margin_rows(
             f"the margins' totals disagree: {shown}. Each margin covers every record, so all must "
             "add up to the same population: scale them to one total"
         )
-    return coefficients, np.array(values), names
+    return entries, np.array(values), names
 
 
 def _require(data: pl.DataFrame, name: str) -> pl.Series:

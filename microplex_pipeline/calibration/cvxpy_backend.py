@@ -13,12 +13,16 @@ from microplex_pipeline.calibration.errors import NotConverged
 if TYPE_CHECKING:
     import cvxpy as cp
 
+# Clarabel goes on as far as it can; what it then returns is checked against the targets
+PRECISE = {"tol_gap_abs": 1e-13, "tol_gap_rel": 1e-13, "tol_feas": 1e-13, "max_iter": 500}
+
 
 def solve_cvxpy(
     constraints: Constraints,
     design: np.ndarray,
     method: str,
     bounds: tuple[float, float] | None,
+    deviations: np.ndarray,
 ) -> np.ndarray:
     """Return weights (n,) by Clarabel, or by HiGHS for the vertices of "l0" and "l1".
 
@@ -26,6 +30,7 @@ def solve_cvxpy(
     ----------
     method : "l0", "l1", "l2", "chi2", "raking" or "logit".
     bounds : of the ratio of weight to design weight, for "chi2" and "logit".
+    deviations : (m,) of targets that may be missed, zero elsewhere; see `solve_dual`.
 
     Raises
     ------
@@ -34,18 +39,31 @@ def solve_cvxpy(
     """
     import cvxpy as cp
 
-    size = np.maximum(np.abs(constraints.values), 1.0)
-    scaled = sp.diags_array(1 / size) @ constraints.matrix @ sp.diags_array(design)
+    size = constraints.sizes(design)
+    scaled = sp.csr_array(sp.diags_array(1 / size) @ constraints.matrix @ sp.diags_array(design))
+    values = constraints.values / size
     ratio = cp.Variable(len(design), nonneg=True)
-    limits = [sp.csr_array(scaled) @ ratio == constraints.values / size]
+    hard, soft = np.flatnonzero(deviations == 0), np.flatnonzero(deviations)
+    objective = _objective(cp, method, ratio, design, bounds)
+    limits = []
+    if len(hard):
+        limits.append(sp.csr_array(scaled[hard]) @ ratio == values[hard])
+    if len(soft):
+        miss = cp.multiply(
+            sp.csr_array(scaled[soft]) @ ratio - values[soft], size[soft] / deviations[soft]
+        )
+        objective = objective + cp.sum_squares(miss) / 2
     if bounds is not None:
         limits += [ratio >= bounds[0], ratio <= bounds[1]]
-    problem = cp.Problem(cp.Minimize(_objective(cp, method, ratio, design, bounds)), limits)
+    problem = cp.Problem(cp.Minimize(objective), limits)
     try:
-        problem.solve(solver=cp.HIGHS if method in ("l0", "l1") else cp.CLARABEL)
+        if method in ("l0", "l1"):
+            problem.solve(solver=cp.HIGHS)
+        else:
+            problem.solve(solver=cp.CLARABEL, **PRECISE)
     except cp.SolverError as error:
         raise NotConverged(f"cvxpy: {error}") from error
-    if problem.status != cp.OPTIMAL:
+    if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
         raise NotConverged(f"cvxpy ended as {problem.status}")
     return np.maximum(np.asarray(ratio.value), 0.0) * design
 
@@ -57,20 +75,22 @@ def _objective(
     design: np.ndarray,
     bounds: tuple[float, float] | None,
 ) -> Any:
-    share = design / design.sum()
+    """Return the distance, a record of mean design weight counting as one observation."""
+    count = design / design.mean()
     if method == "l0":
         return cp.Constant(0) * cp.sum(ratio)
     if method == "l1":
-        return share @ ratio
+        return count @ ratio
     if method == "l2":
-        return share @ cp.square(ratio)
+        return count @ cp.square(ratio) / 2
     if method == "chi2":
-        return share @ cp.square(ratio - 1)
+        return count @ cp.square(ratio - 1) / 2
     if method == "raking":
-        return share @ cp.kl_div(ratio, np.ones(len(design)))
+        return count @ cp.kl_div(ratio, np.ones(len(design)))
     if method == "logit" and bounds is not None:
         low, high = bounds
+        rate = (high - low) / ((1 - low) * (high - 1))
         below = cp.kl_div(ratio - low, np.full(len(design), 1 - low))
         above = cp.kl_div(high - ratio, np.full(len(design), high - 1))
-        return share @ (below + above)
+        return count @ (below + above) / rate
     raise ValueError(f"unknown method {method!r}")

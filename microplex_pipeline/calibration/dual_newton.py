@@ -48,17 +48,24 @@ class Solution:
     Attributes
     ----------
     weights : (n,) non-negative.
-    multipliers : (m,) dual values of the constraints as given, zero where there are none.
+    multipliers : (m,) dual values of the constraints as given, zero where there are none; None where
+        the solver has none.
     iterations : steps taken.
     """
 
     weights: np.ndarray
-    multipliers: np.ndarray
+    multipliers: np.ndarray | None
     iterations: int
 
 
 def solve_dual(
-    constraints: Constraints, design: np.ndarray, distance: Distance, max_iter: int
+    constraints: Constraints,
+    design: np.ndarray,
+    distance: Distance,
+    max_iter: int,
+    *,
+    variances: np.ndarray | None = None,
+    start: np.ndarray | None = None,
 ) -> Solution:
     """Return the weights closest to `design` (n,) that meet the constraints.
 
@@ -66,33 +73,47 @@ def solve_dual(
     coefficients that must add up to zero) is taken out first where F can reach zero only in the
     limit.
 
+    Parameters
+    ----------
+    variances : (m,) of the targets, zero where a target must be met exactly. The distance is then
+        minimised together with half the squared misses over their variances, a record counting as one
+        observation: penalized maximum entropy where the distance is raking (Nagle, Buttenfield, Leyk and
+        Spielman 2014, Annals of the Association of American Geographers 104: 80-95). In the dual that
+        adds a ridge.
+    start : (m,) multipliers to start from, those of a similar problem.
+
     Raises
     ------
     NotConverged
         If no such weights were found within `max_iter` steps; the targets may be infeasible.
     """
-    kept, ruled_out = _without_zero_targets(constraints, distance)
+    ridge = np.zeros(len(constraints.values)) if variances is None else variances / design.mean()
+    kept, ruled_out = _without_zero_targets(constraints, distance, ridge)
     live = np.flatnonzero(~ruled_out)
-    A, scale = _scaled(constraints.matrix[kept][:, live], constraints.values[kept], design[live])
+    A, d = constraints.matrix, design
+    if len(kept) < A.shape[0] or len(live) < A.shape[1]:
+        A, d = A[kept][:, live], design[live]
+    A, scale, unit = _scaled(A, constraints.values[kept], d)
     weights = np.zeros(len(design))
     multipliers = np.zeros(len(constraints.values))
     w, lam, iterations = _newton(
-        A, constraints.values[kept] * scale, design[live], distance, scale, max_iter
-    )
+        A, constraints.values[kept] * scale, d, distance, unit, ridge[kept] * scale**2, max_iter,
+        np.zeros(len(kept)) if start is None else start[kept] / scale,
+    )  # fmt: skip
     weights[live] = w
     multipliers[kept] = lam * scale
     return Solution(weights, multipliers, iterations)
 
 
 def _without_zero_targets(
-    constraints: Constraints, distance: Distance
+    constraints: Constraints, distance: Distance, ridge: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows to keep, and which records a zero target forces to weight zero."""
     A = constraints.matrix
     reaches_zero = float(distance.ratio(np.array([-1e300]))[0]) <= 0
-    signed = np.zeros(A.shape[0], bool)
-    signed[np.repeat(np.arange(A.shape[0]), np.diff(A.indptr))[A.data < 0]] = True
-    zero = (constraints.values == 0) & ~signed & reaches_zero
+    zero = (constraints.values == 0) & (ridge == 0) & reaches_zero
+    for i in np.flatnonzero(zero):
+        zero[i] = (A.data[A.indptr[i] : A.indptr[i + 1]] >= 0).all()
     ruled_out = np.zeros(A.shape[1], bool)
     ruled_out[A[np.flatnonzero(zero)].indices] = True
     return np.flatnonzero(~zero), ruled_out
@@ -100,38 +121,50 @@ def _without_zero_targets(
 
 def _scaled(
     matrix: sp.csr_array, values: np.ndarray, design: np.ndarray
-) -> tuple[sp.csr_array, np.ndarray]:
-    """Scale rows so that the Hessian's diagonal is one: dollars beside counts, small beside large."""
-    size = np.maximum(np.abs(values), 1.0)
-    diagonal = (matrix.multiply(matrix) @ design) / size**2
-    scale = 1 / (size * np.sqrt(np.where(diagonal > 0, diagonal, 1.0)))
-    return sp.csr_array(sp.diags_array(scale) @ matrix), scale
+) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
+    """Scale rows so that the Hessian's diagonal is one: dollars beside counts, small beside large.
+
+    Returns the rows, their scale, and what turns the scaled rows' residuals into relative errors.
+    """
+    squares = sp.csr_array((matrix.data**2, matrix.indices, matrix.indptr), matrix.shape) @ design
+    scale = 1 / np.sqrt(np.where(squares > 0, squares, 1.0))
+    data = matrix.data * np.repeat(scale, np.diff(matrix.indptr))
+    A = sp.csr_array((data, matrix.indices, matrix.indptr), matrix.shape)
+    sizes = np.maximum(
+        np.abs(values), np.minimum(1.0, np.maximum(1e-3 * (abs(A) @ design) / scale, 1e-300))
+    )
+    return A, scale, scale * sizes
 
 
 def _newton(
-    A: sp.csr_array, b: np.ndarray, d: np.ndarray, distance: Distance, scale: np.ndarray,
-    max_iter: int,
+    A: sp.csr_array, b: np.ndarray, d: np.ndarray, distance: Distance, unit: np.ndarray,
+    ridge: np.ndarray, max_iter: int, lam: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, int]:  # fmt: skip
-    unit = scale * np.maximum(np.abs(b / scale), 1.0)  # turns residuals into relative errors
     At = sp.csr_array(A.T)
-    lam, u = np.zeros(len(b)), np.zeros(len(d))
-    w, value = d * distance.ratio(u), float(d @ distance.integral(u))
+    u = At @ lam
+
+    def objective(u: np.ndarray, lam: np.ndarray) -> float:
+        return float(d @ distance.integral(u) - b @ lam + 0.5 * (ridge @ lam**2))
+
+    w, value = d * distance.ratio(u), objective(u, lam)
     damping, errors = 1e-12, []
     for iteration in range(max_iter):
-        gradient = A @ w - b
+        gradient = A @ w - b + ridge * lam
         errors.append(float(np.max(np.abs(gradient) / unit, initial=0.0)))
         stalled = len(errors) > 4 and errors[-1] > 0.5 * errors[-3]
         if errors[-1] < GOAL or (stalled and errors[-1] < ROUNDING_FLOOR):
             return w, lam, iteration
         curvature = d * distance.slope(u)
         hessian = sp.csr_array((A.data * curvature[A.indices], A.indices, A.indptr), A.shape) @ At
+        if ridge.any():
+            hessian = sp.csr_array(hessian + sp.diags_array(ridge))
         step, damping = _newton_step(hessian, gradient, damping)
         move = At @ step
         length = min(1.0, distance.max_step / max(float(np.max(np.abs(move))), 1e-300))
         descent = float(gradient @ step)
         while True:
             tried = u + length * move
-            now = float(d @ distance.integral(tried) - b @ (lam + length * step))
+            now = objective(tried, lam + length * step)
             flat = abs(now - value) < 1e-13 * max(1.0, abs(value), d.sum())
             if now <= value + 1e-4 * length * descent or flat or length < 1e-10:
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -9,18 +10,24 @@ import polars as pl
 from narwhals.typing import IntoFrameT
 
 from microplex_pipeline.calibration.chi2 import ChiSquare
+from microplex_pipeline.calibration.conflicts import refuse_conflicts
 from microplex_pipeline.calibration.constraints import Constraints, Margins, build_constraints
-from microplex_pipeline.calibration.dual_newton import Distance, solve_dual
+from microplex_pipeline.calibration.dual_newton import Distance, Solution, solve_dual
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
 from microplex_pipeline.calibration.l2 import LeastSquares
-from microplex_pipeline.calibration.linear_program import check_feasible, solve_vertex
 from microplex_pipeline.calibration.logit import Logit
 from microplex_pipeline.calibration.raking import Raking
+from microplex_pipeline.calibration.record_budget import solve_budget
+from microplex_pipeline.calibration.reweighted_l1 import solve_within
 from microplex_pipeline.calibration.targets import Targets, listed
+from microplex_pipeline.calibration.vertex import solve_vertex
 from microplex_pipeline.frames import to_polars, with_columns
 
 Sparsity = Literal["l0", "l1", "l2"]
 Metric = Literal["chi2", "raking", "logit"]
+QUICK_STEPS = (
+    60  # Newton steps after which it is time to ask whether the targets contradict each other
+)
 
 
 class Reweighter:
@@ -34,13 +41,22 @@ class Reweighter:
     distance : "chi2", "raking" or "logit": weights closest to the design weights
         (Deville and Sarndal 1992) instead of sparse ones.
     bounds : least and largest ratio of weight to design weight, for "chi2" and "logit".
-    tol : a fit is refused if any target is missed by more than this share of its value.
+    n_records : with sparsity="l0", keep about so many records instead of the fewest, with weights as
+        even as the targets allow.
+    soft : True lets targets that have a standard error or tolerance be missed, as penalized maximum
+        entropy does, and meets the others exactly; a number does so with that tolerance, as a share of
+        the value, for targets that name none. With sparsity="l0" tolerances are limits: fewer records
+        are needed within them.
+    tol : a fit is refused if any target that must be met is missed by more than this share of its value.
     max_iter : Newton steps, or rounds of column generation, at the most.
+    seed : decides which records a budget or tolerance tries.
 
     Attributes
     ----------
     weights_ : (n,) weight of each record as given to `fit`.
     constraints_ : the system that the targets made.
+    multipliers_ : (m,) dual value of each target: how strongly it pulls, zero where it does not. None
+        for sparse weights and the cvxpy backend.
     """
 
     def __init__(
@@ -52,6 +68,9 @@ class Reweighter:
         *,
         distance: Metric | None = None,
         bounds: tuple[float, float] | None = None,
+        n_records: int | None = None,
+        soft: bool | float = False,
+        seed: int = 0,
     ) -> None:
         _check_choice("backend", backend, ("scipy", "cvxpy"))
         _check_choice("sparsity", sparsity, ("l0", "l1", "l2"))
@@ -75,12 +94,28 @@ class Reweighter:
             raise ValueError(f"tol must lie between 0 and 1, not {tol}")
         if not (isinstance(max_iter, int) and max_iter >= 1):
             raise ValueError(f"max_iter must be a whole number from 1 on, not {max_iter!r}")
+        if n_records is not None:
+            if sparsity != "l0" or distance is not None or backend != "scipy" or soft is not False:
+                raise ValueError(
+                    "n_records goes with sparsity='l0' and the scipy backend, exactly"
+                )
+            if not (isinstance(n_records, int) and n_records >= 1):
+                raise ValueError(f"n_records must be a whole number from 1 on, not {n_records!r}")
+        if not (isinstance(soft, bool) or (isinstance(soft, int | float) and 0 < soft < np.inf)):
+            raise ValueError(f"soft must be True, False or a tolerance above 0, not {soft!r}")
+        if soft is not False and distance is None and sparsity == "l1":
+            raise ValueError("soft goes with a distance, sparsity='l2' or sparsity='l0'")
+        if soft is not False and distance is None and sparsity == "l0" and backend == "cvxpy":
+            raise ValueError("soft with sparsity='l0' goes with the scipy backend")
         self.backend = backend
         self.sparsity = sparsity
         self.distance = distance
         self.bounds = bounds
+        self.n_records = n_records
+        self.soft = soft
         self.tol = tol
         self.max_iter = max_iter
+        self.seed = seed
 
     def fit(
         self,
@@ -89,6 +124,7 @@ class Reweighter:
         weight_col: str | None = None,
         *,
         household_id: str | None = None,
+        entity_ids: Mapping[str, str] | None = None,
     ) -> Self:
         """Find the weights.
 
@@ -99,6 +135,8 @@ class Reweighter:
         weight_col : design weights; None for equal ones.
         household_id : where given, all records of a household get one weight, and its design weight
             is its first record's.
+        entity_ids : columns that number other entities that targets count, such as
+            {"tax_unit": "tax_unit_id"} where records are persons.
 
         Raises
         ------
@@ -110,44 +148,76 @@ class Reweighter:
             If some weights could meet the targets, but were not found under bounds and `max_iter`.
         """
         frame = to_polars(data)
-        constraints = build_constraints(frame, targets, household_id)
-        design = _design_weights(frame, constraints, weight_col, household_id)
-        weights = self._solve(constraints, design)
-        errors = constraints.relative_errors(weights)
-        fits = np.abs(errors) <= self.tol  # false for NaN too
-        if not fits.all():
-            missed = [constraints.names[i] for i in np.flatnonzero(~fits)]
-            raise NotConverged(
-                f"missed by more than tol={self.tol:g}: {listed(missed)} "
-                f"(worst by {np.abs(errors).max():.3g})"
-            )
+        constraints = build_constraints(frame, targets, household_id, entity_ids)
+        design = design_weights(frame, constraints, weight_col, household_id)
+        deviations = self._deviations(constraints, design)
+        solution = self._solve(constraints, design, deviations)
+        self._require_met(constraints, solution.weights, deviations)
         self.constraints_ = constraints
-        self._record_weights = weights
-        self.weights_ = weights
-        if household_id is not None:
-            ids = frame[household_id].unique(maintain_order=True)
-            position = pl.DataFrame({household_id: ids, "weight": weights})
-            joined = frame.select(household_id).join(
-                position, on=household_id, how="left", maintain_order="left"
-            )
-            self.weights_ = joined["weight"].to_numpy()
+        self.multipliers_ = solution.multipliers
+        self._record_weights = solution.weights
+        self.weights_ = spread_to_records(frame, solution.weights, household_id)
         self._weight_col = weight_col or "weight"
         return self
 
-    def _solve(self, constraints: Constraints, design: np.ndarray) -> np.ndarray:
+    def _deviations(self, constraints: Constraints, design: np.ndarray) -> np.ndarray:
+        """Return how far each row may be off, (m,)."""
+        if self.soft is False:
+            return np.zeros(len(constraints.values))
+        known = constraints.row_deviations(design)
+        if self.soft is True:
+            if not known.any():
+                raise CalibrationError(
+                    "soft=True needs targets with a column standard_error or tolerance; or give a "
+                    "tolerance for all, such as soft=0.01"
+                )
+            return known
+        return np.where(known > 0, known, self.soft * constraints.sizes(design))
+
+    def _solve(
+        self, constraints: Constraints, design: np.ndarray, deviations: np.ndarray
+    ) -> Solution:
         method = self.distance or self.sparsity
         try:
             if self.backend == "cvxpy":
                 from microplex_pipeline.calibration.cvxpy_backend import solve_cvxpy
 
-                return solve_cvxpy(constraints, design, method, self.bounds)
+                weights = solve_cvxpy(constraints, design, method, self.bounds, deviations)
+                return Solution(weights, None, 0)
+            if method == "l0" and self.n_records is not None:
+                weights = solve_budget(
+                    constraints, design, self.n_records, self.max_iter, self.seed
+                )
+                return Solution(weights, None, 0)
+            if method == "l0" and deviations.any():
+                weights = solve_within(constraints, design, deviations, self.max_iter, self.seed)
+                return Solution(weights, None, 0)
             if method in ("l0", "l1"):
                 cost = np.ones(len(design)) if method == "l1" else None
-                return solve_vertex(constraints, design, self.max_iter, cost)
-            return solve_dual(constraints, design, self._metric(), self.max_iter).weights
+                return Solution(solve_vertex(constraints, design, self.max_iter, cost), None, 0)
+            steps = min(self.max_iter, QUICK_STEPS)
+            return solve_dual(constraints, design, self._metric(), steps, variances=deviations**2)
         except NotConverged:
-            check_feasible(constraints, design)  # says which targets, if it is their fault
-            raise
+            hard = constraints.only(deviations == 0)
+            if len(hard.values):  # says which targets, if it is their fault
+                refuse_conflicts(hard, design, self.bounds)
+            if method in ("l0", "l1") or self.backend == "cvxpy" or self.max_iter <= QUICK_STEPS:
+                raise
+        return solve_dual(
+            constraints, design, self._metric(), self.max_iter, variances=deviations**2
+        )
+
+    def _require_met(
+        self, constraints: Constraints, weights: np.ndarray, deviations: np.ndarray
+    ) -> None:
+        errors = constraints.relative_errors(weights)
+        fits = (np.abs(errors) <= self.tol) | ((deviations > 0) & np.isfinite(errors))
+        if not fits.all():
+            missed = [constraints.names[i] for i in np.flatnonzero(~fits)]
+            raise NotConverged(
+                f"missed by more than tol={self.tol:g}: {listed(missed)} "
+                f"(worst by {np.abs(errors[~fits]).max():.3g})"
+            )
 
     def _metric(self) -> Distance:
         if self.distance == "logit" and self.bounds is not None:
@@ -184,10 +254,11 @@ class Reweighter:
         weight_col: str | None = None,
         *,
         household_id: str | None = None,
+        entity_ids: Mapping[str, str] | None = None,
         drop_zeros: bool = False,
     ) -> IntoFrameT:
         """`fit`, then `transform`."""
-        self.fit(data, targets, weight_col, household_id=household_id)
+        self.fit(data, targets, weight_col, household_id=household_id, entity_ids=entity_ids)
         return self.transform(data, drop_zeros)
 
     def get_sparsity_stats(self) -> dict[str, Any]:
@@ -208,7 +279,21 @@ class Reweighter:
             raise RuntimeError("this reweighter is not fitted: call fit first")
 
 
-def _design_weights(
+def spread_to_records(
+    frame: pl.DataFrame, weights: np.ndarray, household_id: str | None
+) -> np.ndarray:
+    """Return each record's weight (n,), given those of records or households in order."""
+    if household_id is None:
+        return weights
+    ids = frame[household_id].unique(maintain_order=True)
+    position = pl.DataFrame({household_id: ids, "_weight": weights})
+    joined = frame.select(household_id).join(
+        position, on=household_id, how="left", maintain_order="left"
+    )
+    return joined["_weight"].to_numpy()
+
+
+def design_weights(
     frame: pl.DataFrame, constraints: Constraints, weight_col: str | None, household_id: str | None
 ) -> np.ndarray:
     """Return design weights of records or households, (n,)."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from microplex_pipeline.calibration.errors import CalibrationError
 from microplex_pipeline.frames import to_polars
 
 KEY = ["entity", "measure", "variable", "domain"]
-MEASURES = ("count", "sum")
+MEASURES = ("count", "sum", "mean", "ratio")
+PRECISION = ("standard_error", "tolerance")
 TARGET_COLUMNS = {
     "entity": "what is counted: household or tax_unit",
     "measure": "count of the entity, or sum of the variable",
@@ -33,11 +35,19 @@ class Targets:
     ----------
     table : polars, pandas or pyarrow frame with the columns
 
-        entity : "household", which is counted once by its first record, or a word for a record;
-        measure : "count", or "sum" of `variable`;
-        variable : the column summed (for a count it only names what is counted);
+        entity : "household" or another entity that the records number, which is counted once by its
+            first record, or a word for a record;
+        measure : "count"; "sum" or "mean" of `variable`; "ratio" of the sums of two;
+        variable : the column summed, "a/b" for the ratio of the sums of columns a and b (for a count it
+            only names what is counted);
         domain : which records, see `calibration.domains`;
-        value : the total to meet;
+        value : the total, mean or ratio to meet;
+
+        if wanted
+
+        geography : a domain too, joined to the other, for tables by area;
+        standard_error : of the value, in its units, for soft calibration; or
+        tolerance : the same as a share of the value;
 
         and any others (source, kind, ...), which are kept.
 
@@ -45,7 +55,8 @@ class Targets:
     ------
     CalibrationError
         If a column is missing, a value is missing, NaN, infinite, or a negative count, a measure is
-        unknown, or two rows are of the same target.
+        unknown, a standard error or tolerance is negative or not finite, or two rows are of the same
+        target.
     """
 
     def __init__(self, table: Any) -> None:
@@ -54,6 +65,10 @@ class Targets:
             raise CalibrationError(f"the targets lack columns: {', '.join(missing)}")
         if not frame.height:
             raise CalibrationError("there are no targets: the table is empty")
+        if "geography" in frame.columns:
+            if frame["geography"].dtype not in (pl.String, pl.Null):
+                raise CalibrationError("column 'geography' of the targets must be text")
+            frame = frame.with_columns(pl.col("geography").fill_null("all"))
         for column in KEY:
             if frame[column].dtype != pl.String or frame[column].null_count():
                 raise CalibrationError(
@@ -61,10 +76,13 @@ class Targets:
                 )
         if not frame["value"].dtype.is_numeric():
             raise CalibrationError("column 'value' of the targets must be numbers")
-        self.table = frame.with_columns(
-            pl.col("value").cast(pl.Float64),
-            pl.format("{} {} {} [{}]", *[pl.col(c) for c in KEY]).alias("target"),
-        )
+        name = pl.format("{} {} {} [{}]", *[pl.col(c) for c in KEY])
+        if "geography" in frame.columns:
+            inside = pl.col("geography") != "all"
+            name = name + pl.when(inside).then(pl.format(" in {}", "geography")).otherwise(
+                pl.lit("")
+            )
+        self.table = frame.with_columns(pl.col("value").cast(pl.Float64), name.alias("target"))
         self._check()
 
     def _check(self) -> None:
@@ -76,11 +94,32 @@ class Targets:
                 MEASURES
             ),
             "stand twice in the table": target.is_duplicated(),
+            "are ratios of a variable that is not written a/b": (pl.col("measure") == "ratio")
+            & (pl.col("variable").str.count_matches("/") != 1),
         }
+        for column in set(PRECISION) & set(self.table.columns):
+            known = pl.col(column).cast(pl.Float64)
+            faults[f"have a negative or infinite {column}"] = known.is_not_null() & ~(
+                known.is_finite() & (known >= 0)
+            )
         for fault, rows in faults.items():
             bad = self.table.filter(rows)["target"].unique(maintain_order=True).to_list()
             if bad:
                 raise CalibrationError(f"targets that {fault}: {listed(bad)}")
+
+    def standard_deviations(self) -> np.ndarray:
+        """Return how far each target may be off, in its units, (m,); zero where it must be exact.
+
+        The standard error, else the tolerance times the value's size.
+        """
+        size = pl.col("value").abs()
+        known = [
+            pl.col(c).cast(pl.Float64) * (size if c == "tolerance" else 1.0)
+            for c in PRECISION
+            if c in self.table.columns
+        ]
+        deviations = pl.coalesce(*known, pl.lit(0.0)) if known else pl.lit(0.0)
+        return self.table.select(size * 0 + deviations)["value"].to_numpy()
 
     @property
     def names(self) -> list[str]:

@@ -49,7 +49,10 @@ def test_without_households_every_row_has_a_weight():
         (("unit", "sum", "pensions", "all", 5.0), "lack column 'pensions'"),
         (("unit", "count", "units", "all", -5.0), "are negative counts"),
         (("unit", "count", "units", "all", float("nan")), "are not finite numbers"),
-        (("unit", "mean", "wages", "all", 5.0), "measure other than count or sum"),
+        (
+            ("unit", "median", "wages", "all", 5.0),
+            "measure other than count or sum or mean or ratio",
+        ),
     ],
 )
 def test_bad_targets_are_named(row, message):
