@@ -9,6 +9,10 @@ from microplex_pipeline.calibration.errors import (
     InfeasibleTargets,
     NotConverged,
 )
+from microplex_pipeline.calibration.replicate_weights import (
+    calibrate_replicates,
+    replicate_standard_error,
+)
 from microplex_pipeline.calibration.reweighter import Reweighter
 from microplex_pipeline.calibration.targets import Targets
 
@@ -20,4 +24,6 @@ __all__ = [
     "Reweighter",
     "Targets",
     "build_constraints",
+    "calibrate_replicates",
+    "replicate_standard_error",
 ]

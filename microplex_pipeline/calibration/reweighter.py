@@ -55,6 +55,9 @@ class Reweighter:
     ----------
     weights_ : (n,) weight of each record as given to `fit`.
     constraints_ : the system that the targets made.
+    solution_, design_ : (n,) weights, and design weights, of records or, where `household_id` was
+        given, of households in order of first appearance: the columns of `constraints_`.
+    deviations_ : (m,) how far each target was allowed to be off, in units of its row; zero if exact.
     multipliers_ : (m,) dual value of each target: how strongly it pulls, zero where it does not. None
         for sparse weights and the cvxpy backend.
     """
@@ -155,7 +158,9 @@ class Reweighter:
         self._require_met(constraints, solution.weights, deviations)
         self.constraints_ = constraints
         self.multipliers_ = solution.multipliers
-        self._record_weights = solution.weights
+        self.deviations_ = deviations
+        self.solution_ = solution.weights
+        self.design_ = design
         self.weights_ = spread_to_records(frame, solution.weights, household_id)
         self._weight_col = weight_col or "weight"
         return self
@@ -196,7 +201,7 @@ class Reweighter:
                 cost = np.ones(len(design)) if method == "l1" else None
                 return Solution(solve_vertex(constraints, design, self.max_iter, cost), None, 0)
             steps = min(self.max_iter, QUICK_STEPS)
-            return solve_dual(constraints, design, self._metric(), steps, variances=deviations**2)
+            return solve_dual(constraints, design, self.metric(), steps, variances=deviations**2)
         except NotConverged:
             hard = constraints.only(deviations == 0)
             if len(hard.values):  # says which targets, if it is their fault
@@ -204,7 +209,7 @@ class Reweighter:
             if method in ("l0", "l1") or self.backend == "cvxpy" or self.max_iter <= QUICK_STEPS:
                 raise
         return solve_dual(
-            constraints, design, self._metric(), self.max_iter, variances=deviations**2
+            constraints, design, self.metric(), self.max_iter, variances=deviations**2
         )
 
     def _require_met(
@@ -219,7 +224,8 @@ class Reweighter:
                 f"(worst by {np.abs(errors[~fits]).max():.3g})"
             )
 
-    def _metric(self) -> Distance:
+    def metric(self) -> Distance:
+        """Return the distance that the dual minimises."""
         if self.distance == "logit" and self.bounds is not None:
             return Logit(*self.bounds)
         if self.distance == "chi2":
@@ -264,7 +270,7 @@ class Reweighter:
     def get_sparsity_stats(self) -> dict[str, Any]:
         """Return n_records, n_nonzero, sparsity (share of zeros), max_weight and total_weight."""
         self._require_fit()
-        weights = self._record_weights
+        weights = self.solution_
         nonzero = int(np.count_nonzero(weights))
         return {
             "n_records": len(weights),

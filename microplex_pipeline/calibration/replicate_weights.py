@@ -1,0 +1,151 @@
+"""Replicate weights: calibrated like the full-sample weight, and standard errors from them.
+
+Calibrating every replicate carries the effect of calibration into the variance (Rao, Wu and Yue 1992,
+Survey Methodology 18: 209-217; Valliant, Dever and Kreuter 2018, Practical Tools for Designing and
+Weighting Survey Samples, chapter 15).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from narwhals.typing import IntoFrameT
+
+from microplex_pipeline.calibration.constraints import Constraints, Margins
+from microplex_pipeline.calibration.dual_newton import solve_dual
+from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
+from microplex_pipeline.calibration.reweighter import Reweighter, spread_to_records
+from microplex_pipeline.calibration.targets import Targets, listed
+from microplex_pipeline.frames import to_polars, with_columns
+
+Kind = Literal["sdr", "brr", "jackknife", "bootstrap"]
+# factor of the sum of squared differences of R replicates from the full sample's estimate
+FACTORS: dict[Kind, Callable[[int], float]] = {
+    "sdr": lambda r: 4.0 / r,
+    "brr": lambda r: 1.0 / r,
+    "jackknife": lambda r: (r - 1.0) / r,
+    "bootstrap": lambda r: 1.0 / (r - 1.0),
+}
+
+
+def calibrate_replicates(
+    data: IntoFrameT,
+    targets: Targets | Margins,
+    weight_col: str,
+    replicate_cols: Sequence[str],
+    *,
+    reweighter: Reweighter | None = None,
+    household_id: str | None = None,
+    entity_ids: Mapping[str, str] | None = None,
+) -> IntoFrameT:
+    """Calibrate the weight and every replicate to the same targets.
+
+    Parameters
+    ----------
+    data : polars, pandas or pyarrow frame, one row per record.
+    weight_col, replicate_cols : design weights; replicates may be zero, as half-samples and bootstrap
+        replicates are, and such records stay at zero.
+    reweighter : an unfitted one with a distance, raking by default.
+    household_id, entity_ids : as for `Reweighter.fit`.
+
+    Returns
+    -------
+    A frame of the caller's kind with all these columns calibrated. Each replicate starts from the
+    full sample's multipliers, so it takes a step or two.
+
+    Raises
+    ------
+    CalibrationError
+        As `Reweighter.fit`; also for a replicate that is missing, negative or not finite somewhere, and
+        naming the replicate that cannot meet the targets.
+    ValueError
+        If the reweighter has no distance, or is of the cvxpy backend.
+    """
+    fitted = reweighter or Reweighter(distance="raking")
+    if fitted.distance is None or fitted.backend != "scipy":
+        raise ValueError("replicates are calibrated with a distance and the scipy backend")
+    frame = to_polars(data)
+    if missing := [c for c in replicate_cols if c not in frame.columns]:
+        raise CalibrationError(f"the records lack replicate weights: {listed(missing)}")
+    fitted.fit(frame, targets, weight_col, household_id=household_id, entity_ids=entity_ids)
+    columns = [pl.Series(weight_col, fitted.weights_)]
+    for name in replicate_cols:
+        try:
+            weights = _calibrated(fitted, _replicate(frame, name, household_id))
+        except NotConverged as error:
+            raise CalibrationError(
+                f"replicate {name!r} cannot meet the targets: {error}. Drop targets that few of its "
+                "records carry, or calibrate softly"
+            ) from error
+        columns.append(pl.Series(name, spread_to_records(frame, weights, household_id)))
+    return with_columns(data, columns)
+
+
+def _replicate(frame: pl.DataFrame, name: str, household_id: str | None) -> np.ndarray:
+    column = frame[name]
+    if household_id is not None:
+        column = column.filter(frame[household_id].is_first_distinct())
+    if not column.dtype.is_numeric():
+        raise CalibrationError(f"replicate weight {name!r} is no number")
+    weights = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    if bad := int((~(np.isfinite(weights) & (weights >= 0))).sum()):
+        raise CalibrationError(
+            f"replicate weight {name!r} is missing, infinite or negative in {bad} records"
+        )
+    if not weights.any():
+        raise CalibrationError(f"replicate weight {name!r} is zero everywhere")
+    return weights
+
+
+def _calibrated(fitted: Reweighter, design: np.ndarray) -> np.ndarray:
+    """Return calibrated weights of records or households, zero where `design` is."""
+    live = np.flatnonzero(design)
+    whole = fitted.constraints_
+    try:
+        part = Constraints(sp.csr_array(whole.matrix[:, live]), whole.values, whole.names)
+    except CalibrationError as error:
+        raise NotConverged(str(error)) from error
+    weights = np.zeros(len(design))
+    weights[live] = solve_dual(
+        part, design[live], fitted.metric(), fitted.max_iter,
+        variances=fitted.deviations_**2, start=fitted.multipliers_,
+    ).weights  # fmt: skip
+    return weights
+
+
+def replicate_standard_error(
+    data: IntoFrameT,
+    statistic: Callable[[IntoFrameT, str], float],
+    weight_col: str,
+    replicate_cols: Sequence[str],
+    kind: Kind,
+    fay: float = 0.0,
+) -> tuple[float, float]:
+    """Return a statistic and its standard error.
+
+    Parameters
+    ----------
+    statistic : takes the frame and the name of a weight column, returns a number.
+    kind : how the replicates were made: "sdr" (successive differences, the Census Bureau's), "brr",
+        "jackknife" (delete-one group) or "bootstrap".
+    fay : Fay's coefficient of "brr" replicates.
+
+    Raises
+    ------
+    ValueError
+        For an unknown kind, or fewer than two replicates.
+    """
+    if kind not in FACTORS:
+        raise ValueError(f"kind must be one of {', '.join(FACTORS)}, not {kind!r}")
+    if len(replicate_cols) < 2:
+        raise ValueError("a standard error needs two replicates or more")
+    if not 0 <= fay < 1 or (fay and kind != "brr"):
+        raise ValueError("fay lies between 0 and 1 and goes with kind='brr'")
+    estimate = float(statistic(data, weight_col))
+    replicates = np.array([float(statistic(data, c)) for c in replicate_cols])
+    factor = FACTORS[kind](len(replicates)) / (1 - fay) ** 2
+    return estimate, float(np.sqrt(factor * np.square(replicates - estimate).sum()))

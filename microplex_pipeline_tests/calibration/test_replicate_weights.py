@@ -1,0 +1,96 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from microplex_pipeline import Reweighter
+from microplex_pipeline.calibration import (
+    CalibrationError,
+    calibrate_replicates,
+    replicate_standard_error,
+)
+
+
+@pytest.fixture(scope="module")
+def sample(rhode_island):
+    """Rhode Island with forty bootstrap replicates of households."""
+    rng = np.random.default_rng(0)
+    ids = rhode_island["household_id"].rank("dense").to_numpy().astype(int) - 1
+    n = ids.max() + 1
+    frame = rhode_island.with_columns(
+        weight=pl.col("weight").first().over("household_id"),
+        old=pl.when(pl.col("age_head") >= 65).then(pl.lit("old")).otherwise(pl.lit("young")),
+    )
+    draws = {f"r{k}": rng.multinomial(n, np.ones(n) / n)[ids] for k in range(40)}
+    return frame.with_columns(
+        **{name: pl.Series(d) * frame["weight"] for name, d in draws.items()}
+    )
+
+
+REPLICATES = [f"r{k}" for k in range(40)]
+MARGINS = {"old": {"old": 120_000.0, "young": 400_000.0}}
+
+
+def test_every_replicate_meets_the_targets(sample):
+    result = calibrate_replicates(sample, MARGINS, "weight", REPLICATES)
+    for name in ["weight", *REPLICATES]:
+        sums = dict(result.group_by("old").agg(pl.col(name).sum()).iter_rows())
+        assert sums == pytest.approx(MARGINS["old"])
+        assert ((result[name] == 0) == (sample[name] == 0)).all()
+
+
+def test_a_replicate_is_what_calibrating_it_alone_gives(sample):
+    result = calibrate_replicates(sample, MARGINS, "weight", REPLICATES[:2])
+    live = sample.filter(pl.col("r1") > 0)
+    alone = Reweighter(distance="raking").fit(live, MARGINS, "r1").weights_
+    np.testing.assert_allclose(result.filter(pl.col("r1") > 0)["r1"], alone, rtol=1e-9)
+
+
+def test_calibrated_statistics_have_no_error_left_and_others_less(sample):
+    result = calibrate_replicates(sample, MARGINS, "weight", REPLICATES)
+
+    def count_old(frame, w):
+        return frame.filter(pl.col("old") == "old")[w].sum()
+
+    def benefits(frame, w):
+        return (frame["social_security"] * frame[w]).sum()
+
+    before = {f: replicate_standard_error(sample, f, "weight", REPLICATES, "bootstrap")[1]
+              for f in (count_old, benefits)}  # fmt: skip
+    after = {f: replicate_standard_error(result, f, "weight", REPLICATES, "bootstrap")[1]
+             for f in (count_old, benefits)}  # fmt: skip
+    assert after[count_old] < 1e-6 * before[count_old]
+    assert after[benefits] < 0.7 * before[benefits]
+
+
+def test_standard_errors_follow_the_textbook():
+    frame = pl.DataFrame({"x": [1.0, 2.0, 4.0], "w": [1.0, 1.0, 1.0]})
+    jackknife = {f"j{k}": [0.0 if i == k else 1.5 for i in range(3)] for k in range(3)}
+    frame = frame.with_columns(**{k: pl.Series(v) for k, v in jackknife.items()})
+
+    def mean(data, w):
+        return (data["x"] * data[w]).sum() / data[w].sum()
+
+    estimate, error = replicate_standard_error(frame, mean, "w", list(jackknife), "jackknife")
+    assert estimate == pytest.approx(7 / 3)
+    assert error == pytest.approx(np.std([1, 2, 4], ddof=1) / np.sqrt(3))
+    _, fay = replicate_standard_error(frame, mean, "w", list(jackknife), "brr", fay=0.5)
+    _, brr = replicate_standard_error(frame, mean, "w", list(jackknife), "brr")
+    assert fay == pytest.approx(2 * brr)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"r0": pl.lit(-1.0)}, "'r0' is missing, infinite or negative in"),
+        ({"r0": pl.lit(0.0)}, "'r0' is zero everywhere"),
+        ({"r0": pl.lit("a")}, "'r0' is no number"),
+        ({"r0": pl.when(pl.col("old") == "old").then(0.0).otherwise(1.0)}, "'r0' cannot meet .* old=old"),
+    ],
+)  # fmt: skip
+def test_bad_replicates_are_named(sample, change, message):
+    with pytest.raises(CalibrationError, match=message):
+        calibrate_replicates(sample.with_columns(**change), MARGINS, "weight", ["r0", "r1"])
+    with pytest.raises(CalibrationError, match="lack replicate weights: r99"):
+        calibrate_replicates(sample, MARGINS, "weight", ["r99"])
+    with pytest.raises(ValueError, match="with a distance"):
+        calibrate_replicates(sample, MARGINS, "weight", ["r0"], reweighter=Reweighter())

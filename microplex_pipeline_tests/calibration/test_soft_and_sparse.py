@@ -1,0 +1,259 @@
+"""Tolerances, budgets, conflicts: what is met, what is given up, and who is named."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from microplex_pipeline import InfeasibleTargets, Reweighter, Targets
+from microplex_pipeline.calibration import CalibrationError, build_constraints
+from microplex_pipeline.calibration.recombination import recombined
+
+
+def table(rows, **more):
+    names = ["entity", "measure", "variable", "domain", "value"]
+    return Targets(pl.DataFrame(rows, schema=names, orient="row").with_columns(**more))
+
+
+@pytest.fixture(scope="module")
+def units(rhode_island):
+    return rhode_island.select(
+        "weight", "age_head", "filing_status", "n_persons", "wages", "ssi", "household_id"
+    )
+
+
+@pytest.fixture(scope="module")
+def goals(units):
+    w = units["weight"].to_numpy() * np.where(units["age_head"].to_numpy() > 50, 1.1, 0.95)
+    rows = []
+    for low, high in ((0, 29), (30, 49), (50, 64), (65, 120)):
+        inside = units["age_head"].is_between(low, high).to_numpy()
+        rows.append(("unit", "count", "units", f"age_head:{low}-{high}", float(w @ inside)))
+    for name in ("wages", "ssi", "n_persons"):
+        rows.append(("unit", "sum", name, "all", float(w @ units[name].to_numpy())))
+    return rows
+
+
+def test_soft_targets_meet_half_way_like_a_generic_minimiser():
+    data = pl.DataFrame({"g": ["a", "a", "b"], "weight": [1.0, 2.0, 3.0]})
+    soft = table(
+        [("r", "count", "n", "g:a", 6.0), ("r", "count", "n", "g:b", 2.0)],
+        standard_error=pl.Series([0.5, 1.0]),
+    )
+    weights = Reweighter(distance="raking", soft=True).fit(data, soft, "weight").weights_
+    d, A, b, sigma = np.array([1.0, 2, 3]), np.array([[1, 1, 0], [0, 0, 1]]), [6, 2], [0.5, 1.0]
+
+    def loss(log_ratio):
+        w = d * np.exp(log_ratio)
+        distance = (w * log_ratio - w + d).sum() / d.mean()
+        return distance + 0.5 * (((A @ w - b) / sigma) ** 2).sum()
+
+    best = d * np.exp(minimize(loss, np.zeros(3), tol=1e-12).x)
+    np.testing.assert_allclose(weights, best, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", [{"distance": "chi2"}, {"distance": "raking"},
+                                    {"distance": "logit", "bounds": (0.2, 4.0)}])  # fmt: skip
+def test_soft_backends_agree(units, goals, method):
+    soft = table(goals, tolerance=pl.Series([0.01] * len(goals)))
+    ours, theirs = (
+        Reweighter(backend=b, soft=True, **method).fit(units, soft, "weight").weights_
+        for b in ("scipy", "cvxpy")
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
+def test_targets_without_tolerance_stay_exact(units, goals):
+    contradiction = [*goals, ("unit", "sum", "ssi", "n_persons:1+", goals[5][4] * 1.5)]
+    errors = pl.Series([None] * len(goals) + [goals[5][4] * 0.1], dtype=pl.Float64)
+    soft = table(contradiction, standard_error=errors)
+    with pytest.raises(InfeasibleTargets):
+        Reweighter(distance="raking").fit(units, soft, "weight")
+    fitted = Reweighter(distance="raking", soft=True).fit(units, soft, "weight")
+    missed = np.abs(fitted.constraints_.relative_errors(fitted.weights_))
+    assert missed[:-1].max() < 1e-10
+    assert missed[-1] == pytest.approx(1 / 3, rel=1e-6)  # all the way to the exact one
+
+
+def test_soft_needs_to_know_how_soft(units, goals):
+    with pytest.raises(CalibrationError, match="standard_error or tolerance"):
+        Reweighter(distance="raking", soft=True).fit(units, table(goals), "weight")
+    fitted = Reweighter(distance="raking", soft=0.02).fit(units, table(goals), "weight")
+    missed = np.abs(fitted.constraints_.relative_errors(fitted.weights_))
+    assert 1e-8 < missed.max() < 0.05
+
+
+@pytest.mark.parametrize("bad", [-1.0, float("inf")])
+def test_bad_tolerances_are_named(goals, bad):
+    with pytest.raises(
+        CalibrationError, match=r"negative or infinite tolerance: unit count units"
+    ):
+        table(goals, tolerance=pl.Series([bad] + [0.1] * (len(goals) - 1)))
+
+
+def test_a_budget_is_kept_and_every_target_met(units, goals):
+    vertex = Reweighter(sparsity="l0").fit(units, table(goals), "weight")
+    assert vertex.get_sparsity_stats()["n_nonzero"] <= len(goals)
+    budget = Reweighter(sparsity="l0", n_records=200).fit(units, table(goals), "weight")
+    assert 150 <= budget.get_sparsity_stats()["n_nonzero"] <= 200
+    assert np.abs(budget.constraints_.relative_errors(budget.weights_)).max() < 1e-10
+
+    def unevenness(fitted):
+        w = fitted.weights_[fitted.weights_ > 0]
+        return len(w) * (w**2).sum() / w.sum() ** 2
+
+    assert unevenness(budget) < 0.7 * unevenness(vertex)
+    again = Reweighter(sparsity="l0", n_records=200).fit(units, table(goals), "weight")
+    np.testing.assert_array_equal(again.weights_, budget.weights_)
+    other = Reweighter(sparsity="l0", n_records=200, seed=1).fit(units, table(goals), "weight")
+    assert (other.weights_ != budget.weights_).any()
+
+
+def test_impossible_budgets_say_what_is_needed(units, goals):
+    with pytest.raises(ValueError, match=r"n_records is 2, but \d records are needed"):
+        Reweighter(sparsity="l0", n_records=2).fit(units, table(goals), "weight")
+    with pytest.raises(ValueError, match="goes with sparsity='l0'"):
+        Reweighter(sparsity="l2", n_records=200)
+
+
+def test_tolerances_buy_records(units, goals):
+    exact = Reweighter(sparsity="l0").fit(units, table(goals), "weight")
+    within = Reweighter(sparsity="l0", soft=0.2).fit(units, table(goals), "weight")
+    missed = np.abs(within.constraints_.relative_errors(within.weights_))
+    assert missed.max() < 0.2 + 1e-6
+    assert np.count_nonzero(within.weights_) < np.count_nonzero(exact.weights_)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 10**6), groups=st.integers(1, 12))
+def test_recombination_keeps_every_sum(seed, groups):
+    rng = np.random.default_rng(seed)
+    n = 1500
+    group = rng.integers(0, groups, n)
+    rows = [(group == g) * value for g in range(groups) for value in (1.0, rng.lognormal(0, 2, n))]
+    import scipy.sparse as sp
+
+    matrix = sp.csr_array(np.array([*rows, np.ones(n), rng.normal(0, 100, n)]))
+    weights = rng.uniform(0, 3, n)
+    fewer = recombined(matrix, weights)
+    assert fewer.min() >= 0
+    np.testing.assert_allclose(matrix @ fewer, matrix @ weights, rtol=1e-9, atol=1e-7)
+    assert np.count_nonzero(fewer) <= 3 * groups * 4
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10**6), factor=st.sampled_from([1.5, 3.0, 100.0]))
+def test_a_named_set_conflicts_and_none_of_it_is_superfluous(seed, factor):
+    """Cells of three margins and a total of dollars; one cell asks for more than the total allows."""
+    rng = np.random.default_rng(seed)
+    n = 300
+    data = pl.DataFrame(
+        {
+            "a": rng.choice(["x", "y", "z"], n),
+            "b": rng.choice(["p", "q"], n),
+            "dollars": np.round(rng.lognormal(5, 1, n)),
+            "weight": rng.uniform(1, 5, n),
+        }
+    )
+    w = data["weight"].to_numpy()
+    rows = [("r", "count", "n", f"a:{c}", float(w @ (data["a"] == c).to_numpy())) for c in "xyz"]
+    rows += [("r", "count", "n", f"b:{c}", float(w @ (data["b"] == c).to_numpy())) for c in "pq"]
+    rows += [("r", "sum", "dollars", "all", float(w @ data["dollars"].to_numpy()))]
+    k = rng.integers(0, 5)
+    rows[k] = (*rows[k][:4], rows[k][4] * factor)
+    with pytest.raises(InfeasibleTargets) as caught:
+        Reweighter(distance="chi2").fit(data, table(rows), "weight")
+    named = caught.value.targets
+    alone = [row for row, name in zip(rows, table(rows).names, strict=True) if name in named]
+    assert len(alone) == len(named) >= 2
+    with pytest.raises(InfeasibleTargets):
+        Reweighter(distance="chi2").fit(data, table(alone), "weight")
+    for i in range(len(alone)):
+        rest = alone[:i] + alone[i + 1 :]
+        Reweighter(sparsity="l0").fit(data, table(rest), "weight")
+
+
+def test_the_value_a_target_would_need_is_said():
+    data = pl.DataFrame({"g": ["a", "a", "b"], "x": [2.0, 4.0, 1.0]})
+    rows = [("r", "count", "n", "g:a", 10.0), ("r", "sum", "x", "g:a", 50.0)]
+    with pytest.raises(InfeasibleTargets, match=r"sum x \[g:a\] = 50 \(it would have to be 40\)"):
+        Reweighter(distance="raking").fit(data, table(rows))
+
+
+def test_means_and_ratios_hold(units):
+    rows = [
+        ("unit", "count", "units", "all", 500_000.0),
+        ("unit", "mean", "wages", "age_head:30-49", 60_000.0),
+        ("unit", "ratio", "ssi/n_persons", "all", 300.0),
+        ("unit", "mean", "n_persons", "filing_status:2", 3.0),
+    ]
+    fitted = Reweighter(distance="raking").fit(units, table(rows), "weight")
+    w = pl.Series(fitted.weights_)
+    middle = units["age_head"].is_between(30, 49)
+    mean = (units["wages"] * w).filter(middle).sum() / w.filter(middle).sum()
+    assert mean == pytest.approx(60_000, rel=1e-9)
+    ratio = (units["ssi"] * w).sum() / (units["n_persons"] * w).sum()
+    assert ratio == pytest.approx(300, rel=1e-9)
+    achieved = fitted.constraints_.achieved(fitted.weights_)
+    np.testing.assert_allclose(achieved, [500_000, 60_000, 300, 3], rtol=1e-9)
+    with pytest.raises(CalibrationError, match="no record carries"):
+        empty = table([("unit", "mean", "wages", "age_head:200+", 5.0)])
+        build_constraints(units, empty)
+    with pytest.raises(CalibrationError, match="not written a/b"):
+        table([("unit", "ratio", "ssi", "all", 5.0)])
+
+
+def test_persons_units_and_households_are_counted_as_such():
+    persons = pl.DataFrame(
+        {
+            "household": [1, 1, 1, 2, 2, 3],
+            "unit": [1, 1, 2, 3, 3, 4],
+            "age": [40, 38, 70, 30, 2, 80],
+            "weight": [10.0, 10.0, 10.0, 20.0, 20.0, 5.0],
+        }
+    )
+    rows = [
+        ("household", "count", "households", "all", 40.0),
+        ("tax_unit", "count", "units", "all", 55.0),
+        ("person", "count", "persons", "all", 90.0),
+    ]
+    system = build_constraints(persons, table(rows), "household", {"tax_unit": "unit"})
+    np.testing.assert_array_equal(system.matrix.toarray(), [[1, 1, 1], [2, 1, 1], [3, 2, 1]])
+
+
+def test_targets_by_geography_are_joined_to_their_domain(rhode_island):
+    data = pl.concat([rhode_island, rhode_island.with_columns(pl.lit("XX").alias("state"))])
+    rows = [("u", "count", "units", "age_head:65+", v) for v in (100_000.0, 110_000.0, 210_000.0)]
+    targets = table(rows, geography=pl.Series(["state:RI", "state:XX", None]))
+    assert targets.names[0] == "u count units [age_head:65+] in state:RI"
+    fitted = Reweighter(distance="raking").fit(data, targets, "weight")
+    old = data.with_columns(w=fitted.weights_).filter(pl.col("age_head") >= 65)
+    sums = dict(old.group_by("state").agg(pl.col("w").sum()).iter_rows())
+    assert sums == pytest.approx({"RI": 100_000, "XX": 110_000})
+
+
+def test_small_targets_are_met_to_their_own_size():
+    data = pl.DataFrame({"g": ["a", "b"] * 50, "weight": [0.001] * 100})
+    rows = [("r", "count", "n", "g:a", 3e-5), ("r", "count", "n", "g:b", 2e-5)]
+    fitted = Reweighter(distance="raking").fit(data, table(rows), "weight")
+    assert fitted.weights_.reshape(50, 2).sum(axis=0) == pytest.approx([3e-5, 2e-5], rel=1e-9)
+
+
+def test_permuting_records_permutes_weights(units, goals):
+    order = np.random.default_rng(0).permutation(units.height)
+    for method in ({"distance": "logit", "bounds": (0.1, 5.0)}, {"distance": "chi2"}):
+        straight = Reweighter(**method).fit(units, table(goals), "weight").weights_
+        mixed = Reweighter(**method).fit(units[order], table(goals[::-1]), "weight").weights_
+        np.testing.assert_allclose(mixed, straight[order], rtol=1e-8)
+
+
+def test_chi2_is_greg_where_no_bound_binds(units, goals):
+    """w = d (1 + x' (X' D X)^-1 (t - X' d)); Deville and Sarndal 1992, equation 2.3."""
+    fitted = Reweighter(distance="chi2").fit(units, table(goals), "weight")
+    X, d = fitted.constraints_.matrix.toarray().T, units["weight"].to_numpy()
+    gap = fitted.constraints_.values - X.T @ d
+    closed = d * (1 + X @ np.linalg.lstsq(X.T @ (X * d[:, None]), gap, rcond=None)[0])
+    assert closed.min() > 0
+    np.testing.assert_allclose(fitted.weights_, closed, rtol=1e-9)
