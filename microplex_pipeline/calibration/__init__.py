@@ -9,12 +9,14 @@ from microplex_pipeline.calibration.errors import (
     InfeasibleTargets,
     NotConverged,
 )
+from microplex_pipeline.calibration.geographic_reweighter import GeographicReweighter
 from microplex_pipeline.calibration.reweighter import Reweighter
 from microplex_pipeline.calibration.targets import Targets
 
 __all__ = [
     "CalibrationError",
     "Constraints",
+    "GeographicReweighter",
     "InfeasibleTargets",
     "NotConverged",
     "Reweighter",

@@ -10,8 +10,9 @@ from narwhals.typing import IntoFrameT
 
 from microplex_pipeline.calibration.chi2 import ChiSquare
 from microplex_pipeline.calibration.constraints import Constraints, Margins, build_constraints
+from microplex_pipeline.calibration.design_weights import design_weights
 from microplex_pipeline.calibration.dual_newton import Distance, solve_dual
-from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
+from microplex_pipeline.calibration.errors import NotConverged
 from microplex_pipeline.calibration.l2 import LeastSquares
 from microplex_pipeline.calibration.linear_program import check_feasible, solve_vertex
 from microplex_pipeline.calibration.logit import Logit
@@ -111,7 +112,10 @@ class Reweighter:
         """
         frame = to_polars(data)
         constraints = build_constraints(frame, targets, household_id)
-        design = _design_weights(frame, constraints, weight_col, household_id)
+        if weight_col is None:
+            design = _equal_weights(constraints)
+        else:
+            design = design_weights(frame, weight_col, household_id)
         weights = self._solve(constraints, design)
         errors = constraints.relative_errors(weights)
         fits = np.abs(errors) <= self.tol  # false for NaN too
@@ -208,31 +212,13 @@ class Reweighter:
             raise RuntimeError("this reweighter is not fitted: call fit first")
 
 
-def _design_weights(
-    frame: pl.DataFrame, constraints: Constraints, weight_col: str | None, household_id: str | None
-) -> np.ndarray:
-    """Return design weights of records or households, (n,)."""
-    if weight_col is None:
-        # equal weights, of the size that the targets call for
-        reached = constraints.matrix @ np.ones(constraints.matrix.shape[1])
-        usable = (reached > 0) & (constraints.values > 0)
-        ratios = constraints.values[usable] / reached[usable]
-        level = float(np.median(ratios)) if usable.any() else 1.0
-        return np.full(constraints.matrix.shape[1], level)
-    if weight_col not in frame.columns:
-        raise CalibrationError(f"the records lack the weight column {weight_col!r}")
-    column = frame[weight_col]
-    if household_id is not None:
-        column = column.filter(frame[household_id].is_first_distinct())
-    if not column.dtype.is_numeric():
-        raise CalibrationError(f"weight column {weight_col!r} is no number")
-    weights = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
-    if bad := int((~(np.isfinite(weights) & (weights > 0))).sum()):
-        raise CalibrationError(
-            f"design weights must be positive: {weight_col!r} is missing, infinite, zero or "
-            f"negative in {bad} records. Drop those records first"
-        )
-    return weights
+def _equal_weights(constraints: Constraints) -> np.ndarray:
+    """Return equal weights (n,), of the size that the targets call for."""
+    reached = constraints.matrix @ np.ones(constraints.matrix.shape[1])
+    usable = (reached > 0) & (constraints.values > 0)
+    ratios = constraints.values[usable] / reached[usable]
+    level = float(np.median(ratios)) if usable.any() else 1.0
+    return np.full(constraints.matrix.shape[1], level)
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -48,13 +49,16 @@ class Targets:
         unknown, or two rows are of the same target.
     """
 
+    key: Sequence[str] = KEY
+    label = "{} {} {} [{}]"
+
     def __init__(self, table: Any) -> None:
         frame = to_polars(table)
-        if missing := [c for c in [*KEY, "value"] if c not in frame.columns]:
+        if missing := [c for c in [*self.key, "value"] if c not in frame.columns]:
             raise CalibrationError(f"the targets lack columns: {', '.join(missing)}")
         if not frame.height:
             raise CalibrationError("there are no targets: the table is empty")
-        for column in KEY:
+        for column in self.key:
             if frame[column].dtype != pl.String or frame[column].null_count():
                 raise CalibrationError(
                     f"column {column!r} of the targets must be text, without gaps"
@@ -63,7 +67,7 @@ class Targets:
             raise CalibrationError("column 'value' of the targets must be numbers")
         self.table = frame.with_columns(
             pl.col("value").cast(pl.Float64),
-            pl.format("{} {} {} [{}]", *[pl.col(c) for c in KEY]).alias("target"),
+            pl.format(self.label, *[pl.col(c) for c in self.key]).alias("target"),
         )
         self._check()
 
