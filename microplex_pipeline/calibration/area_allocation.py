@@ -27,6 +27,7 @@ GOAL = 1e-11  # of the largest relative error
 ACCEPTED = 1e-9  # where rounding stops the descent before the goal
 MAX_STEPS = 60
 MAX_PRODUCTS = 200  # conjugate gradient iterations per Newton step
+MAX_MOVE = 30.0  # largest change of an exponent in one step
 CHUNK = 1 << 17  # records x areas held at a time
 NEVER = 1e6  # minus this as an exponent is a weight of zero
 
@@ -177,7 +178,8 @@ def _newton(problem: AllocationProblem, unit: np.ndarray) -> tuple[Allocation, b
             product, precondition, gradient, min(0.1, np.sqrt(worst))
         )
         products += used
-        slope, length = float((gradient * step).sum()), 1.0
+        slope = float((gradient * step).sum())
+        length = min(1.0, MAX_MOVE / max(float(np.abs(step).sum(axis=1).max()), 1e-300))
         while True:
             now, trial, new_blocks = _evaluate(problem, V, lam + length * step)
             flat = abs(now - value) <= 1e-13 * max(1.0, abs(value), w.sum())
