@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from microplex_pipeline.calibration.blas_threads import one_blas_thread
 from microplex_pipeline.calibration.errors import NotConverged
 
 GOAL = 1e-11  # of the largest relative error
@@ -101,7 +102,8 @@ def fit_allocation(problem: AllocationProblem) -> Allocation:
         problem.shares / problem.shares.sum(),
         None if problem.variances is None else problem.variances / size**2,
     )
-    solution, met = _newton(scaled, np.maximum(np.abs(problem.values), 1.0) / size)
+    with one_blas_thread():
+        solution, met = _newton(scaled, np.maximum(np.abs(problem.values), 1.0) / size)
     allocation = Allocation(
         problem.types,
         scaled.shares,

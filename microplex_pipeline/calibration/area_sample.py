@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from microplex_pipeline.calibration.blas_threads import one_blas_thread
 from microplex_pipeline.calibration.chi2 import ChiSquare
 from microplex_pipeline.calibration.constraints import Constraints
 from microplex_pipeline.calibration.dual_newton import solve_dual
@@ -38,6 +39,18 @@ def sample_area(
     design = weights[live]
     matrix = sp.csr_array(sp.vstack([features[:, live], np.ones((1, len(live)))]))
     constraints = Constraints(matrix, matrix @ design, [*names, "sum of weights"])
+    with one_blas_thread():
+        return _sample(weights, live, constraints, size, rng)
+
+
+def _sample(
+    weights: np.ndarray,
+    live: np.ndarray,
+    constraints: Constraints,
+    size: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    design, matrix = weights[live], constraints.matrix
     vertex = solve_vertex(constraints, design, max_iter=1000)
     fixed = int(np.count_nonzero(vertex))
     start = vertex * (fixed / size)

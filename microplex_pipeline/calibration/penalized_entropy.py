@@ -21,6 +21,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
+from microplex_pipeline.calibration.blas_threads import one_blas_thread
 from microplex_pipeline.calibration.errors import NotConverged
 
 GOAL = 1e-11  # of the gradient's norm, in shares of the population
@@ -74,7 +75,8 @@ def fit_penalized_entropy(
     NotConverged
         If the dual's gradient does not vanish.
     """
-    return _Dual(features, weights, shares, parents, estimates, variances).minimise()
+    with one_blas_thread():
+        return _Dual(features, weights, shares, parents, estimates, variances).minimise()
 
 
 class _Dual:
