@@ -26,9 +26,9 @@ from microplex_pipeline.calibration.errors import NotConverged
 
 GOAL = 1e-11  # of the largest relative error
 ACCEPTED = 1e-9  # where rounding stops the descent before the goal
-MAX_STEPS = 60
+MAX_STEPS = 100
 MAX_PRODUCTS = 200  # conjugate gradient iterations per Newton step
-MAX_MOVE = 30.0  # largest change of an exponent in one step
+MAX_MOVE = 1e3  # largest change of an exponent in one step: divergent problems must not overflow
 CHUNK = 1 << 17  # records x areas held at a time
 NEVER = 1e6  # minus this as an exponent is a weight of zero
 

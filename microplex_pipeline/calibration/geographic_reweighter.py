@@ -105,8 +105,8 @@ class GeographicReweighter:
         Parameters
         ----------
         records : polars, pandas or pyarrow frame, one row per record.
-        targets : long frame, or `AreaTargets`, with the text column geoid and those of `Targets`, also
-            standard_error where targets are soft. The first target of an area sets its prior share.
+        targets : long frame with the columns of `Targets` and geoid (text), also standard_error where
+            targets are soft. The first target of an area sets its prior share.
         weight_col : design weights: for "allocation" those of the whole area, which are laid out.
         household_id : where given, weights belong to households; a household's design weight is its
             first record's.
@@ -119,8 +119,7 @@ class GeographicReweighter:
             If exact targets cannot be met, naming area and targets.
         """
         frame = to_polars(records)
-        checked = targets if isinstance(targets, AreaTargets) else AreaTargets(targets)
-        levels = checked.levels(soft=self.soft or self.method == "pmedm")
+        levels = AreaTargets(targets).levels(soft=self.soft or self.method == "pmedm")
         self._check_budget(levels)
         features = [build_constraints(frame, lv.targets, household_id).matrix for lv in levels]
         weights = design_weights(frame, weight_col, household_id)

@@ -128,7 +128,7 @@ class _Dual:
             lam, value, p, previous = tried, now, shares, norm
         raise NotConverged(
             f"penalized entropy stopped after {iteration} steps with a gradient of {norm:.3g}: look for "
-            "standard errors that are far too small for estimates that contradict each other"
+            "estimates of different levels that contradict each other with tiny standard errors"
         )
 
     def _value(self, lam: list[np.ndarray]) -> tuple[float, np.ndarray]:
