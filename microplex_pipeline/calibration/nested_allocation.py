@@ -20,6 +20,10 @@ from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
 from microplex_pipeline.calibration.linear_program import check_feasible
 from microplex_pipeline.calibration.targets import listed
 
+CHECKED = (
+    500  # areas, the worst first, that are searched for a conflict of their own after a failure
+)
+
 
 @dataclass(frozen=True)
 class ScaleFactor:
@@ -116,11 +120,14 @@ class NestedAllocation:
             return fit_allocation(problem)
         except AllocationFailed as failure:
             errors = np.abs(failure.allocation.errors)
+            if variances is None:
+                carriers = sp.csr_array(types.T)
+                for a in np.argsort(-errors.max(axis=1))[:CHECKED]:
+                    area = level.areas[children[a]]
+                    names = [f"{area} {name}" for name in level.targets.names]
+                    check_feasible(Constraints(carriers, values[a], names), totals)
             a, k = np.unravel_index(np.argmax(errors), errors.shape)
             area = level.areas[children[a]]
-            if variances is None:
-                names = [f"{area} {name}" for name in level.targets.names]
-                check_feasible(Constraints(sp.csr_array(types.T), values[a], names), totals)
             raise NotConverged(
                 f"allocation stopped with area {area} missing {level.targets.names[k]} by "
                 f"{100 * errors[a, k]:.3g} %: its target asks for more, or less, than the records leave "
