@@ -88,8 +88,8 @@ class AreaTargets(Targets):
         if bad.height:
             raise CalibrationError(
                 "targets whose standard error is not a positive number: "
-                f"{listed(bad['target'].to_list())}. Give a controlled total a small one, such as 0.5, or "
-                "drop it"
+                f"{listed(bad['target'].to_list())}. Give a controlled total a small one, "
+                "such as 0.5, or drop it"
             )
 
 
