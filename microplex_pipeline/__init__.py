@@ -10,13 +10,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from microplex_pipeline.calibration import InfeasibleTargets, Reweighter, Targets
+    from microplex_pipeline.calibration import (
+        GeographicReweighter,
+        InfeasibleTargets,
+        Reweighter,
+        Targets,
+    )
     from microplex_pipeline.synthesis import Synthesizer
 
 __version__ = "0.1.0"
-__all__ = ["InfeasibleTargets", "Reweighter", "Synthesizer", "Targets"]
+__all__ = ["GeographicReweighter", "InfeasibleTargets", "Reweighter", "Synthesizer", "Targets"]
 
 _HOMES = {
+    "GeographicReweighter": "calibration",
     "InfeasibleTargets": "calibration",
     "Reweighter": "calibration",
     "Synthesizer": "synthesis",

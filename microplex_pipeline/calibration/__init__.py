@@ -9,6 +9,7 @@ from microplex_pipeline.calibration.errors import (
     InfeasibleTargets,
     NotConverged,
 )
+from microplex_pipeline.calibration.geographic_reweighter import GeographicReweighter
 from microplex_pipeline.calibration.replicate_weights import (
     calibrate_replicates,
     replicate_standard_error,
@@ -19,6 +20,7 @@ from microplex_pipeline.calibration.targets import Targets
 __all__ = [
     "CalibrationError",
     "Constraints",
+    "GeographicReweighter",
     "InfeasibleTargets",
     "NotConverged",
     "Reweighter",

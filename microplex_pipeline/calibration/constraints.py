@@ -40,6 +40,7 @@ class Constraints:
     deviations: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        self.matrix.sort_indices()
         asked = self.values if self.asked is None else self.asked
         empty = (np.diff(self.matrix.indptr) == 0) & (asked != 0)
         if empty.any():

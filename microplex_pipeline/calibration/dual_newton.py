@@ -93,7 +93,8 @@ def solve_dual(
     A, d = constraints.matrix, design
     if len(kept) < A.shape[0] or len(live) < A.shape[1]:
         A, d = A[kept][:, live], design[live]
-    A, scale, unit = _scaled(A, constraints.values[kept], d)
+    A, scale = _scaled(A, d)
+    unit = scale * constraints.sizes(design)[kept]  # turns residuals into relative errors
     weights = np.zeros(len(design))
     multipliers = np.zeros(len(constraints.values))
     w, lam, iterations = _newton(
@@ -119,21 +120,15 @@ def _without_zero_targets(
     return np.flatnonzero(~zero), ruled_out
 
 
-def _scaled(
-    matrix: sp.csr_array, values: np.ndarray, design: np.ndarray
-) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
-    """Scale rows so that the Hessian's diagonal is one: dollars beside counts, small beside large.
-
-    Returns the rows, their scale, and what turns the scaled rows' residuals into relative errors.
-    """
+def _scaled(matrix: sp.csr_array, design: np.ndarray) -> tuple[sp.csr_array, np.ndarray]:
+    """Scale rows so that the Hessian's diagonal is one: dollars beside counts, small beside large."""
     squares = sp.csr_array((matrix.data**2, matrix.indices, matrix.indptr), matrix.shape) @ design
     scale = 1 / np.sqrt(np.where(squares > 0, squares, 1.0))
-    data = matrix.data * np.repeat(scale, np.diff(matrix.indptr))
-    A = sp.csr_array((data, matrix.indices, matrix.indptr), matrix.shape)
-    sizes = np.maximum(
-        np.abs(values), np.minimum(1.0, np.maximum(1e-3 * (abs(A) @ design) / scale, 1e-300))
-    )
-    return A, scale, scale * sizes
+    # a copy with sorted rows: products sort in place, which would mix up arrays that are shared
+    A = matrix.copy()
+    A.sort_indices()
+    A.data *= np.repeat(scale, np.diff(A.indptr))
+    return A, scale
 
 
 def _newton(

@@ -83,6 +83,8 @@ def _blocks(matrix: sp.csr_array) -> np.ndarray:
 def _reduced(columns: sp.csc_array, weights: np.ndarray) -> np.ndarray:
     """Reduce one block's records to at most as many as it has constraints."""
     rows = np.unique(columns.indices)
+    if not len(rows):  # no constraint speaks of these records
+        return np.zeros_like(weights)
     A = columns.tocsr()[rows]
     size = np.sqrt(np.asarray(A.multiply(A) @ weights).ravel())
     A = sp.csr_array(sp.diags_array(1 / np.where(size > 0, size, 1.0)) @ A)

@@ -16,9 +16,10 @@ import scipy.sparse as sp
 from narwhals.typing import IntoFrameT
 
 from microplex_pipeline.calibration.constraints import Constraints, Margins
+from microplex_pipeline.calibration.design_weights import spread_to_records
 from microplex_pipeline.calibration.dual_newton import solve_dual
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
-from microplex_pipeline.calibration.reweighter import Reweighter, spread_to_records
+from microplex_pipeline.calibration.reweighter import Reweighter
 from microplex_pipeline.calibration.targets import Targets, listed
 from microplex_pipeline.frames import to_polars, with_columns
 

@@ -9,9 +9,11 @@ import numpy as np
 import polars as pl
 from narwhals.typing import IntoFrameT
 
+from microplex_pipeline.calibration.blas_threads import one_blas_thread
 from microplex_pipeline.calibration.chi2 import ChiSquare
-from microplex_pipeline.calibration.conflicts import refuse_conflicts
+from microplex_pipeline.calibration.conflicts import feasible_weights
 from microplex_pipeline.calibration.constraints import Constraints, Margins, build_constraints
+from microplex_pipeline.calibration.design_weights import design_weights, spread_to_records
 from microplex_pipeline.calibration.dual_newton import Distance, Solution, solve_dual
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
 from microplex_pipeline.calibration.l2 import LeastSquares
@@ -152,9 +154,13 @@ class Reweighter:
         """
         frame = to_polars(data)
         constraints = build_constraints(frame, targets, household_id, entity_ids)
-        design = design_weights(frame, constraints, weight_col, household_id)
+        if weight_col is None:
+            design = _equal_weights(constraints)
+        else:
+            design = design_weights(frame, weight_col, household_id)
         deviations = self._deviations(constraints, design)
-        solution = self._solve(constraints, design, deviations)
+        with one_blas_thread():
+            solution = self._solve(constraints, design, deviations)
         self._require_met(constraints, solution.weights, deviations)
         self.constraints_ = constraints
         self.multipliers_ = solution.multipliers
@@ -205,7 +211,7 @@ class Reweighter:
         except NotConverged:
             hard = constraints.only(deviations == 0)
             if len(hard.values):  # says which targets, if it is their fault
-                refuse_conflicts(hard, design, self.bounds)
+                feasible_weights(hard, design, bounds=self.bounds)
             if method in ("l0", "l1") or self.backend == "cvxpy" or self.max_iter <= QUICK_STEPS:
                 raise
         return solve_dual(
@@ -285,45 +291,13 @@ class Reweighter:
             raise RuntimeError("this reweighter is not fitted: call fit first")
 
 
-def spread_to_records(
-    frame: pl.DataFrame, weights: np.ndarray, household_id: str | None
-) -> np.ndarray:
-    """Return each record's weight (n,), given those of records or households in order."""
-    if household_id is None:
-        return weights
-    ids = frame[household_id].unique(maintain_order=True)
-    position = pl.DataFrame({household_id: ids, "_weight": weights})
-    joined = frame.select(household_id).join(
-        position, on=household_id, how="left", maintain_order="left"
-    )
-    return joined["_weight"].to_numpy()
-
-
-def design_weights(
-    frame: pl.DataFrame, constraints: Constraints, weight_col: str | None, household_id: str | None
-) -> np.ndarray:
-    """Return design weights of records or households, (n,)."""
-    if weight_col is None:
-        # equal weights, of the size that the targets call for
-        reached = constraints.matrix @ np.ones(constraints.matrix.shape[1])
-        usable = (reached > 0) & (constraints.values > 0)
-        ratios = constraints.values[usable] / reached[usable]
-        level = float(np.median(ratios)) if usable.any() else 1.0
-        return np.full(constraints.matrix.shape[1], level)
-    if weight_col not in frame.columns:
-        raise CalibrationError(f"the records lack the weight column {weight_col!r}")
-    column = frame[weight_col]
-    if household_id is not None:
-        column = column.filter(frame[household_id].is_first_distinct())
-    if not column.dtype.is_numeric():
-        raise CalibrationError(f"weight column {weight_col!r} is no number")
-    weights = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
-    if bad := int((~(np.isfinite(weights) & (weights > 0))).sum()):
-        raise CalibrationError(
-            f"design weights must be positive: {weight_col!r} is missing, infinite, zero or "
-            f"negative in {bad} records. Drop those records first"
-        )
-    return weights
+def _equal_weights(constraints: Constraints) -> np.ndarray:
+    """Return equal weights (n,), of the size that the targets call for."""
+    reached = constraints.matrix @ np.ones(constraints.matrix.shape[1])
+    usable = (reached > 0) & (constraints.values > 0)
+    ratios = constraints.values[usable] / reached[usable]
+    level = float(np.median(ratios)) if usable.any() else 1.0
+    return np.full(constraints.matrix.shape[1], level)
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

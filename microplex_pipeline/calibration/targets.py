@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -59,9 +60,12 @@ class Targets:
         target.
     """
 
+    key: Sequence[str] = KEY
+    label = "{} {} {} [{}]"
+
     def __init__(self, table: Any) -> None:
         frame = to_polars(table)
-        if missing := [c for c in [*KEY, "value"] if c not in frame.columns]:
+        if missing := [c for c in [*self.key, "value"] if c not in frame.columns]:
             raise CalibrationError(f"the targets lack columns: {', '.join(missing)}")
         if not frame.height:
             raise CalibrationError("there are no targets: the table is empty")
@@ -69,14 +73,14 @@ class Targets:
             if frame["geography"].dtype not in (pl.String, pl.Null):
                 raise CalibrationError("column 'geography' of the targets must be text")
             frame = frame.with_columns(pl.col("geography").fill_null("all"))
-        for column in KEY:
+        for column in self.key:
             if frame[column].dtype != pl.String or frame[column].null_count():
                 raise CalibrationError(
                     f"column {column!r} of the targets must be text, without gaps"
                 )
         if not frame["value"].dtype.is_numeric():
             raise CalibrationError("column 'value' of the targets must be numbers")
-        name = pl.format("{} {} {} [{}]", *[pl.col(c) for c in KEY])
+        name = pl.format(self.label, *[pl.col(c) for c in self.key])
         if "geography" in frame.columns:
             inside = pl.col("geography") != "all"
             name = name + pl.when(inside).then(pl.format(" in {}", "geography")).otherwise(

@@ -59,7 +59,7 @@ def test_calibrated_statistics_have_no_error_left_and_others_less(sample):
     after = {f: replicate_standard_error(result, f, "weight", REPLICATES, "bootstrap")[1]
              for f in (count_old, benefits)}  # fmt: skip
     assert after[count_old] < 1e-6 * before[count_old]
-    assert after[benefits] < 0.7 * before[benefits]
+    assert after[benefits] < 0.85 * before[benefits]
 
 
 def test_standard_errors_follow_the_textbook():
@@ -84,7 +84,7 @@ def test_standard_errors_follow_the_textbook():
         ({"r0": pl.lit(-1.0)}, "'r0' is missing, infinite or negative in"),
         ({"r0": pl.lit(0.0)}, "'r0' is zero everywhere"),
         ({"r0": pl.lit("a")}, "'r0' is no number"),
-        ({"r0": pl.when(pl.col("old") == "old").then(0.0).otherwise(1.0)}, "'r0' cannot meet .* old=old"),
+        ({"r0": (pl.col("old") == "young").cast(pl.Float64)}, "'r0' cannot meet .* old=old"),
     ],
 )  # fmt: skip
 def test_bad_replicates_are_named(sample, change, message):
