@@ -1,8 +1,9 @@
 """Calibration problems from the bundled survey: feasible, margins only, and contradictory.
 
-Targets of the feasible problems are totals under perturbed weights, so that they can be met and margins
-agree: every target i gets a factor f_i, 5-15 % up or down, and record k's weight is multiplied by the
-factors of all targets that it counts in.
+Every target of the feasible problems is moved 5-15 % up or down by a factor of its own, and the counts
+so that they agree: counts are those of perturbed weights, in which record k's weight is multiplied by the
+factors of all counts that it is in; dollar totals are the survey's times their factors. That some
+non-negative weights meet them all is seen when they are solved.
 """
 
 from __future__ import annotations
@@ -195,19 +196,23 @@ class _Rows:
 
 
 def _problem(name: str, records: pl.DataFrame, rows: _Rows, seed: int) -> Problem:
-    """Drop targets without records, and set values by perturbed weights."""
+    """Drop targets without records, and move the others."""
     design = records["weight"].cast(pl.Float64).to_numpy()
     index, columns, values = (np.concatenate(part) for part in zip(*rows.entries, strict=True))
     matrix = sp.csr_array((values, (index, columns)), shape=(len(rows.table), len(design)))
     matrix.eliminate_zeros()
     kept = np.flatnonzero(np.diff(matrix.indptr) > 0)
     matrix = sp.csr_array(matrix[kept])
+    table = pl.DataFrame(rows.table)[kept]
+    counts = (table["measure"] == "count").to_numpy()
     rng = np.random.default_rng(seed)
     factor = 1 + rng.choice([-1, 1], len(kept)) * rng.uniform(0.05, 0.15, len(kept))
-    touched = sp.csr_array((np.ones(matrix.nnz), matrix.indices, matrix.indptr), matrix.shape)
-    wanted = design * np.exp(touched.T @ np.log(factor))
+    touched = sp.csr_array(matrix[counts])
+    touched.data = np.ones(touched.nnz)
+    wanted = design * np.exp(touched.T @ np.log(factor[counts]))
     wanted *= design.sum() / wanted.sum()
-    table = pl.DataFrame(rows.table)[kept].with_columns(pl.Series("value", matrix @ wanted))
+    value = np.where(counts, matrix @ wanted, factor * (matrix @ design))
+    table = table.with_columns(pl.Series("value", value))
     cells = np.searchsorted(kept, np.array(rows.cells))
     names = Targets(table).names
     return Problem(
