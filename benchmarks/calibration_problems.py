@@ -1,8 +1,8 @@
 """Calibration problems from the bundled survey: feasible, margins only, and contradictory.
 
-Every target of the feasible problems is moved 5-15 % up or down by a factor of its own, and the counts
-so that they agree: counts are those of perturbed weights, in which record k's weight is multiplied by the
-factors of all counts that it is in; dollar totals are the survey's times their factors. That some
+Every target of the feasible problems is moved 5-15 % up or down by a factor of its own, the counts so
+that they agree: they are those of perturbed weights, in which a record's weight is multiplied by the
+factors of all counts that it is in. Dollar totals are the survey's times their factors. That some
 non-negative weights meet them all is seen when they are solved.
 """
 
