@@ -180,7 +180,7 @@ def prepare_l0(problem: Problem) -> Solve:
             len(problem.design), init_weights=problem.design, init_keep_prob=0.5, seed=0
         )
         model.fit(
-            matrix, problem.constraints.values, lambda_l0=1e-7, lr=0.05, epochs=2000,
+            matrix, problem.constraints.values, lambda_l0=1e-4, lr=0.2, epochs=2000,
             loss_type="relative",
         )  # fmt: skip
         with torch.no_grad():

@@ -39,9 +39,13 @@ if (arguments[2] == "rake") {
     )
   }
 }
-before <- proc.time()
-done <- tryCatch(solve_it(), error = function(problem) problem)
-cost <- sum((proc.time() - before)[c("user.self", "sys.self")])
+timed <- function(times) {
+  before <- proc.time()
+  for (k in seq_len(times)) done <<- tryCatch(solve_it(), error = function(problem) problem)
+  sum((proc.time() - before)[c("user.self", "sys.self")]) / times
+}
+cost <- timed(1)
+if (cost < 0.2) cost <- timed(20) # as calibration_runs.py does
 status <- readLines("/proc/self/status")
 peak <- as.numeric(gsub("[^0-9]", "", status[startsWith(status, "VmHWM")])) / 1024
 writeBin(c(cost, peak), at("cost"))

@@ -29,7 +29,10 @@ def survey_version() -> str | None:
     """Return the versions of R and survey, or None if either is missing."""
     if shutil.which("Rscript") is None:
         return None
-    code = 'cat(as.character(getRversion()), as.character(packageVersion("survey")))'
+    # calibrate needs MASS too, which Debian packs apart (r-cran-survey, r-cran-mass)
+    code = (
+        'library(MASS); cat(as.character(getRversion()), as.character(packageVersion("survey")))'
+    )
     done = subprocess.run(["Rscript", "-e", code], capture_output=True, text=True, check=False)
     if done.returncode:
         return None
