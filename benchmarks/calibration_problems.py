@@ -175,12 +175,14 @@ class _Rows:
 
     def _codes(self, domains: list[str]) -> np.ndarray:
         """Return which of the domains each record is in, (n,)."""
+        if domains == ["all"]:
+            return np.zeros(self.records.height, np.int64)
         inside = self.records.select(
             domain_expression(domain, self.records.schema).alias(domain) for domain in domains
         ).to_numpy()
-        if not (np.broadcast_to(inside, (self.records.height, len(domains))).sum(1) == 1).all():
+        if not (inside.sum(axis=1) == 1).all():
             raise ValueError(f"these domains do not hold every record once: {domains}")
-        return np.broadcast_to(inside.argmax(axis=1), self.records.height)
+        return inside.argmax(axis=1)
 
     def _describe(
         self, measure: str, variable: str, places: list[str], domains: list[str]
