@@ -19,8 +19,8 @@ COLUMNS = {
 INTRODUCTION = """\
 # Calibration
 
-`python -m benchmarks.calibration`: one thread, one process a run, CPU seconds of the solve alone, peak of
-memory of the whole process. Largest error: max |Aw - b| / max(|b|, 1). Design effect: of the records
+`python -m benchmarks.calibration`: one thread, one process a run, CPU seconds of the solve alone, peak
+of memory of the process. Largest error: max |Aw - b| / max(|b|, 1). Design effect: of the records
 kept (Kish). w/d: weight over design weight. "ours ..." solve from (A, b, d); "..., fit" is the whole
 `Reweighter.fit` from frame and targets. Logit's bounds are 0.1 and 10; chi-square keeps weights from
 below zero (svy cannot). Every run has a limit of CPU seconds, named where it is reached, and of 10 GB.
