@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from benchmarks.calibration_areas import measured_areas
 from benchmarks.calibration_methods import METHODS, applies, installed_version
 from benchmarks.calibration_page import write_page
 from benchmarks.calibration_problems import PROBLEMS
@@ -25,7 +26,8 @@ from microplex_pipeline.settings import PROJECT
 
 OUT = PROJECT / "docs" / "benchmarks"
 RESULTS = OUT / "calibration.parquet"
-PARTS = ["weights"]
+PARTS = ["weights", "areas"]
+AREAS = OUT / "calibration_areas.parquet"
 LIMIT = 300  # CPU seconds of one run
 
 
@@ -44,7 +46,11 @@ def measured(problem: str, methods: list[str], limit: int) -> list[dict[str, Any
                 "problem": problem, "targets": targets, "records": records, "method": method,
                 "kind": METHODS[method].kind, "package": package, "version": installed,
             }  # fmt: skip
-            row |= run(folder, method, limit) if installed else {"outcome": "not installed"}
+            row |= (
+                run("benchmarks.calibration_runs", [name, method], limit)
+                if installed
+                else {"outcome": "not installed"}
+            )
             print(row, flush=True)
             rows.append(row)
     return rows
@@ -65,6 +71,11 @@ def keep(rows: list[dict[str, Any]]) -> None:
     ).write_parquet(RESULTS)
 
 
+def stored(path: Path) -> pl.DataFrame | None:
+    """Return the rows kept in a file, if it is there."""
+    return pl.read_parquet(path) if path.exists() else None
+
+
 def main() -> None:
     """Run what was asked for; write its results, and the page of all results."""
     parser = argparse.ArgumentParser(
@@ -81,7 +92,11 @@ def main() -> None:
             methods = [method for method in arguments.methods if applies(problem, method)]
             if methods:
                 keep(measured(problem, methods, arguments.limit))
-    print(write_page(pl.read_parquet(RESULTS), OUT))
+    if "areas" in arguments.parts:
+        pl.DataFrame(measured_areas(arguments.limit), infer_schema_length=None).write_parquet(
+            AREAS
+        )
+    print(write_page(stored(RESULTS), stored(AREAS), OUT))
 
 
 if __name__ == "__main__":

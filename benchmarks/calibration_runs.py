@@ -27,6 +27,7 @@ from benchmarks.calibration_problems import Problem
 from microplex_pipeline.calibration import Constraints
 
 SHORT, REPEATS = 0.2, 20
+WALL = 3  # seconds of wall clock a run gets for each second of its limit
 MEMORY_LIMIT = 10 * 2**30  # bytes of address space
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
@@ -128,24 +129,27 @@ def measure(problem: Problem, method: Method) -> dict[str, Any]:
     }
 
 
-def run(folder: Path, method: str, limit: int) -> dict[str, Any]:
-    """Run a method in a fresh process of one thread, with limits of time and memory."""
+def run(module: str, arguments: list[str], limit: int) -> dict[str, Any]:
+    """Run a module's main in a fresh process of one thread, with limits of time and memory.
+
+    It must print one line of JSON that begins with the outcome.
+    """
 
     def restrict() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
 
     process = subprocess.Popen(
-        [sys.executable, "-c", f"from {__name__} import main; main()", str(folder), method],
+        [sys.executable, "-c", f"from {module} import main; main()", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env={**os.environ, **dict.fromkeys(THREADS, "1")}, preexec_fn=restrict,
     )  # fmt: skip
     try:
-        out, err = process.communicate(timeout=2 * limit)
+        out, err = process.communicate(timeout=WALL * limit)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        return {"outcome": f"did not finish in {2 * limit} s of wall clock"}
+        return {"outcome": f"did not finish in {WALL * limit} s of wall clock"}
     if process.returncode == -signal.SIGXCPU:
         return {"outcome": f"did not finish in {limit} s"}
     lines = [line for line in out.splitlines() if line.startswith('{"outcome"')]

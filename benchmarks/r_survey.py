@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from functools import cache
@@ -51,6 +53,8 @@ def prepare_r(problem: Problem, method: str) -> Solve:
                 ["Rscript", "--vanilla", str(SCRIPT), name, method],
                 capture_output=True, text=True, check=False,
             )  # fmt: skip
+            if done.returncode == -signal.SIGXCPU:  # out of time, and so is this process
+                os.kill(os.getpid(), signal.SIGXCPU)
             cost = folder / "cost"
             cpu_s, peak = np.fromfile(cost) if cost.exists() else (np.nan, np.nan)
             if done.returncode:
