@@ -105,7 +105,8 @@ def measure(problem: Problem, method: Method) -> dict[str, Any]:
     except Exception as error:  # what a solver says of contradictory targets is a result
         cost = getattr(error, "cpu_s", time.process_time() - start)
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return {"outcome": f"refused: {text[:300]}", "cpu_s": cost, "peak_mb": peak_mb()}
+        named = f", naming {len(error.targets)} targets" if hasattr(error, "targets") else ""
+        return {"outcome": f"refused{named}: {text[:300]}", "cpu_s": cost, "peak_mb": peak_mb()}
     cost = time.process_time() - start
     if not isinstance(solved, Solved) and cost < SHORT:
         start = time.process_time()
