@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,10 @@ AREAS = OUT / "calibration_areas.parquet"
 LIMIT = 300  # CPU seconds of one run
 
 
-def measured(problem: str, methods: list[str], limit: int) -> list[dict[str, Any]]:
-    """Run methods on a problem; one row each."""
+def measured(problem: str, methods: list[str], limit: int) -> Iterator[dict[str, Any]]:
+    """Run methods on a problem; yield one row each."""
     built = PROBLEMS[problem]()
     targets, records = built.constraints.matrix.shape
-    rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store(built, folder)
@@ -52,13 +52,12 @@ def measured(problem: str, methods: list[str], limit: int) -> list[dict[str, Any
                 else {"outcome": "not installed"}
             )
             print(row, flush=True)
-            rows.append(row)
-    return rows
+            yield row
 
 
-def keep(rows: list[dict[str, Any]]) -> None:
-    """Add rows to the stored results, in place of older ones of the same problem and method."""
-    results = pl.DataFrame(rows, infer_schema_length=None)
+def keep(row: dict[str, Any]) -> None:
+    """Add a row to the stored results, in place of an older one of the same problem and method."""
+    results = pl.DataFrame([row])
     if RESULTS.exists():
         kept = pl.read_parquet(RESULTS).join(results, on=["problem", "method"], how="anti")
         results = pl.concat([kept, results], how="diagonal_relaxed")
@@ -90,8 +89,8 @@ def main() -> None:
     if "weights" in arguments.parts:
         for problem in arguments.problems:
             methods = [method for method in arguments.methods if applies(problem, method)]
-            if methods:
-                keep(measured(problem, methods, arguments.limit))
+            for row in measured(problem, methods, arguments.limit):
+                keep(row)
     if "areas" in arguments.parts:
         pl.DataFrame(measured_areas(arguments.limit), infer_schema_length=None).write_parquet(
             AREAS
