@@ -1,0 +1,60 @@
+"""Our solvers as a user runs them: the core functions on (A, b, d), and the Reweighter on frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.calibration_problems import Problem
+from benchmarks.calibration_runs import Solve
+from microplex_pipeline.calibration import Reweighter
+from microplex_pipeline.calibration.chi2 import ChiSquare
+from microplex_pipeline.calibration.dual_newton import solve_dual
+from microplex_pipeline.calibration.linear_program import check_feasible, solve_vertex
+from microplex_pipeline.calibration.logit import Logit
+from microplex_pipeline.calibration.raking import Raking
+
+BOUNDS = (0.1, 10.0)
+BUDGET = 0.05
+MAX_ITER = 1000
+DISTANCES = {"chi2": ChiSquare(), "raking": Raking(), "logit": Logit(*BOUNDS)}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "chi2": {"distance": "chi2"},
+    "raking": {"distance": "raking"},
+    "logit": {"distance": "logit", "bounds": BOUNDS},
+    "sparse": {"sparsity": "l0"},
+}
+
+
+def prepare_core(problem: Problem, kind: str) -> Solve:
+    """Solve by the dual Newton method from (A, b, d)."""
+    distance = DISTANCES[kind]
+    return lambda: solve_dual(problem.constraints, problem.design, distance, MAX_ITER).weights
+
+
+def prepare_vertex(problem: Problem) -> Solve:
+    """Fewest records, from (A, b, d)."""
+    return lambda: solve_vertex(problem.constraints, problem.design, MAX_ITER)
+
+
+def prepare_fit(problem: Problem, kind: str) -> Solve:
+    """Fit the Reweighter on the frame and the long table of targets."""
+    reweighter = Reweighter(**SETTINGS[kind])
+    return lambda: reweighter.fit(problem.records, problem.targets, "weight").weights_
+
+
+def prepare_budget(problem: Problem) -> Solve:
+    """Keep about 5 % of the records, from frame and targets."""
+    reweighter = Reweighter(sparsity="l0", n_records=round(BUDGET * len(problem.design)))
+    return lambda: reweighter.fit(problem.records, problem.targets, "weight").weights_
+
+
+def prepare_conflict(problem: Problem) -> Solve:
+    """Name targets that contradict each other, from (A, b, d)."""
+
+    def solve() -> np.ndarray:
+        check_feasible(problem.constraints, problem.design)
+        raise RuntimeError("no contradiction was found")
+
+    return solve

@@ -1,0 +1,50 @@
+"""The benchmark's problems are what they say: their matrix is what their targets make of the records."""
+
+import numpy as np
+import pytest
+
+from benchmarks.calibration_problems import CA, CA_CONFLICT, PROBLEMS
+from microplex_pipeline.calibration import InfeasibleTargets, Reweighter, build_constraints
+from microplex_pipeline.calibration.linear_program import check_feasible
+
+
+@pytest.fixture(scope="module")
+def california():
+    return PROBLEMS[CA]()
+
+
+def test_the_matrix_is_the_targets_evaluated_on_the_records(california):
+    built = build_constraints(california.records, california.targets)
+    assert built.names == california.constraints.names
+    assert abs(built.matrix - california.constraints.matrix).max() == 0
+    np.testing.assert_array_equal(built.values, california.constraints.values)
+
+
+def test_margins_hold_every_record_once_and_agree(california):
+    margins = california.margins_only()
+    assert margins.constraints.matrix.shape == (21, 10_799)
+    totals = [margins.constraints.values[np.unique(cells)].sum() for cells in margins.cells]
+    assert totals == pytest.approx([california.design.sum()] * len(totals), rel=1e-12)
+    built = build_constraints(margins.records, margins.targets)
+    assert abs(built.matrix - margins.constraints.matrix).max() == 0
+
+
+def test_every_total_moved_and_weights_meet_them(california):
+    moved = california.constraints.relative_errors(california.design)
+    assert (np.abs(moved) > 1e-3).all()
+    weights = (
+        Reweighter(distance="raking")
+        .fit(california.records, california.targets, "weight")
+        .weights_
+    )
+    assert np.abs(california.constraints.relative_errors(weights)).max() < 1e-9
+
+
+def test_the_contradiction_is_the_one_that_was_made():
+    problem = PROBLEMS[CA_CONFLICT]()
+    with pytest.raises(InfeasibleTargets) as raised:
+        check_feasible(problem.constraints, problem.design)
+    assert set(raised.value.targets) == {
+        "tax_unit count tax_unit [ssi:1+]",
+        "tax_unit sum ssi [all]",
+    }
