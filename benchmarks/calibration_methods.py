@@ -20,6 +20,7 @@ METHODS: dict[str, Method] = {
         for kind in EXACT_KINDS
     },
     "ours fewest": Method("sparse", own.prepare_vertex, PRODUCT),
+    "ours 5 %": Method("budget", own.prepare_budget_core, PRODUCT),
     "ours conflict": Method("conflict", own.prepare_conflict, PRODUCT),
     **{
         f"ours {kind}, fit": Method(kind, partial(own.prepare_fit, kind=kind), PRODUCT)

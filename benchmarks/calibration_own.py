@@ -10,10 +10,12 @@ from benchmarks.calibration_problems import Problem
 from benchmarks.calibration_runs import Solve
 from microplex_pipeline.calibration import Reweighter
 from microplex_pipeline.calibration.chi2 import ChiSquare
+from microplex_pipeline.calibration.conflicts import feasible_weights
 from microplex_pipeline.calibration.dual_newton import solve_dual
-from microplex_pipeline.calibration.linear_program import check_feasible, solve_vertex
 from microplex_pipeline.calibration.logit import Logit
 from microplex_pipeline.calibration.raking import Raking
+from microplex_pipeline.calibration.record_budget import solve_budget
+from microplex_pipeline.calibration.vertex import solve_vertex
 
 BOUNDS = (0.1, 10.0)
 BUDGET = 0.05
@@ -44,6 +46,12 @@ def prepare_fit(problem: Problem, kind: str) -> Solve:
     return lambda: reweighter.fit(problem.records, problem.targets, "weight").weights_
 
 
+def prepare_budget_core(problem: Problem) -> Solve:
+    """Keep about 5 % of the records, from (A, b, d)."""
+    n = round(BUDGET * len(problem.design))
+    return lambda: solve_budget(problem.constraints, problem.design, n, MAX_ITER, seed=0)
+
+
 def prepare_budget(problem: Problem) -> Solve:
     """Keep about 5 % of the records, from frame and targets."""
     reweighter = Reweighter(sparsity="l0", n_records=round(BUDGET * len(problem.design)))
@@ -54,7 +62,7 @@ def prepare_conflict(problem: Problem) -> Solve:
     """Name targets that contradict each other, from (A, b, d)."""
 
     def solve() -> np.ndarray:
-        check_feasible(problem.constraints, problem.design)
+        feasible_weights(problem.constraints, problem.design)
         raise RuntimeError("no contradiction was found")
 
     return solve
