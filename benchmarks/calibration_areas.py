@@ -33,6 +33,7 @@ def _acs() -> dict[str, pl.DataFrame]:
 def penalized_entropy() -> dict[str, Any]:
     """P-MEDM by our core function."""
     import scipy.sparse as sp
+
     from microplex_pipeline.calibration.penalized_entropy import fit_penalized_entropy
 
     acs = _acs()
@@ -101,7 +102,6 @@ def _within(achieved: np.ndarray, estimates: np.ndarray, errors: np.ndarray) -> 
 def counties() -> dict[str, Any]:
     """Persons of every county, by the GeographicReweighter from frame and targets."""
     from microplex_pipeline.calibration.geographic_reweighter import GeographicReweighter
-
     from microplex_pipeline.survey import load_schema, prepare_survey, read_survey
 
     data = PROJECT / "data"

@@ -73,5 +73,6 @@ def applies(problem: str, method: str) -> bool:
     if entry.kind == "conflict":
         return "contradictory" in problem
     if "contradictory" in problem:
-        return not entry.margins and entry.kind != "budget"
+        core = is_ours(method) and not method.endswith(", fit")  # which leaves conflicts to fit
+        return not entry.margins and entry.kind != "budget" and not core
     return entry.margins == ("margins" in problem) or method in ("ours raking", "ours chi2")

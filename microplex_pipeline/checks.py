@@ -5,6 +5,7 @@ import polars as pl
 
 from microplex_pipeline.assets import (
     calibrated_population,
+    county_weights,
     survey,
     synthetic_population,
     target_report,
@@ -17,6 +18,7 @@ from microplex_pipeline.survey.identities import broken_identities
 MIN_RECORDS = 200
 TARGET_TOLERANCE = 1e-3
 MAX_COPIES = 0.005
+SUMS_TOLERANCE = 1e-9
 
 
 @dg.asset_check(asset=survey, partitions_def=state_years, blocking=True)
@@ -91,4 +93,34 @@ def no_record_copied(
     )
 
 
-CHECKS = [enough_records, identities_hold, no_record_copied, weights_usable, targets_met]
+@dg.asset_check(
+    asset=county_weights,
+    additional_ins={"calibrated_population": dg.AssetIn()},
+    partitions_def=state_years,
+)
+def counties_add_up(
+    data: DataFolder, county_weights: pl.DataFrame, calibrated_population: pl.DataFrame
+) -> dg.AssetCheckResult:
+    """Every household's weights over the counties add up to its weight in the state."""
+    weight, household = data.survey_schema.weight, data.survey_schema.household
+    sums = county_weights.group_by(household).agg(pl.col("weight").sum().alias("sum"))
+    both = calibrated_population.unique(household).join(sums, on=household, how="left")
+    gaps = (both["sum"].fill_null(0.0) / both[weight] - 1).abs()
+    gap = float(gaps.max())  # type: ignore[arg-type]
+    return dg.AssetCheckResult(
+        passed=gap <= SUMS_TOLERANCE,
+        metadata={"largest_gap": gap},
+        description=f"a household's weights miss its state weight by {gap:.1e} at the most. If it is "
+        f"more than {SUMS_TOLERANCE:g}, county_weights is older than calibrated_population: build it "
+        "again",
+    )
+
+
+CHECKS = [
+    enough_records,
+    identities_hold,
+    no_record_copied,
+    weights_usable,
+    targets_met,
+    counties_add_up,
+]

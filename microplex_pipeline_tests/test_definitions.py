@@ -51,6 +51,7 @@ def test_the_assets_are_these():
         "synthetic_population": ["flow", "survey", "transformer", "zero_model"],
         "targets": ["survey"],
         "calibrated_population": ["synthetic_population", "targets"],
+        "county_weights": ["calibrated_population"],
         "target_report": ["calibrated_population", "targets"],
         "fidelity_report": ["survey", "synthetic_population"],
         "disclosure_report": ["national_survey", "survey", "synthetic_population"],

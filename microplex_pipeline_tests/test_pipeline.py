@@ -46,9 +46,9 @@ def test_both_states_are_built_and_pass_their_checks(built):
     for result in results.values():
         assert result.success
         evaluations = result.get_asset_check_evaluations()
-        assert len(evaluations) == 5
+        assert len(evaluations) == 6
         assert all(e.passed for e in evaluations)
-        assert len(result.get_asset_materialization_events()) == 11
+        assert len(result.get_asset_materialization_events()) == 12
 
 
 def test_every_table_holds_both_partitions(built):
@@ -58,6 +58,7 @@ def test_every_table_holds_both_partitions(built):
     )["t"]
     assert sorted(tables) == [
         "calibration.calibrated_population",
+        "calibration.county_weights",
         "calibration.targets",
         "evaluation.disclosure_report",
         "evaluation.fidelity_report",
@@ -77,6 +78,28 @@ def test_every_table_holds_both_partitions(built):
         keys = query(warehouse, f"select distinct state, year from {table} order by all").rows()
         states = ["US"] if table == "models.national_prior" else ["RI", "VT"]
         assert keys == [(state, 2014) for state in states], table
+
+
+def test_counties_add_up_to_the_state_and_have_their_persons(built):
+    warehouse, _ = built
+    gaps = query(
+        warehouse,
+        "select c.state, max(abs(total / p.weight - 1)) as gap from (select state, household_id, "
+        "sum(weight) as total from calibration.county_weights group by all) c join (select distinct "
+        "state, household_id, weight from calibration.calibrated_population) p using (state, "
+        "household_id) group by all",
+    )
+    assert gaps.height == 2
+    assert gaps["gap"].max() < 1e-9
+    persons = query(
+        warehouse,
+        "select geoid, sum(c.weight * n) as persons from calibration.county_weights c join (select "
+        "household_id, sum(n_persons) as n from calibration.calibrated_population where state = 'RI' "
+        "group by all) using (household_id) where c.state = 'RI' group by all order by geoid",
+    )
+    published = [49_074, 164_490, 83_351, 632_668, 126_353]  # Census, 2014
+    assert persons["geoid"].to_list() == ["44001", "44003", "44005", "44007", "44009"]
+    assert persons["persons"].to_list() == pytest.approx(published, rel=1e-9)
 
 
 def test_disclosure_is_reported_beside_chance(built):

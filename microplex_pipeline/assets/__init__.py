@@ -1,13 +1,14 @@
 """The chain, one asset per file, in the order in which data flow; each thin over the library.
 
 raw_survey -> survey -> transformer -> zero_model -> flow -> synthetic_population
-    -> calibrated_population -> target_report, fidelity_report, disclosure_report
+    -> calibrated_population -> county_weights, target_report, fidelity_report, disclosure_report
 
 with national_survey -> national_prior, by year alone, before transformer, zero_model and flow, and
 targets, from the survey and published files, before calibrated_population.
 """
 
 from microplex_pipeline.assets.calibrated_population import calibrated_population
+from microplex_pipeline.assets.county_weights import county_weights
 from microplex_pipeline.assets.disclosure_report import disclosure_report
 from microplex_pipeline.assets.fidelity_report import fidelity_report
 from microplex_pipeline.assets.flow import flow
@@ -31,6 +32,7 @@ CHAIN = [
     synthetic_population,
     targets,
     calibrated_population,
+    county_weights,
     target_report,
     fidelity_report,
     disclosure_report,

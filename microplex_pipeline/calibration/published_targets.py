@@ -8,7 +8,11 @@ from pathlib import Path
 import polars as pl
 
 from microplex_pipeline.calibration.errors import CalibrationError
-from microplex_pipeline.calibration.target_sources import PublishedSource, TargetSources
+from microplex_pipeline.calibration.target_sources import (
+    AreaSource,
+    PublishedSource,
+    TargetSources,
+)
 
 COLUMNS = ["geoid", "state", "year", "domain", "value", "source"]
 
@@ -83,15 +87,62 @@ def published_persons(
     raise CalibrationError("target sources: there is no published source named 'persons'")
 
 
+def published_area_targets(
+    sources: TargetSources, folder: str | Path, state: str, year: int
+) -> pl.DataFrame:
+    """Return the published targets of a state's areas.
+
+    A year that no file has takes the figures of the last year before it, or of the first.
+
+    Returns
+    -------
+    Columns geoid, entity, measure, variable, domain, value, source, file_year.
+
+    Raises
+    ------
+    CalibrationError
+        If a file is missing, or has nothing of the state.
+    """
+    frames = []
+    for source in sources.areas:
+        rows = pl.concat([_area_rows(source, folder, file, state) for file in source.files])
+        if rows.is_empty():
+            raise CalibrationError(f"targets {source.name!r}: no figure for {state}")
+        known = sorted(rows["year"].unique())
+        file_year = max((y for y in known if y <= year), default=known[0])
+        frames.append(
+            rows.filter(pl.col("year") == file_year).select(
+                "geoid",
+                pl.lit(source.entity).alias("entity"),
+                pl.lit(source.measure).alias("measure"),
+                pl.lit(source.variable).alias("variable"),
+                "domain",
+                "value",
+                "source",
+                pl.col("year").alias("file_year"),
+            )
+        )
+    return pl.concat(frames)
+
+
+def _area_rows(source: AreaSource, folder: str | Path, file: str, state: str) -> pl.DataFrame:
+    return _table(folder, file).filter(
+        pl.col("state") == state, *[pl.col(c) == v for c, v in source.select.items()]
+    ).select(COLUMNS)  # fmt: skip
+
+
+def _table(folder: str | Path, file: str) -> pl.DataFrame:
+    path = Path(folder) / file
+    if not path.exists():
+        raise CalibrationError(f"targets file {file} is not in the data folder")
+    return pl.read_csv(path, schema_overrides={"geoid": pl.String, "value": pl.Float64})
+
+
 def _rows(
     source: PublishedSource, folder: str | Path, state: str, year: int, population: str | Path
 ) -> pl.DataFrame:
     for file in source.files:
-        path = Path(folder) / file
-        if not path.exists():
-            raise CalibrationError(f"targets file {file} is not in the data folder")
-        table = pl.read_csv(path, schema_overrides={"geoid": pl.String, "value": pl.Float64})
-        rows = table.filter(
+        rows = _table(folder, file).filter(
             pl.col("state") == state,
             pl.col("year") == year,
             *[pl.col(c) == v for c, v in source.select.items()],

@@ -67,10 +67,28 @@ class ModelledTotals(_Strict):
     sums: list[ModelledSum]
 
 
+class AreaSource(_Strict):
+    """Figures of an office for the areas of a state, in tidy long files.
+
+    Attributes
+    ----------
+    select : values of the files' columns to keep.
+    entity, measure, variable : of the targets made.
+    """
+
+    name: str
+    files: list[str]
+    select: dict[str, str]
+    entity: str
+    measure: str
+    variable: str
+
+
 class TargetSources(_Strict):
     """All sources of targets."""
 
     published: list[PublishedSource]
+    areas: list[AreaSource]
     modelled: ModelledTotals
 
 

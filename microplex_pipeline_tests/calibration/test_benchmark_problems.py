@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.calibration_problems import CA, CA_CONFLICT, PROBLEMS
 from microplex_pipeline.calibration import InfeasibleTargets, Reweighter, build_constraints
-from microplex_pipeline.calibration.linear_program import check_feasible
+from microplex_pipeline.calibration.conflicts import feasible_weights
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_every_total_moved_and_weights_meet_them(california):
 def test_the_contradiction_is_the_one_that_was_made():
     problem = PROBLEMS[CA_CONFLICT]()
     with pytest.raises(InfeasibleTargets) as raised:
-        check_feasible(problem.constraints, problem.design)
+        feasible_weights(problem.constraints, problem.design)
     assert set(raised.value.targets) == {
         "tax_unit count tax_unit [ssi:1+]",
         "tax_unit sum ssi [all]",
