@@ -32,8 +32,8 @@ P-MEDM (Nagle et al. 2014): 3,477 households of a PUMA in 66 block groups, 34 tr
 with 197 published estimates and standard errors: 19,897 constraints. Gradient: norm of the dual's, per
 unit of population, as each solver reports it; within 90 %: share of block groups' estimates met within
 their published margins. Counties: persons of every county of Texas 2014, exact, from frame and targets.
-Simulated tracts: California's 2014 records over 8,000 tracts with ten estimates and standard errors each; the
-nation's time is that of 73,000 such tracts, state by state, one after the other.
+Simulated tracts: California's 2014 records over 8,000 tracts with ten estimates and standard errors
+each; the nation's time is that of 73,000 such tracts, state by state, one after the other.
 """
 
 
