@@ -11,22 +11,23 @@ from microplex_pipeline.assets import (
     target_report,
 )
 from microplex_pipeline.evaluation.disclosure import whole_record_copies
+from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.partitions import state_years
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.survey.identities import broken_identities
 
-MIN_RECORDS = 200
-TARGET_TOLERANCE = 1e-3
-MAX_COPIES = 0.005
 SUMS_TOLERANCE = 1e-9
 
 
 @dg.asset_check(asset=survey, partitions_def=state_years, blocking=True)
-def enough_records(survey: pl.DataFrame) -> dg.AssetCheckResult:
+def enough_records(
+    survey: pl.DataFrame, parameters: dg.ResourceParam[Parameters]
+) -> dg.AssetCheckResult:
     """A state has records enough to train on."""
+    least = parameters.checks.min_records
     return dg.AssetCheckResult(
-        passed=survey.height >= MIN_RECORDS,
-        description=f"{survey.height} records; fewer than {MIN_RECORDS} are too few to train on: "
+        passed=survey.height >= least,
+        description=f"{survey.height} records; fewer than {least} are too few to train on: "
         "pool survey years, or build the state from the nation",
     )
 
@@ -58,15 +59,18 @@ def weights_usable(data: DataFolder, calibrated_population: pl.DataFrame) -> dg.
 
 
 @dg.asset_check(asset=target_report, partitions_def=state_years)
-def targets_met(target_report: pl.DataFrame) -> dg.AssetCheckResult:
-    """Every target is met within a tenth of a percent."""
-    missed = target_report.filter(pl.col("relative_error").abs() > TARGET_TOLERANCE)
+def targets_met(
+    target_report: pl.DataFrame, parameters: dg.ResourceParam[Parameters]
+) -> dg.AssetCheckResult:
+    """Every target is met within the tolerance of the settings."""
+    tolerance = parameters.checks.target_tolerance
+    missed = target_report.filter(pl.col("relative_error").abs() > tolerance)
     names = ", ".join(missed["target"].head(5))
     return dg.AssetCheckResult(
         passed=missed.is_empty(),
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"{missed.height} of {target_report.height} targets are missed by more than "
-        f"{TARGET_TOLERANCE:.1%}" + (f": {names}. Calibrate the partition again" if names else ""),
+        f"{tolerance:.1%}" + (f": {names}. Calibrate the partition again" if names else ""),
     )
 
 
@@ -77,19 +81,23 @@ def targets_met(target_report: pl.DataFrame) -> dg.AssetCheckResult:
     blocking=True,
 )
 def no_record_copied(
-    data: DataFolder, synthetic_population: pl.DataFrame, survey: pl.DataFrame
+    data: DataFolder,
+    parameters: dg.ResourceParam[Parameters],
+    synthetic_population: pl.DataFrame,
+    survey: pl.DataFrame,
 ) -> dg.AssetCheckResult:
     """Hardly any synthetic unit is a surveyed one in all its conditions and amounts."""
     schema = data.survey_schema
     share = whole_record_copies(
-        survey, synthetic_population, schema.amount_columns, schema.condition_columns
+        survey, synthetic_population, schema.target_columns, schema.condition_columns
     )
     return dg.AssetCheckResult(
-        passed=share <= MAX_COPIES,
+        passed=share <= parameters.checks.max_copies,
         metadata={"share": share},
         description=f"{share:.3%} of the units, counting those with two amounts or more, equal a "
-        f"surveyed unit in every condition and amount; {MAX_COPIES:.1%} may by chance. More means that "
-        "a model memorizes: raise atom_holders",
+        "surveyed unit in every condition and amount; by chance "
+        f"{parameters.checks.max_copies:.1%} may. More means that a model memorizes: raise "
+        "atom_holders",
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from microplex_pipeline.settings import PROJECT, Settings
+from microplex_pipeline.settings import PROJECT, Settings, SettingsError, load_settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,7 +42,7 @@ def build(state: str, year: str) -> None:
     from microplex_pipeline.warehouse.reading import holds_year
 
     key = _partition_key(state, year)
-    settings = Settings()
+    settings = _settings()
     use_dagster_home()
     started = time.monotonic()
     definitions = build_definitions(settings)
@@ -78,6 +78,13 @@ def ui(port: int) -> None:
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)]
     os.chdir(os.environ["DAGSTER_HOME"])  # elsewhere a second dagster.yaml would be warned of
     os.execv(sys.executable, [*command, "-w", str(workspace)])
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def use_dagster_home() -> None:

@@ -10,18 +10,19 @@ from microplex_pipeline.assets import CHAIN, NATIONAL
 from microplex_pipeline.checks import CHECKS
 from microplex_pipeline.jobs import build_prior, build_state
 from microplex_pipeline.resources import DataFolder
-from microplex_pipeline.settings import Settings
+from microplex_pipeline.settings import Settings, load_settings
 from microplex_pipeline.warehouse import Warehouse
 
 
 def build_definitions(settings: Settings | None = None, **resources: Any) -> dg.Definitions:
     """Build the definitions for given settings; `resources` replace the default ones."""
-    settings = settings or Settings()
+    settings = settings or load_settings()
     return dg.Definitions(
         assets=[*NATIONAL, *CHAIN],
         asset_checks=CHECKS,
         jobs=[build_prior, build_state],
         resources={
+            "parameters": settings.parameters,
             "data": DataFolder(path=str(settings.data)),
             "io_manager": Warehouse(database=str(settings.warehouse)),
             **resources,

@@ -1,28 +1,88 @@
-"""Where data and warehouse lie, by default or by the environment."""
+"""Settings: where things lie and what builds are told, from microplex.yaml and the environment."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import yaml
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from microplex_pipeline.parameters import Parameters
 
 PROJECT = Path(__file__).resolve().parents[1]
+CONFIG = "MICROPLEX_CONFIG"
+
+
+class SettingsError(ValueError):
+    """A settings file that is missing, is no YAML, or says something unknown."""
 
 
 class Settings(BaseSettings):
-    """Paths; MICROPLEX_DATA and MICROPLEX_WAREHOUSE override them."""
+    """Paths and parameters.
 
-    model_config = SettingsConfigDict(env_prefix="MICROPLEX_", frozen=True)
+    Read from `microplex.yaml` in the project, or the file that MICROPLEX_CONFIG names; environment
+    variables (MICROPLEX_DATA, MICROPLEX_WAREHOUSE, MICROPLEX_PARAMETERS__SEED ...) come before it.
+    Relative paths in the file are relative to the file.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="MICROPLEX_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    data: Path = Field(PROJECT / "data", description="survey and target files")
+    warehouse: Path = Field(
+        PROJECT / "warehouse" / "microplex.duckdb", description="the DuckDB file"
+    )
+    parameters: Parameters = Parameters()
 
     @field_validator("data", "warehouse")
     @classmethod
     def _is_a_path(cls, path: Path) -> Path:
         if not path.name:
             raise ValueError("give a path, not an empty text or a whole disk")
-        return path
+        return path if path.is_absolute() else (config_file().parent / path).resolve()
 
-    data: Path = Field(PROJECT / "data", description="survey and target files")
-    warehouse: Path = Field(
-        PROJECT / "warehouse" / "microplex.duckdb", description="the DuckDB file"
-    )
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Give arguments, then the environment, then the file."""
+        del dotenv_settings, file_secret_settings
+        file = YamlConfigSettingsSource(settings_cls, config_file())
+        return init_settings, env_settings, file
+
+
+def config_file() -> Path:
+    """Return where the settings file is looked for."""
+    return Path(os.environ.get(CONFIG) or PROJECT / "microplex.yaml").resolve()
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Return the settings.
+
+    Raises
+    ------
+    SettingsError
+        If the file that MICROPLEX_CONFIG names is missing, or the file or environment says
+        something that no setting understands.
+    """
+    file = config_file()
+    if os.environ.get(CONFIG) and not file.exists():
+        raise SettingsError(f"{CONFIG} names {file.name}, which is not there")
+    try:
+        return Settings(**overrides)
+    except (ValidationError, yaml.YAMLError, ValueError, TypeError) as error:
+        raise SettingsError(f"settings ({file.name} and MICROPLEX_ variables): {error}") from error

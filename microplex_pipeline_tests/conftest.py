@@ -7,6 +7,12 @@ import polars as pl
 import pytest
 
 from microplex_pipeline.definitions import build_definitions
+from microplex_pipeline.parameters import (
+    Parameters,
+    PopulationParameters,
+    PriorParameters,
+    SampleParameters,
+)
 from microplex_pipeline.settings import PROJECT, Settings
 from microplex_pipeline.survey import (
     SurveySchema,
@@ -15,8 +21,16 @@ from microplex_pipeline.survey import (
     prepare_survey,
     read_survey,
 )
+from microplex_pipeline.synthesis import FineTuningSettings
 
 DATA = PROJECT / "data"
+# enough to go through every step
+BRIEF = Parameters(
+    sample=SampleParameters(records=3000, held_out=2000),
+    prior=PriorParameters(epochs=2, min_steps=20),
+    fine_tuning=FineTuningSettings(epochs=2),
+    population=PopulationParameters(households=1500),
+)
 
 
 @pytest.fixture(scope="session")
@@ -45,14 +59,10 @@ def records(rhode_island, schema) -> pl.DataFrame:
 def prior_warehouse(tmp_path_factory) -> Path:
     """A warehouse that holds the national prior of 2014, trained briefly on few records."""
     warehouse = tmp_path_factory.mktemp("prior") / "w.duckdb"
-    config = {
-        "national_survey": {"config": {"records": 3000, "held_out": 2000}},
-        "national_prior": {"config": {"epochs": 2, "min_steps": 20}},
-    }
     result = (
-        build_definitions(Settings(warehouse=warehouse))
+        build_definitions(Settings(warehouse=warehouse, parameters=BRIEF))
         .resolve_job_def("build_prior")
-        .execute_in_process(partition_key="2014", run_config={"ops": config})
+        .execute_in_process(partition_key="2014")
     )
     assert result.success
     return warehouse

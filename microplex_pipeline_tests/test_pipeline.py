@@ -12,20 +12,15 @@ from microplex_pipeline.definitions import build_definitions
 from microplex_pipeline.settings import PROJECT, Settings
 from microplex_pipeline.survey.identities import broken_identities
 from microplex_pipeline.warehouse.reading import query
-
-CONFIG = {
-    "ops": {
-        "zero_model": {"config": {"epochs": 2}},
-        "flow": {"config": {"epochs": 2}},
-        "synthetic_population": {"config": {"households": 1500}},
-    }
-}
+from microplex_pipeline_tests.conftest import BRIEF
 
 
-def build(warehouse, key, config=CONFIG, data=PROJECT / "data"):
-    definitions = build_definitions(Settings(warehouse=warehouse, data=data))
+def build(warehouse, key, parameters=BRIEF, data=PROJECT / "data"):
+    definitions = build_definitions(
+        Settings(warehouse=warehouse, data=data, parameters=parameters)
+    )
     return definitions.resolve_job_def("build_state").execute_in_process(
-        partition_key=key, run_config=config, raise_on_error=False
+        partition_key=key, raise_on_error=False
     )
 
 

@@ -30,7 +30,7 @@ def disclosure_report(
             survey,
             others,
             synthetic_population,
-            schema.amount_columns,
+            schema.target_columns,
             schema.condition_columns,
         )
     return stored_records(

@@ -4,9 +4,10 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
-from microplex_pipeline.assets.training import FineTuningConfig, training_records
+from microplex_pipeline.assets.training import training_records
 from microplex_pipeline.assets.zero_model import zero_model
 from microplex_pipeline.evaluation.charts import loss_chart, markdown_picture
+from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.synthesis import Flow, Prior, Transformer
 
@@ -16,8 +17,8 @@ from microplex_pipeline.synthesis import Flow, Prior, Transformer
 @state_year_asset("models", "pytorch", pool="training", deps=[zero_model])
 def flow(
     context: dg.AssetExecutionContext,
-    config: FineTuningConfig,
     data: DataFolder,
+    parameters: dg.ResourceParam[Parameters],
     survey: pl.DataFrame,
     transformer: Transformer,
     national_prior: Prior,
@@ -32,8 +33,8 @@ def flow(
             records,
             transformer,
             weights,
-            config.settings(),
-            config.seed,
+            parameters.fine_tuning,
+            parameters.seed,
             prior=national_prior.flow,
             progress=context.log.info,
         )
@@ -42,6 +43,8 @@ def flow(
         value=fitted,
         metadata={
             "records": records.height,
+            "seed": parameters.seed,
+            "parameters": parameters.fine_tuning.model_dump(),
             "densities": len(fitted.inputs),
             "epochs": int(history["epoch"].max()),  # type: ignore[arg-type]
             "loss": dg.MetadataValue.md(markdown_picture("loss", loss_chart(history))),

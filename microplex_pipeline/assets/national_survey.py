@@ -2,20 +2,12 @@
 
 import dagster as dg
 import polars as pl
-from pydantic import Field
 
 from microplex_pipeline.assets.state_year import OWNERS, bad_input_fails, stored_records
+from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.partitions import STATES, YEAR_EXPRESSION, years
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.survey import national_sample
-
-
-class NationalSurveyConfig(dg.Config):
-    """Size of the sample."""
-
-    records: int = Field(60_000, ge=200, description="records that train the nation's models")
-    held_out: int = Field(10_000, ge=200, description="records that no model sees")
-    seed: int = Field(0, description="decides which records are drawn")
 
 
 @dg.asset(
@@ -26,7 +18,7 @@ class NationalSurveyConfig(dg.Config):
     metadata={"partition_expr": YEAR_EXPRESSION, "schema": "survey"},
 )
 def national_survey(
-    context: dg.AssetExecutionContext, config: NationalSurveyConfig, data: DataFolder
+    context: dg.AssetExecutionContext, data: DataFolder, parameters: dg.ResourceParam[Parameters]
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Records of all states in one year, drawn at random, some held out of every model.
 
@@ -34,18 +26,19 @@ def national_survey(
     model saw: what a state's synthetic records have in common with them is chance, and the measure of
     what they may have in common with the state's respondents.
     """
+    wanted = parameters.sample
     with bad_input_fails():
         sample = national_sample(
             data.survey_schema,
             data.path,
             STATES,
             int(context.partition_key),
-            config.records + config.held_out,
-            config.seed,
+            wanted.records + wanted.held_out,
+            parameters.seed,
         )
-    held_out = pl.int_range(pl.len()) < config.held_out
+    held_out = pl.int_range(pl.len()) < wanted.held_out
     return stored_records(
         sample.with_columns(held_out.alias("held_out")),
         data.column_descriptions | {"held_out": "whether no model was trained on the record"},
-        {"seed": config.seed},
+        {"seed": parameters.seed, "parameters": wanted.model_dump()},
     )

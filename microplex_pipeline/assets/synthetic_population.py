@@ -2,9 +2,9 @@
 
 import dagster as dg
 import polars as pl
-from pydantic import Field
 
 from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
+from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.survey import complete_records, model_frame
@@ -19,19 +19,11 @@ from microplex_pipeline.synthesis import (
 )
 
 
-class PopulationConfig(dg.Config):
-    """How many records, and which draws."""
-
-    households: int = Field(0, ge=0, description="synthetic households; 0 for the survey's number")
-    min_households: int = Field(5000, ge=1, description="at least so many where `households` is 0")
-    seed: int = Field(0, description="decides which households and amounts are drawn")
-
-
 @state_year_asset("synthesis", "pytorch")
 def synthetic_population(
     context: dg.AssetExecutionContext,
-    config: PopulationConfig,
     data: DataFolder,
+    parameters: dg.ResourceParam[Parameters],
     survey: pl.DataFrame,
     transformer: Transformer,
     zero_model: ZeroModel,
@@ -44,20 +36,21 @@ def synthetic_population(
     schema = data.survey_schema
     _, year = partition_of(context)
     surveyed = survey[schema.household].n_unique()
-    n_households = config.households or max(surveyed, config.min_households)
+    wanted = parameters.population
+    n_households = wanted.households or max(surveyed, wanted.min_households)
     keys = [schema.state, schema.year, schema.household, schema.unit, schema.weight]
     columns = dict.fromkeys([*keys, *schema.condition_columns, *schema.carried])
     with bad_input_fails():
         skeleton = resample_households(
             survey.select(list(columns)),
             n_households,
-            config.seed,
+            parameters.seed,
             household_id=schema.household,
             weight=schema.weight,
             unit_id=schema.unit,
         ).drop("source_household_id")
         synthesizer = Synthesizer.from_parts(transformer, zero_model, flow)
-        drawn = synthesizer.generate(model_frame(skeleton, schema), seed=config.seed)
+        drawn = synthesizer.generate(model_frame(skeleton, schema), seed=parameters.seed)
         records = describe_households(complete_records(skeleton, drawn, schema), schema)
     context.log.info(f"drew {records.height} units in {n_households} households of {year}")
     return stored_records(
@@ -66,6 +59,7 @@ def synthetic_population(
         {
             "households": n_households,
             "surveyed_households": surveyed,
-            "seed": config.seed,
+            "seed": parameters.seed,
+            "parameters": wanted.model_dump(),
         },
     )

@@ -2,30 +2,20 @@
 
 import dagster as dg
 import polars as pl
-from pydantic import Field
 
 from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
 from microplex_pipeline.assets.training import training_records
+from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.synthesis import Prior, Transformer
 
 
-class TransformerConfig(dg.Config):
-    """How margins are fitted."""
-
-    atom_holders: int = Field(
-        3,
-        ge=1,
-        description="only amounts that so many respondents share may be reproduced as such",
-    )
-    max_knots: int = Field(80, ge=1, description="knots of a continuous margin; fewer smooth more")
-    tail_factor: float = Field(2.0, ge=1, description="bound of the tail over the largest amount")
-    kappa: float = Field(75.0, gt=0, description="records that the nation's margin counts for")
-
-
 @state_year_asset("models", "numpy")
 def transformer(
-    config: TransformerConfig, data: DataFolder, survey: pl.DataFrame, national_prior: Prior
+    data: DataFolder,
+    parameters: dg.ResourceParam[Parameters],
+    survey: pl.DataFrame,
+    national_prior: Prior,
 ) -> dg.MaterializeResult[Transformer]:
     """Fitted transforms: codes of the conditions, and a margin of each amount by sign.
 
@@ -42,12 +32,13 @@ def transformer(
             weights,
             data.survey_schema.discrete_targets,
             prior=national_prior.transformer,
-            **config.model_dump(),
+            **parameters.margins.model_dump(),
         )
     return dg.MaterializeResult(
         value=fitted,
         metadata={
             "records": records.height,
+            "parameters": parameters.margins.model_dump(),
             "variables": len(fitted.transformers_),
             "condition_inputs": int(fitted.context(records.head(1)).shape[1]),
         },

@@ -4,8 +4,9 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
-from microplex_pipeline.assets.training import FineTuningConfig, training_records
+from microplex_pipeline.assets.training import training_records
 from microplex_pipeline.evaluation.charts import loss_chart, markdown_picture
+from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.synthesis import Prior, Transformer, ZeroModel
 
@@ -13,8 +14,8 @@ from microplex_pipeline.synthesis import Prior, Transformer, ZeroModel
 @state_year_asset("models", "pytorch", pool="training")
 def zero_model(
     context: dg.AssetExecutionContext,
-    config: FineTuningConfig,
     data: DataFolder,
+    parameters: dg.ResourceParam[Parameters],
     survey: pl.DataFrame,
     transformer: Transformer,
     national_prior: Prior,
@@ -30,8 +31,8 @@ def zero_model(
             records,
             transformer,
             weights,
-            config.settings(),
-            config.seed,
+            parameters.fine_tuning,
+            parameters.seed,
             prior=national_prior.zero_model,
             progress=context.log.info,
         )
@@ -40,6 +41,8 @@ def zero_model(
         value=fitted,
         metadata={
             "records": records.height,
+            "seed": parameters.seed,
+            "parameters": parameters.fine_tuning.model_dump(),
             "epochs": int(history["epoch"].max()),  # type: ignore[arg-type]
             "held_out_loss": float(history["validation_loss"].min()),  # type: ignore[arg-type]
             "loss": dg.MetadataValue.md(markdown_picture("loss", loss_chart(history))),

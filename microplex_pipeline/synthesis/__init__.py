@@ -9,12 +9,17 @@ from microplex_pipeline.synthesis.flow import Flow
 from microplex_pipeline.synthesis.prior import Prior
 from microplex_pipeline.synthesis.skeleton import resample_households
 from microplex_pipeline.synthesis.synthesizer import Synthesizer
-from microplex_pipeline.synthesis.training import FINE_TUNING, TrainingSettings
+from microplex_pipeline.synthesis.training import (
+    FINE_TUNING,
+    FineTuningSettings,
+    TrainingSettings,
+)
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.zero_model import ZeroModel
 
 __all__ = [
     "FINE_TUNING",
+    "FineTuningSettings",
     "FittedModel",
     "Flow",
     "Prior",

@@ -42,7 +42,15 @@ class TrainingSettings(BaseModel):
     layers: int = Field(2, ge=1, description="hidden layers")
 
 
-FINE_TUNING = TrainingSettings(epochs=30, learning_rate=1e-4, min_steps=0)
+class FineTuningSettings(TrainingSettings):
+    """The same, with defaults for going on from a prior's networks."""
+
+    epochs: int = Field(30, ge=1, description="passes over the data, at the most")
+    learning_rate: float = Field(1e-4, gt=0, description="peak of the one-cycle schedule")
+    min_steps: int = Field(0, ge=0, description="small data get more epochs, to this many steps")
+
+
+FINE_TUNING = FineTuningSettings()
 
 
 @contextmanager
