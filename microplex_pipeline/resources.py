@@ -14,10 +14,15 @@ class DataFolder(dg.ConfigurableResource):
 
     path: str
 
+    @property
+    def schema_file(self) -> str:
+        """The survey's schema, below the folder."""
+        return "surveys/cps_tax_units.yaml"
+
     @cached_property
     def survey_schema(self) -> SurveySchema:
         """What the survey is."""
-        return load_schema(Path(self.path) / "surveys" / "cps_tax_units.yaml")
+        return load_schema(Path(self.path) / self.schema_file)
 
     @cached_property
     def column_descriptions(self) -> dict[str, str]:

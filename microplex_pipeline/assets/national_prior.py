@@ -3,24 +3,16 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import OWNERS, bad_input_fails
+from microplex_pipeline.assets.state_year import bad_input_fails, year_asset
 from microplex_pipeline.assets.training import synthesizer_of
 from microplex_pipeline.evaluation.charts import loss_chart, markdown_picture
 from microplex_pipeline.parameters import Parameters
-from microplex_pipeline.partitions import YEAR_EXPRESSION, years
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.survey import model_frame
 from microplex_pipeline.synthesis import Prior
 
 
-@dg.asset(
-    partitions_def=years,
-    group_name="models",
-    kinds={"duckdb", "pytorch"},
-    owners=OWNERS,
-    metadata={"partition_expr": YEAR_EXPRESSION, "schema": "models"},
-    pool="training",
-)
+@year_asset("models", "pytorch", pool="training")
 def national_prior(
     context: dg.AssetExecutionContext,
     data: DataFolder,

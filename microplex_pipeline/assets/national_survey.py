@@ -3,20 +3,14 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import OWNERS, bad_input_fails, stored_records
+from microplex_pipeline.assets.state_year import bad_input_fails, stored_records, year_asset
 from microplex_pipeline.parameters import Parameters
-from microplex_pipeline.partitions import STATES, YEAR_EXPRESSION, years
+from microplex_pipeline.partitions import STATES
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.survey import national_sample
 
 
-@dg.asset(
-    partitions_def=years,
-    group_name="survey",
-    kinds={"duckdb", "polars"},
-    owners=OWNERS,
-    metadata={"partition_expr": YEAR_EXPRESSION, "schema": "survey"},
-)
+@year_asset("survey", "polars")
 def national_survey(
     context: dg.AssetExecutionContext, data: DataFolder, parameters: dg.ResourceParam[Parameters]
 ) -> dg.MaterializeResult[pl.DataFrame]:

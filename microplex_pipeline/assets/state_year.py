@@ -1,4 +1,4 @@
-"""What every asset of a state and year shares: partitions, table, owner, failure on bad input."""
+"""What every asset shares: partitions, table, owner, version, failure on bad input."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -7,14 +7,20 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.partitions import PARTITION_EXPRESSION, state_years
+from microplex_pipeline.assets.versioned import versioned
+from microplex_pipeline.partitions import (
+    PARTITION_EXPRESSION,
+    YEAR_EXPRESSION,
+    state_years,
+    years,
+)
 
 OWNERS = ["team:microdata"]
 
 
 def state_year_asset(group: str, *kinds: str, **options: Any) -> Callable[..., Any]:
     """Asset partitioned by state and year, stored as the table <group>.<name>."""
-    return dg.asset(
+    asset = dg.asset(
         partitions_def=state_years,
         group_name=group,
         kinds={"duckdb", *kinds},
@@ -22,6 +28,20 @@ def state_year_asset(group: str, *kinds: str, **options: Any) -> Callable[..., A
         metadata={"partition_expr": PARTITION_EXPRESSION, "schema": group},
         **options,
     )
+    return lambda compute: asset(versioned(compute))
+
+
+def year_asset(group: str, *kinds: str, **options: Any) -> Callable[..., Any]:
+    """Asset of the nation partitioned by year, stored as the table <group>.<name>."""
+    asset = dg.asset(
+        partitions_def=years,
+        group_name=group,
+        kinds={"duckdb", *kinds},
+        owners=OWNERS,
+        metadata={"partition_expr": YEAR_EXPRESSION, "schema": group},
+        **options,
+    )
+    return lambda compute: asset(versioned(compute))
 
 
 @contextmanager

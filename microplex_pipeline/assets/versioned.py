@@ -1,0 +1,54 @@
+"""Every asset's result carries its data version."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import dagster as dg
+
+from microplex_pipeline.data_versions import data_version
+from microplex_pipeline.parameters import Parameters
+
+
+def versioned(compute: Callable[..., Any]) -> Callable[..., Any]:
+    """Let an asset's result carry the version that follows from files, parameters and parents.
+
+    The parents' versions are those that were recorded when the partitions were stored that this one was
+    made from, so that what was made from an outdated partition does not pass for new.
+    """
+
+    @wraps(compute)
+    def computed(*args: Any, **inputs: Any) -> dg.MaterializeResult[Any]:
+        result = compute(*args, **inputs)
+        context = dg.AssetExecutionContext.get()
+        key = context.partition_key
+        by_state = isinstance(key, dg.MultiPartitionKey)
+        state = key.keys_by_dimension["state"] if by_state else None
+        year = key.keys_by_dimension["year"] if by_state else key
+        parents = [
+            recorded_version(context.instance, parent, key, year)
+            for parent in context.assets_def.asset_deps[context.asset_key]
+        ]
+        version = data_version(
+            context.asset_key.path[-1],
+            state,
+            inputs["data"],
+            inputs.get("parameters", Parameters()),
+            parents,
+        )
+        return dg.MaterializeResult(
+            value=result.value, metadata=result.metadata, data_version=dg.DataVersion(version)
+        )
+
+    return computed
+
+
+def recorded_version(instance: dg.DagsterInstance, asset: dg.AssetKey, key: str, year: str) -> str:
+    """Return the version of the partition of an asset that a state and year is made from."""
+    for partition in (key, year):  # by state and year, or by year alone
+        record = instance.get_latest_data_version_record(asset, partition_key=partition)
+        if record is not None:
+            materialization = record.event_log_entry.asset_materialization
+            tags = materialization.tags or {} if materialization else {}
+            return tags.get("dagster/data_version", "none")
+    return "none"

@@ -1,0 +1,123 @@
+"""Data versions: digests of all that a partition is made from. Equal digests need no rebuild.
+
+A version is made of the product's version, the files and parameters that the asset reads by itself, and
+the versions of the partitions it was made from. What is made from the same is the same: every step
+repeats its bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+import polars as pl
+
+from microplex_pipeline.parameters import Parameters
+from microplex_pipeline.resources import DataFolder
+
+# sections of the parameters that an asset reads
+SECTIONS: Mapping[str, Sequence[str]] = {
+    "national_survey": ["seed", "sample"],
+    "national_prior": ["seed", "prior"],
+    "transformer": ["margins"],
+    "zero_model": ["seed", "fine_tuning"],
+    "flow": ["seed", "fine_tuning"],
+    "synthetic_population": ["seed", "population"],
+}
+
+
+def data_version(
+    asset: str, state: str | None, data: DataFolder, parameters: Parameters, parents: Sequence[str]
+) -> str:
+    """Return the version of an asset's partition, given the versions of its parents' partitions."""
+    sections = parameters.model_dump(mode="json")
+    parts = [
+        asset,
+        version("microplex-pipeline"),
+        json.dumps({name: sections[name] for name in SECTIONS.get(asset, [])}, sort_keys=True),
+        *(FILES[asset](data, state) if asset in FILES else []),
+        *sorted(parents),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
+
+
+def _survey_file(data: DataFolder, state: str | None) -> list[str]:
+    del state
+    return [_digest(data, data.survey_schema.file), _digest(data, data.schema_file)]
+
+
+def _preparation_files(data: DataFolder, state: str | None) -> list[str]:
+    del state
+    schema = data.survey_schema
+    ageing = schema.ageing
+    files = [schema.state_scaling.file, ageing.factors, ageing.map, ageing.population]
+    return [_digest(data, name) for name in (data.schema_file, *files)]
+
+
+def _target_rows(data: DataFolder, state: str | None) -> list[str]:
+    sources = data.target_sources
+    files = sorted({file for source in sources.published for file in source.files})
+    return [
+        sources.model_dump_json(exclude={"areas"}),
+        _digest(data, data.survey_schema.ageing.population),
+        *(_rows_of(data.targets / file, state) for file in files),
+    ]
+
+
+def _county_rows(data: DataFolder, state: str | None) -> list[str]:
+    sources = data.target_sources
+    files = sorted({file for source in sources.areas for file in source.files})
+    return [
+        sources.model_dump_json(include={"areas"}),
+        *(_rows_of(data.targets / file, state) for file in files),
+    ]
+
+
+FILES: Mapping[str, Callable[[DataFolder, str | None], list[str]]] = {
+    "raw_survey": _survey_file,
+    "survey": _preparation_files,
+    "national_survey": lambda data, state: [
+        *_survey_file(data, state),
+        *_preparation_files(data, state),
+    ],
+    "targets": _target_rows,
+    "county_weights": _county_rows,
+}
+
+
+def _digest(data: DataFolder, name: str) -> str:
+    path = Path(data.path) / name
+    if not path.exists():
+        return f"{name} is missing"
+    stat = path.stat()
+    return _digest_of(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache
+def _digest_of(path: Path, modified: int, size: int) -> str:
+    """Digest of a file's content, read once as long as it stays as it is."""
+    del modified, size
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _rows_of(path: Path, state: str | None) -> str:
+    """Digest of one state's rows of a targets file: others' changes are none of its business."""
+    if not path.exists():
+        return f"{path.name} is missing"
+    stat = path.stat()
+    return _digests_by_state(path, stat.st_mtime_ns, stat.st_size).get(str(state), "no rows")
+
+
+@lru_cache
+def _digests_by_state(path: Path, modified: int, size: int) -> dict[str, str]:
+    del modified, size
+    table = pl.read_csv(path, infer_schema=False)
+    return {
+        str(state): hashlib.sha256(rows.write_csv().encode()).hexdigest()
+        for (state,), rows in table.group_by(["state"], maintain_order=True)
+    }
