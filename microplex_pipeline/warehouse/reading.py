@@ -41,3 +41,21 @@ def holds_year(warehouse: Path, table: str, year: int) -> bool:
     return (
         query(warehouse, f"select 1 as x from {table} where year = ? limit 1", [year]).height > 0
     )
+
+
+def stored_partitions(warehouse: Path) -> dict[str, set[tuple[str, int]]]:
+    """Return the states and years that each table with both columns holds, by schema.table."""
+    if not warehouse.exists():
+        return {}
+    tables = query(
+        warehouse,
+        "select table_schema || '.' || table_name as name from information_schema.columns "
+        "where column_name in ('state', 'year') group by all having count(*) = 2 order by name",
+    )["name"]
+    return {
+        name: {
+            (state, int(year))
+            for state, year in query(warehouse, f"select distinct state, year from {name}").rows()
+        }
+        for name in tables
+    }

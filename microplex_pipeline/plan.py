@@ -1,0 +1,74 @@
+"""What has to be built: partitions that are missing, or made from something else than is there now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import dagster as dg
+
+from microplex_pipeline.assets.versioned import recorded_version
+from microplex_pipeline.data_versions import data_version
+from microplex_pipeline.resources import DataFolder
+from microplex_pipeline.settings import Settings
+from microplex_pipeline.warehouse.reading import stored_partitions
+
+
+class Plan:
+    """Compares what partitions were made from with files and parameters as they are now.
+
+    Parameters
+    ----------
+    definitions : of the pipeline.
+    settings : their settings.
+    instance : whose history is looked at. The warehouse has the last word on what exists.
+    """
+
+    def __init__(
+        self, definitions: dg.Definitions, settings: Settings, instance: dg.DagsterInstance
+    ) -> None:
+        self.graph = definitions.resolve_asset_graph()
+        self.data = DataFolder(path=str(settings.data))
+        self.settings = settings
+        self.instance = instance
+        self._expected: dict[tuple[str, str | None, str], str] = {}
+
+    @cached_property
+    def _stored(self) -> dict[str, set[tuple[str, int]]]:
+        return stored_partitions(self.settings.warehouse)
+
+    def stale(
+        self, assets: Sequence[dg.AssetsDefinition], state: str | None, year: str
+    ) -> list[str]:
+        """Return the names of the assets that have to be built, in the order given.
+
+        Parameters
+        ----------
+        state : None for assets by year alone.
+        """
+        names = []
+        for asset in assets:
+            name = asset.key.path[-1]
+            table = f"{self.graph.get(asset.key).group_name}.{name}"
+            rows = self._stored.get(table, set())
+            exists = (
+                (state, int(year)) in rows
+                if state is not None
+                else any(stored_year == int(year) for _, stored_year in rows)
+            )
+            key = year if state is None else f"{state}|{year}"
+            recorded = recorded_version(self.instance, asset.key, key, year)
+            if not exists or recorded != self._expect(name, state, year):
+                names.append(name)
+        return names
+
+    def _expect(self, asset: str, state: str | None, year: str) -> str:
+        node = self.graph.get(dg.AssetKey(asset))
+        by_state = isinstance(node.partitions_def, dg.MultiPartitionsDefinition)
+        place = (asset, state if by_state else None, year)
+        if place not in self._expected:
+            parents = [self._expect(p.path[-1], state, year) for p in node.parent_keys]
+            self._expected[place] = data_version(
+                asset, place[1], self.data, self.settings.parameters, parents
+            )
+        return self._expected[place]
