@@ -8,8 +8,10 @@ import dagster as dg
 
 from microplex_pipeline.assets import CHAIN, NATIONAL
 from microplex_pipeline.checks import CHECKS
-from microplex_pipeline.jobs import build_prior, build_state
+from microplex_pipeline.jobs import build_prior, build_state, recalibrate
 from microplex_pipeline.resources import DataFolder
+from microplex_pipeline.schedules import annual_rebuild, states_follow_the_nation
+from microplex_pipeline.sensors import SENSORS
 from microplex_pipeline.settings import Settings, load_settings
 from microplex_pipeline.warehouse import Warehouse
 
@@ -20,8 +22,11 @@ def build_definitions(settings: Settings | None = None, **resources: Any) -> dg.
     return dg.Definitions(
         assets=[*NATIONAL, *CHAIN],
         asset_checks=CHECKS,
-        jobs=[build_prior, build_state],
+        jobs=[build_prior, build_state, recalibrate],
+        schedules=[annual_rebuild],
+        sensors=[states_follow_the_nation, *SENSORS],
         resources={
+            "settings": settings,
             "parameters": settings.parameters,
             "data": DataFolder(path=str(settings.data)),
             "io_manager": Warehouse(database=str(settings.warehouse)),

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from microplex_pipeline.assets import CHAIN, NATIONAL
+from microplex_pipeline.assets import CALIBRATION, CHAIN, NATIONAL
 
 build_prior = dg.define_asset_job(
     "build_prior",
@@ -15,4 +15,11 @@ build_state = dg.define_asset_job(
     selection=dg.AssetSelection.assets(*CHAIN),
     description="The whole chain for one state and year: from the survey's file to calibrated "
     "synthetic records and the report on their targets. The year's national_prior must be there.",
+)
+
+recalibrate = dg.define_asset_job(
+    "recalibrate",
+    selection=dg.AssetSelection.assets(*CALIBRATION),
+    description="Targets, weights and reports of one state and year again, on the synthetic records "
+    "that are there.",
 )

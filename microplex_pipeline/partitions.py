@@ -12,6 +12,16 @@ STATES = [  # postal codes: 50 states and the District of Columbia
     "WY",
 ]  # fmt: skip
 
+# by population in 2019: the largest take longest, so they start first
+BY_SIZE = [
+    "CA", "TX", "FL", "NY", "PA", "IL", "OH", "GA", "NC", "MI",
+    "NJ", "VA", "WA", "AZ", "MA", "TN", "IN", "MO", "MD", "WI",
+    "CO", "MN", "SC", "AL", "LA", "KY", "OR", "OK", "CT", "UT",
+    "IA", "NV", "AR", "MS", "KS", "NM", "NE", "WV", "ID", "HI",
+    "NH", "ME", "MT", "RI", "DE", "SD", "ND", "AK", "DC", "VT",
+    "WY",
+]  # fmt: skip
+
 states = dg.StaticPartitionsDefinition(STATES)
 # only closed years exist: a year joins by itself on the 1st of January after it
 years = dg.TimeWindowPartitionsDefinition(

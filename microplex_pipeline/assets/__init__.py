@@ -38,7 +38,15 @@ CHAIN = [
     disclosure_report,
 ]
 
+# what depends on targets
+CALIBRATION = [targets, calibrated_population, county_weights, target_report]
+
 # of one year
 NATIONAL = [national_survey, national_prior]
 
-__all__ = ["CHAIN", "NATIONAL", *(asset.key.path[-1] for asset in [*NATIONAL, *CHAIN])]
+__all__ = [
+    "CALIBRATION",
+    "CHAIN",
+    "NATIONAL",
+    *(asset.key.path[-1] for asset in [*NATIONAL, *CHAIN]),
+]

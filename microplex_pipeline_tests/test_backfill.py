@@ -1,0 +1,103 @@
+"""The backfill command on real partitions: what is built, what is left, what a change builds again."""
+
+import shutil
+
+import polars as pl
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from microplex_pipeline.backfill import _definitions
+from microplex_pipeline.cli import main
+from microplex_pipeline.settings import PROJECT
+from microplex_pipeline_tests.conftest import BRIEF
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project of its own: data that may change, brief training, an empty warehouse."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(PROJECT / "data", folder / "data")
+    (folder / "home").mkdir()
+    shutil.copyfile(PROJECT / "dagster.yaml", folder / "home" / "dagster.yaml")
+    parameters = BRIEF.model_dump(mode="json")
+    settings = {"data": "data", "warehouse": "w.duckdb", "parameters": parameters}
+    (folder / "microplex.yaml").write_text(yaml.safe_dump(settings))
+    return folder
+
+
+@pytest.fixture
+def run(project, monkeypatch):
+    for name in ("MICROPLEX_DATA", "MICROPLEX_WAREHOUSE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MICROPLEX_CONFIG", str(project / "microplex.yaml"))
+    monkeypatch.setenv("DAGSTER_HOME", str(project / "home"))
+
+    def backfill(*options):
+        _definitions.cache_clear()  # a command starts anew
+        return CliRunner().invoke(main, ["backfill", "--jobs", "1", *options])
+
+    yield backfill
+    _definitions.cache_clear()
+
+
+def test_a_backfill_from_nothing_then_only_what_changed(run, project):
+    first = run("--states", "RI,VT", "--year", "2014")
+    assert first.exit_code == 0, first.output
+    assert "[0/2]  2014      2 assets" in first.output
+    assert "RI|2014   12 assets" in first.output
+    assert "VT|2014   12 assets" in first.output
+
+    again = run("--states", "RI,VT", "--year", "2014")
+    assert again.output.count("up to date") == 2
+
+    file = project / "data" / "targets" / "bundled_state_population_2010_2019.csv"
+    table = pl.read_csv(file, infer_schema=False)
+    rhode_island = (pl.col("state") == "RI") & (pl.col("year") == "2014")
+    table.with_columns(
+        value=pl.when(rhode_island).then(pl.lit("1100000")).otherwise("value")
+    ).write_csv(file)
+    after = run("--states", "RI,VT", "--year", "2014")
+    assert "RI|2014   4 assets" in after.output  # targets, weights, counties, report
+    assert "VT|2014   up to date" in after.output
+
+    settings = yaml.safe_load((project / "microplex.yaml").read_text())
+    settings["parameters"]["fine_tuning"]["epochs"] = 3
+    (project / "microplex.yaml").write_text(yaml.safe_dump(settings))
+    trained = run("--states", "VT", "--year", "2014")
+    # zero model, flow, records, weights, counties, three reports; not survey, transformer, targets
+    assert "VT|2014   8 assets" in trained.output
+
+
+def test_one_states_failure_costs_no_other_and_is_retried_alone(run, project):
+    run("--states", "RI,VT", "--year", "2014")
+    file = project / "data" / "targets" / "bundled_state_population_2010_2019.csv"
+    good = file.read_text()
+    table = pl.read_csv(file, infer_schema=False)
+    vermont = (pl.col("state") == "VT") & (pl.col("year") == "2014")
+    table.with_columns(value=pl.when(vermont).then(pl.lit("-5")).otherwise("value")).write_csv(
+        file
+    )
+    failed = run("--states", "VT,RI", "--year", "2014")
+    assert failed.exit_code == 1
+    assert "VT|2014   failed: targets:" in failed.output
+    assert "RI|2014   up to date" in failed.output
+    file.write_text(good)
+    mended = run("--states", "VT,RI", "--year", "2014")
+    assert mended.exit_code == 0
+    assert mended.output.count("up to date") >= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--states", "RI,XX", "--year", "2014"], "'XX' is no state"),
+        (["--states", "RI", "--year", "1990"], "'1990' is not among"),
+        (["--states", "RI", "--year", "soon"], "'soon' is no year"),
+        (["--states", "RI", "--year", "2014", "--jobs", "0"], "at least one process"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(run, options, message):
+    result = CliRunner().invoke(main, ["backfill", *options])
+    assert result.exit_code == 2
+    assert message in result.output

@@ -1,0 +1,144 @@
+"""The annual rebuild at its ticks, and what sensors ask for."""
+
+import json
+import shutil
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from microplex_pipeline.definitions import build_definitions
+from microplex_pipeline.parameters import Parameters
+from microplex_pipeline.partitions import BY_SIZE, STATES
+from microplex_pipeline.settings import PROJECT, Settings
+
+
+def tick(when, **parameters):
+    definitions = build_definitions(Settings(parameters=Parameters(**parameters)))
+    schedule = definitions.get_schedule_def("annual_rebuild")
+    context = dg.build_schedule_context(
+        scheduled_execution_time=when.replace(tzinfo=ZoneInfo("America/New_York")),
+        repository_def=definitions.get_repository_def(),
+        resources=definitions.resources,
+    )
+    return schedule.evaluate_tick(context)
+
+
+@pytest.mark.parametrize(
+    ("when", "year"),
+    [
+        (datetime(2026, 10, 15, 6), "2025"),
+        (datetime(2025, 10, 15, 6), "2024"),
+        (
+            datetime(2026, 12, 31, 23, 59),
+            "2025",
+        ),  # at new year the year that just ended is not over
+        (datetime(2027, 1, 1, 12), "2026"),
+    ],
+)
+def test_the_newest_closed_year_is_rebuilt_without_edits(when, year):
+    (request,) = tick(when).run_requests
+    assert request.partition_key == year
+    assert request.run_key == f"{when:%Y-%m-%d}|{year}"
+    assert request.tags["microplex/survey"] == f"survey of 2014, aged to {year}"
+
+
+def test_a_tick_evaluated_twice_is_one_run():
+    first, second = (tick(datetime(2026, 10, 15, 6)).run_requests[0].run_key for _ in range(2))
+    assert first == second
+
+
+def test_a_year_without_survey_is_skipped_with_a_reason_if_so_configured():
+    result = tick(datetime(2026, 10, 15, 6), missing_survey="skip")
+    assert not result.run_requests
+    assert "no survey covers 2025, the last one is of 2014" in result.skip_message
+
+
+def follow(tags):
+    definitions = build_definitions()
+    sensor = definitions.get_sensor_def("states_follow_the_nation")
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.create_run_for_job(
+            definitions.resolve_job_def("build_prior"), tags={"dagster/partition": "2025", **tags}
+        )
+        event = dg.DagsterEvent("PIPELINE_SUCCESS", "build_prior")
+        context = dg.build_run_status_sensor_context(
+            sensor_name=sensor.name,
+            dagster_instance=instance,
+            dagster_run=run,
+            dagster_event=event,
+        )
+        return list(sensor(context))
+
+
+def test_states_follow_their_national_models_largest_first():
+    requests = follow({"microplex/rebuild": "2026-10-15", "microplex/survey": "aged"})
+    assert [
+        r.partition_key["state"]
+        if isinstance(r.partition_key, dict)
+        else r.partition_key.keys_by_dimension["state"]
+        for r in requests
+    ] == BY_SIZE
+    assert sorted(BY_SIZE) == sorted(STATES)
+    assert requests[0].run_key == "2026-10-15|CA|2025"
+    priorities = [int(r.tags["dagster/priority"]) for r in requests]
+    assert priorities == sorted(priorities, reverse=True)
+
+
+def test_national_models_built_by_hand_set_nothing_off():
+    (only,) = follow({})
+    assert isinstance(only, dg.SkipReason)
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A project whose targets a test may change, with two built states in its warehouse."""
+    import duckdb
+
+    shutil.copytree(PROJECT / "data", tmp_path / "data")
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
+        connection.execute("create schema calibration; create schema survey")
+        rows = "select * from (values ('RI', 2014), ('VT', 2014), ('VT', 2013)) t(state, year)"
+        connection.execute(f"create table calibration.calibrated_population as {rows}")
+        connection.execute(f"create table survey.raw_survey as {rows}")
+    return Settings(data=tmp_path / "data", warehouse=tmp_path / "w.duckdb")
+
+
+def looked_at(settings, name, cursor):
+    definitions = build_definitions(settings)
+    sensor = definitions.get_sensor_def(name)
+    context = dg.build_sensor_context(
+        cursor=cursor,
+        repository_def=definitions.get_repository_def(),
+        resources=definitions.resources,
+    )
+    result = sensor.evaluate_tick(context)
+    keys = [r.partition_key for r in result.run_requests]
+    return keys, result.cursor
+
+
+def test_only_the_states_whose_targets_changed_are_calibrated_again(copied):
+    nothing, cursor = looked_at(copied, "targets_changed", None)
+    assert not nothing
+    file = copied.data / "targets" / "bundled_state_population_2010_2019.csv"
+    table = pl.read_csv(file, infer_schema=False)
+    vermont = (pl.col("state") == "VT") & (pl.col("year") == "2014")
+    table.with_columns(value=pl.when(vermont).then(pl.lit("640000")).otherwise("value")).write_csv(
+        file
+    )
+    keys, after = looked_at(copied, "targets_changed", cursor)
+    assert keys == ["VT|2013", "VT|2014"]
+    assert json.loads(after)["RI"] == json.loads(cursor)["RI"]
+    again, _ = looked_at(copied, "targets_changed", after)
+    assert not again
+
+
+def test_a_new_survey_file_sets_off_what_was_built(copied):
+    nothing, cursor = looked_at(copied, "survey_changed", None)
+    assert not nothing
+    schema = copied.data / "surveys" / "cps_tax_units.yaml"
+    schema.write_text(schema.read_text() + "\n# a new edition\n")
+    keys, _ = looked_at(copied, "survey_changed", cursor)
+    assert keys == ["RI|2014", "VT|2013", "VT|2014"]
