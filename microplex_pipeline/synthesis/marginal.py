@@ -18,6 +18,9 @@ from microplex_pipeline.synthesis.heaping import Heaping, fit_heaping
 
 # respondents between two knots, at the least: a density that follows fewer closes in on them
 INTERVAL_HOLDERS = 10
+PIECE = 1.3  # ratio of neighbouring knots inside an interval
+MAX_PIECES = 40
+STEEPEST = 30.0  # power of a density inside an interval
 FARTHEST = 1000.0  # times the largest value: where the distribution ends
 
 
@@ -55,19 +58,27 @@ class Marginal:
         return low, np.maximum(np.interp(self.heaping.cumulated(values), self._h, self.u), low)
 
     def inverse(self, ranks: np.ndarray) -> np.ndarray:
-        """Return the whole numbers (float64) whose cells hold the given ranks in (0, 1)."""
+        """Return the whole numbers (float64) whose cells hold the given ranks in (0, 1).
+
+        Ranks beyond that of `bound` are mirrored below it: no value piles up there.
+        """
+        _, last = self.cell(np.array([self.bound]))
+        ranks = np.where(ranks > last, np.maximum(2 * last - ranks, 0.0), ranks)
         values = self.heaping.whole_number(np.interp(ranks, self.u, self._h))
         return np.clip(values, 1, self.bound)
 
     def mixed_with(self, other: Marginal, share: float) -> Marginal:
-        """Return share * self + (1 - share) * other, the shrinkage of a small area's margin."""
+        """Return share * self + (1 - share) * other, the shrinkage of a small area's margin.
+
+        What is drawn stays within this margin's own bound: the largest fortune of a nation, drawn once
+        in a small area, would be most of what that area has.
+        """
         x = np.unique(np.concatenate([self.x, other.x]))
         own, others = (
             np.interp(m.heaping.cumulated(np.floor(x)), m._h, m.u) for m in (self, other)
         )
         heaping = Heaping(share * self.heaping.shares + (1 - share) * other.heaping.shares)
-        bound = max(self.bound, other.bound)
-        return Marginal(x, share * own + (1 - share) * others, heaping, bound)
+        return Marginal(x, share * own + (1 - share) * others, heaping, self.bound)
 
 
 def fit_marginal(
@@ -100,7 +111,11 @@ def fit_marginal(
     is_atom = holders >= atom_holders
     atoms, atom_mass = distinct[is_atom], mass[is_atom]
     tail_mass = 0.5 / (n + 1)
-    x, u = _continuous_part(distinct[~is_atom], mass[~is_atom], holders[~is_atom], n, max_knots)
+    tail_x, tail_u = _tail(values, tail_mass, tail_factor)
+    tail_sum = float(np.diff(tail_u, prepend=0.0)[:-1] @ tail_x[:-1])
+    x, u = _continuous_part(
+        distinct[~is_atom], mass[~is_atom], holders[~is_atom], n, max_knots, tail_sum
+    )
     if not x:  # all values are atoms: a little room around them for what was not seen
         x, u = [0.5], [0.0]
         if distinct[0] > 1:
@@ -109,7 +124,6 @@ def fit_marginal(
     if distinct[-1] + 0.5 > x[-1]:
         x.append(distinct[-1] + 0.5)
         u.append(u[-1] + tail_mass)
-    tail_x, tail_u = _tail(values, tail_mass, tail_factor)
     rare = ~is_atom[index]
     heaping = fit_heaping(values[rare], weights[rare])
     knots_x, knots_u = np.append(x, tail_x), np.append(u, u[-1] + tail_u)
@@ -129,11 +143,14 @@ def _continuous_part(
     holders: np.ndarray,
     n: int,
     max_knots: int,
+    tail_sum: float,
 ) -> tuple[list[float], list[float]]:
     """Thinned distribution function of the values that are no atoms; knots between values.
 
     Every interval between two knots holds at least INTERVAL_HOLDERS records, and the outermost ones
-    reach beyond their values, so that none closes in on one record's amount.
+    reach beyond their values, so that none closes in on one record's amount. Within an interval the
+    density falls such that the mean is that of its records; the last interval's mean pays for what the
+    tail beyond adds up to (`tail_sum`).
     """
     if not len(values):
         return [], []
@@ -150,7 +167,40 @@ def _continuous_part(
     if start > 0.5:
         x.append(start)
         u.append(min(0.5 / (n + 1), mass[0] / 2))
-    return [*x, *edges], [*u, *ranks]
+    sums = np.bincount(group, mass * values)[group[ends]]
+    sums[-1] -= tail_sum
+    masses = np.diff(ranks, prepend=0.0)
+    for high, rank, total, p in zip(edges, ranks, sums, masses, strict=True):
+        inner, shares = _falling(x[-1], float(high), float(total / p))
+        below = u[-1]
+        x += [*inner, float(high)]
+        u += [*(below + (rank - below) * shares), float(rank)]
+    return x, u
+
+
+def _falling(low: float, high: float, mean: float) -> tuple[np.ndarray, np.ndarray]:
+    """Knots inside (low, high) and the shares below them, of a power density with a given mean.
+
+    Where incomes thin out, ten records lie between one and a hundred times an amount: spread evenly they
+    would be worth many times what they are. One mean of ten records or more is all that is kept of them.
+    """
+    pieces = min(MAX_PIECES, math.ceil(math.log(high / low) / math.log(PIECE)))
+    if pieces < 2:
+        return np.zeros(0), np.zeros(0)
+    knots = np.unique(np.floor(low * (high / low) ** (np.arange(pieces + 1) / pieces)) + 0.5)
+    knots = np.concatenate([[low], knots[(knots > low) & (knots < high)], [high]])
+    middle, width = (knots[1:] + knots[:-1]) / 2, np.diff(knots)
+
+    def masses(power: float) -> np.ndarray:
+        log_mass = np.log(width) - power * np.log(middle / middle[0])
+        mass = np.exp(log_mass - log_mass.max())
+        return mass / mass.sum()
+
+    few, many = -STEEPEST, STEEPEST  # the mean falls as the power grows
+    for _ in range(60):
+        power = (few + many) / 2
+        few, many = (power, many) if masses(power) @ middle > mean else (few, power)
+    return knots[1:-1], np.cumsum(masses((few + many) / 2))[:-1]
 
 
 def _tail(values: np.ndarray, mass: float, factor: float) -> tuple[np.ndarray, np.ndarray]:

@@ -81,8 +81,39 @@ def test_a_lone_respondents_amount_does_not_come_back(rare, others):
     assert np.mean(np.isin(drawn, rare)) < 0.02
 
 
-def test_every_interval_rests_on_enough_respondents():
+def test_ten_respondents_are_known_by_their_mean_and_range_alone():
+    """Amounts that move within their ten, keeping the mean, leave the distribution as it is."""
     values = np.unique(np.random.default_rng(3).integers(1, 10**5, 70)).astype(float)
-    marginal = fit_marginal(values, np.ones(len(values)))
-    inside = np.histogram(values, marginal.x)[0]
-    assert inside[inside > 0].min() >= 10
+    moved = values.copy()
+    moved[23] += 1  # the third ten: neither its ends nor its mean change
+    moved[27] -= 1
+    one, other = (fit_marginal(v, np.ones(len(v))) for v in (values, moved))
+    np.testing.assert_array_equal(one.x, other.x)
+    np.testing.assert_allclose(one.u, other.u, rtol=0, atol=1e-12)
+    moved[25] += 400
+    assert not np.allclose(fit_marginal(moved, np.ones(len(moved))).u, one.u, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("spread", [0.5, 1.5, 2.5])
+def test_the_mean_is_kept_however_heavy_the_tail(spread):
+    rng = np.random.default_rng(1)
+    values = np.unique(np.floor(np.exp(rng.normal(8, spread, 900)))) + 1
+    weights = rng.uniform(1, 3, len(values))
+    marginal = fit_marginal(values, weights)
+    drawn = marginal.inverse((np.arange(200_000) + 0.5) / 200_000)
+    assert drawn.mean() == pytest.approx(np.average(values, weights=weights), rel=0.06)
+    assert drawn.max() <= 2 * values.max() + 10
+
+
+def _nation(rng):
+    values = np.unique(np.floor(np.exp(rng.normal(9, 2, 4000)))) + 1
+    return fit_marginal(values, np.ones(len(values)))
+
+
+def test_a_small_area_draws_no_larger_than_its_own_bound():
+    rng = np.random.default_rng(2)
+    nation = _nation(rng)
+    area = fit_marginal(rng.integers(100, 5000, 80).astype(float), np.ones(80))
+    drawn = area.mixed_with(nation, 0.5).inverse((np.arange(50_000) + 0.5) / 50_000)
+    assert drawn.max() <= area.bound
+    assert np.mean(drawn == drawn.max()) < 0.001  # nothing piles up at the bound
