@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from microplex_pipeline.assets import CHAIN, NATIONAL
+from microplex_pipeline.assets import CHAIN, NATIONAL, SUMMARY
 
 build_prior = dg.define_asset_job(
     "build_prior",
@@ -15,4 +15,10 @@ build_state = dg.define_asset_job(
     selection=dg.AssetSelection.assets(*CHAIN),
     description="The whole chain for one state and year: from the survey's file to calibrated "
     "synthetic records and the report on their targets. The year's national_prior must be there.",
+)
+
+report_nation = dg.define_asset_job(
+    "report_nation",
+    selection=dg.AssetSelection.assets(*SUMMARY),
+    description="The page of one year that puts the states built so far side by side.",
 )

@@ -1,0 +1,167 @@
+"""Charts of a page, as SVG that takes the page's colours.
+
+altair is imported where a chart is drawn: loading definitions must not pay for it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    import altair as alt
+
+BLUE, ORANGE, GREY = "#4e88c7", "#e8803a", "#8b949e"  # legible on white and on black
+PANEL = (300, 150)
+BINS = 36
+SCALE = 200.0  # dollars: amounts well below lie on a linear scale, above on a logarithmic one
+
+
+def distribution_chart(
+    survey: np.ndarray, w_survey: np.ndarray, synthetic: np.ndarray, w_synthetic: np.ndarray
+) -> Markup:
+    """Weighted distributions of the non-zero amounts, survey filled, synthetic as a line.
+
+    Heights are shares of all units, so that the area is the share that has the amount. The axis is
+    asinh(x / SCALE): logarithmic on both sides of zero.
+    """
+    import altair as alt
+
+    both = np.concatenate([survey, synthetic])
+    low, high = _axis(both.min()), _axis(both.max())
+    edges = np.linspace(low, max(high, low + 1e-6), BINS + 1)
+    frame = pl.DataFrame({"left": edges[:-1], "right": edges[1:]})
+    for name, x, w in (("survey", survey, w_survey), ("synthetic", synthetic, w_synthetic)):
+        some = x != 0
+        heights, _ = np.histogram(_axis(x[some]), edges, weights=w[some])
+        frame = frame.with_columns(pl.Series(name, heights / w.sum()))
+    ticks = [s * 10.0**k for s in (-1, 1) for k in range(3, 9)]
+    ticks = [t for t in [*ticks, 0.0] if both.min() <= t <= both.max()]
+    labels = {f"{_axis(t):.3f}": _short(t) for t in ticks}
+    axis = alt.Axis(
+        values=sorted(float(key) for key in labels),
+        labelExpr=f"({_as_json(labels)})[format(datum.value, '.3f')]",
+        title=None,
+    )
+    share = alt.Axis(format="%", title=None, tickCount=3)
+    x = alt.X("left:Q", axis=axis, scale=alt.Scale(domain=[edges[0], edges[-1]], nice=False))
+    bars = (
+        alt.Chart(frame.select("left", "right", "survey"))
+        .mark_bar(color=ORANGE, opacity=0.55, binSpacing=0)
+        .encode(x=x, x2="right:Q", y=alt.Y("survey:Q", axis=share))
+    )
+    line = (
+        alt.Chart(frame.select(pl.mean_horizontal("left", "right").alias("left"), "synthetic"))
+        .mark_line(color=BLUE, strokeWidth=2, interpolate="step")
+        .encode(x=x, y=alt.Y("synthetic:Q", axis=share))
+    )
+    return _svg(alt.layer(bars, line), *PANEL)
+
+
+def target_chart(targets: pl.DataFrame) -> Markup:
+    """Achieved over target, before and after calibration, a line per target.
+
+    Parameters
+    ----------
+    targets : target, before, after (both achieved / value).
+    """
+    import altair as alt
+
+    long = targets.unpivot(["before", "after"], index="target", variable_name="weights")
+    long = long.with_columns(
+        pl.col("weights").replace({"before": "design weights", "after": "calibrated weights"})
+    )
+    y = alt.Y("target:N", sort=targets["target"].to_list(), title=None)
+    y.axis = alt.Axis(labelLimit=330, grid=True, ticks=False)
+    chart = (
+        alt.Chart(long)
+        .mark_point(filled=True, size=46, opacity=0.9)
+        .encode(
+            x=alt.X("value:Q", title="achieved / target", scale=alt.Scale(zero=False),
+                    axis=alt.Axis(format="%", orient="top")),
+            y=y,
+            color=alt.Color("weights:N", title=None,
+                            scale=alt.Scale(domain=["design weights", "calibrated weights"],
+                                            range=[GREY, BLUE]),
+                            legend=alt.Legend(orient="top")),
+        )
+    )  # fmt: skip
+    return _svg(chart, 420, 17 * targets.height)
+
+
+def ratio_chart(ratios: np.ndarray) -> Markup:
+    """Histogram of the ratios of weight to design weight, on a logarithmic axis."""
+    import altair as alt
+
+    low, high = float(ratios.min()), float(ratios.max())
+    edges = np.geomspace(low, max(high, low * 1.001), 41)
+    heights, _ = np.histogram(ratios, np.concatenate([edges[:-1], [np.inf]]))
+    frame = pl.DataFrame({"left": edges[:-1], "right": edges[1:], "households": heights})
+    scale = alt.Scale(type="log", domain=[edges[0], edges[-1]], nice=False)
+    bars = (
+        alt.Chart(frame)
+        .mark_bar(color=BLUE, opacity=0.75, binSpacing=0)
+        .encode(
+            x=alt.X("left:Q", scale=scale, title="weight / design weight",
+                    axis=alt.Axis(tickCount=8, format="~g")),
+            x2="right:Q",
+            y=alt.Y("households:Q", title="households"),
+        )
+    )  # fmt: skip
+    one = alt.Chart(pl.DataFrame({"left": [1.0]})).mark_rule(color=GREY, strokeDash=[4, 3])
+    layers = [bars, one.encode(x=alt.X("left:Q", scale=scale))] if low < 1 < high else [bars]
+    return _svg(alt.layer(*layers), 560, 220)
+
+
+def svg(chart: alt.Chart | alt.LayerChart, width: float, height: float) -> Markup:
+    """Return a chart as SVG whose lines and letters have the page's colour."""
+    return _svg(chart, width, height)
+
+
+def _axis(amount: Any) -> Any:
+    return np.arcsinh(np.asarray(amount, dtype=float) / SCALE)
+
+
+def _short(amount: float) -> str:
+    size = abs(amount)
+    text = f"{size / 1e6:g}M" if size >= 1e6 else f"{size / 1e3:g}k" if size >= 1e3 else f"{size:g}"
+    return f"\u2212{text}" if amount < 0 else text
+
+
+def _as_json(labels: dict[str, str]) -> str:
+    import json
+
+    return json.dumps(labels)
+
+
+def _svg(chart: Any, width: float, height: float) -> Markup:
+    import altair as alt
+    import vl_convert
+
+    ink = "currentColor"
+    axis = {"labelColor": ink, "titleColor": ink, "tickColor": ink, "domainColor": ink,
+            "gridColor": ink, "gridOpacity": 0.12, "tickOpacity": 0.4, "domainOpacity": 0.4,
+            "titleFontWeight": "normal"}  # fmt: skip
+    chart = chart.properties(width=width, height=height, background="transparent").configure(
+        aria=False,
+        font="sans-serif",
+        axis=axis,
+        legend={"labelColor": ink, "titleColor": ink, "titleFontWeight": "normal"},
+        view={"stroke": None},
+    )
+    with alt.data_transformers.enable("default", max_rows=None):
+        text = vl_convert.vegalite_to_svg(chart.to_dict())
+    return Markup(_without_ids_in_common(re.sub(r' xmlns(:\w+)?="[^"]*"| role="[^"]*"', "", text)))
+
+
+def _without_ids_in_common(text: str) -> str:
+    """Name gradients and clips after the chart's content: several charts share one page."""
+    import hashlib
+
+    own = hashlib.sha256(text.encode()).hexdigest()[:10]
+    text = re.sub(r'\bid="([^"]+)"', rf'id="c{own}-\1"', text)
+    return re.sub(r"url\(#([^)]+)\)", rf"url(#c{own}-\1)", text)
