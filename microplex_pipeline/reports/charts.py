@@ -5,6 +5,8 @@ altair is imported where a chart is drawn: loading definitions must not pay for 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREY = "#4e88c7", "#e8803a", "#8b949e"  # legible on white and on black
 PANEL = (300, 150)
 BINS = 36
+LONG_NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
 SCALE = 200.0  # dollars: amounts well below lie on a linear scale, above on a logarithmic one
 
 
@@ -41,10 +44,10 @@ def distribution_chart(
         frame = frame.with_columns(pl.Series(name, heights / w.sum()))
     ticks = [s * 10.0**k for s in (-1, 1) for k in range(3, 9)]
     ticks = [t for t in [*ticks, 0.0] if both.min() <= t <= both.max()]
-    labels = {f"{_axis(t):.3f}": _short(t) for t in ticks}
+    labels = {f"{_axis(t):.3f}": _short(t) for t in sorted(ticks)}
     axis = alt.Axis(
-        values=sorted(float(key) for key in labels),
-        labelExpr=f"({_as_json(labels)})[format(datum.value, '.3f')]",
+        values=[float(key) for key in labels],
+        labelExpr=f"({json.dumps(labels)})[replace(format(datum.value, '.3f'), '\u2212', '-')]",
         title=None,
     )
     share = alt.Axis(format="%", title=None, tickCount=3)
@@ -52,14 +55,14 @@ def distribution_chart(
     bars = (
         alt.Chart(frame.select("left", "right", "survey"))
         .mark_bar(color=ORANGE, opacity=0.55, binSpacing=0)
-        .encode(x=x, x2="right:Q", y=alt.Y("survey:Q", axis=share))
+        .encode(x=x, x2="right:Q", y=alt.Y("survey:Q", axis=share), y2=alt.datum(0))
     )
     line = (
         alt.Chart(frame.select(pl.mean_horizontal("left", "right").alias("left"), "synthetic"))
         .mark_line(color=BLUE, strokeWidth=2, interpolate="step")
         .encode(x=x, y=alt.Y("synthetic:Q", axis=share))
     )
-    return _svg(alt.layer(bars, line), *PANEL)
+    return svg(alt.layer(bars, line), *PANEL)
 
 
 def target_chart(targets: pl.DataFrame) -> Markup:
@@ -76,7 +79,7 @@ def target_chart(targets: pl.DataFrame) -> Markup:
         pl.col("weights").replace({"before": "design weights", "after": "calibrated weights"})
     )
     y = alt.Y("target:N", sort=targets["target"].to_list(), title=None)
-    y.axis = alt.Axis(labelLimit=330, grid=True, ticks=False)
+    y.axis = alt.Axis(labelLimit=400, grid=True, ticks=False)
     chart = (
         alt.Chart(long)
         .mark_point(filled=True, size=46, opacity=0.9)
@@ -90,7 +93,7 @@ def target_chart(targets: pl.DataFrame) -> Markup:
                             legend=alt.Legend(orient="top")),
         )
     )  # fmt: skip
-    return _svg(chart, 420, 17 * targets.height)
+    return svg(chart, 520, 17 * targets.height)
 
 
 def ratio_chart(ratios: np.ndarray) -> Markup:
@@ -110,16 +113,12 @@ def ratio_chart(ratios: np.ndarray) -> Markup:
                     axis=alt.Axis(tickCount=8, format="~g")),
             x2="right:Q",
             y=alt.Y("households:Q", title="households"),
+            y2=alt.datum(0),
         )
     )  # fmt: skip
     one = alt.Chart(pl.DataFrame({"left": [1.0]})).mark_rule(color=GREY, strokeDash=[4, 3])
     layers = [bars, one.encode(x=alt.X("left:Q", scale=scale))] if low < 1 < high else [bars]
-    return _svg(alt.layer(*layers), 560, 220)
-
-
-def svg(chart: alt.Chart | alt.LayerChart, width: float, height: float) -> Markup:
-    """Return a chart as SVG whose lines and letters have the page's colour."""
-    return _svg(chart, width, height)
+    return svg(alt.layer(*layers), 560, 220)
 
 
 def _axis(amount: Any) -> Any:
@@ -132,13 +131,8 @@ def _short(amount: float) -> str:
     return f"\u2212{text}" if amount < 0 else text
 
 
-def _as_json(labels: dict[str, str]) -> str:
-    import json
-
-    return json.dumps(labels)
-
-
-def _svg(chart: Any, width: float, height: float) -> Markup:
+def svg(chart: alt.Chart | alt.LayerChart, width: float, height: float) -> Markup:
+    """Return a chart as SVG whose lines and letters have the page's colour."""
     import altair as alt
     import vl_convert
 
@@ -155,13 +149,19 @@ def _svg(chart: Any, width: float, height: float) -> Markup:
     )
     with alt.data_transformers.enable("default", max_rows=None):
         text = vl_convert.vegalite_to_svg(chart.to_dict())
-    return Markup(_without_ids_in_common(re.sub(r' xmlns(:\w+)?="[^"]*"| role="[^"]*"', "", text)))
+    text = re.sub(r' (?:xmlns(?::\w+)?|role|aria-\w+|class)="[^"]*"', "", text)
+    text = re.sub(r'\bd="[^"]+"', lambda path: LONG_NUMBER.sub(_rounded, path[0]), text)
+    return Markup(_with_own_ids(text))
 
 
-def _without_ids_in_common(text: str) -> str:
+def _rounded(number: re.Match[str]) -> str:
+    """Return a coordinate to a tenth of a pixel: no picture shows more, and pages stay small."""
+    return f"{float(number[0]):.1f}".removesuffix(".0")
+
+
+def _with_own_ids(text: str) -> str:
     """Name gradients and clips after the chart's content: several charts share one page."""
-    import hashlib
-
+    for k, name in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', text))):
+        text = text.replace(f'id="{name}"', f'id="part{k}"').replace(f"#{name})", f"#part{k})")
     own = hashlib.sha256(text.encode()).hexdigest()[:10]
-    text = re.sub(r'\bid="([^"]+)"', rf'id="c{own}-\1"', text)
-    return re.sub(r"url\(#([^)]+)\)", rf"url(#c{own}-\1)", text)
+    return re.sub(r'(\bid="|url\(#)(part\d+)', rf"\1c{own}-\2", text)

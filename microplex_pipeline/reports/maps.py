@@ -12,6 +12,8 @@ from markupsafe import Markup
 
 from microplex_pipeline.reports.charts import GREY, svg
 from microplex_pipeline.reports.geography import Topology, outlines
+from microplex_pipeline.reports.summary import TOLERANCE
+from microplex_pipeline.reports.tables import EXACT
 
 MISSING = "#9aa0a633"
 CLASSES = ("exact", "within 0.1 %", "within 1 %", "more")  # of relative errors
@@ -20,7 +22,7 @@ CLASS_COLOURS = ("#2c7fb8", "#7fcdbb", "#f4b942", "#d7301f")
 
 def error_class(error: float) -> str:
     """Return the class of an absolute relative error."""
-    return CLASSES[sum(error > limit for limit in (1e-9, 1e-3, 1e-2))]
+    return CLASSES[sum(error > limit for limit in (EXACT, TOLERANCE, 1e-2))]
 
 
 def class_map(
@@ -75,16 +77,21 @@ def _map(
     known = [
         {**f, "properties": {"value": values[f["id"]]}} for f in features if f["id"] in values
     ]
-    unknown = [f for f in features if f["id"] not in values]
-    line = {"stroke": "currentColor", "strokeWidth": 0.4, "strokeOpacity": 0.6}
-    layers = []
-    if unknown:
-        layers.append(_shapes(unknown).mark_geoshape(fill=MISSING, **line))
-    if known:
-        layers.append(_shapes(known).mark_geoshape(**line).encode(color=colour))
+    grey = [f for f in features if f["id"] not in values]
+    borders = []
     if layer == "counties" and not within:
+        # a state without any value is drawn whole
+        built = {geoid[:2] for geoid in values}
         states = outlines(topology, "states", size)
-        layers.append(_shapes(states).mark_geoshape(fill=None, stroke=GREY, strokeWidth=0.8))
+        borders = [f for f in states if f["id"] in built]
+        grey = [f for f in grey if f["id"][:2] in built]
+        grey += [f for f in states if f["id"] not in built]
+    line = {"stroke": "currentColor", "strokeWidth": 0.4, "strokeOpacity": 0.6}
+    layers = [
+        _shapes(grey).mark_geoshape(fill=MISSING, **line),
+        _shapes(known).mark_geoshape(**line).encode(color=colour),
+        _shapes(borders).mark_geoshape(fill=None, stroke=GREY, strokeWidth=0.8),
+    ]
     chart = alt.layer(*layers).project(type="identity", scale=1, translate=[0, 0])
     height = max(y for f in features for p in f["geometry"]["coordinates"] for _, y in p[0])
     return svg(chart, size[0], height)

@@ -13,15 +13,15 @@ from microplex_pipeline.reports.summary import TOLERANCE
 from microplex_pipeline.reports.tables import (
     Column,
     Table,
+    absolute_error,
     count,
     decimals,
     fine_percent,
-    relative_error,
     table,
 )
 from microplex_pipeline.reports.state_page import Figure
 
-STATE_MAP, COUNTY_MAP = (480, 300), (900, 560)
+STATE_MAP, COUNTY_MAP = (350, 230), (900, 560)
 
 
 def national_page(
@@ -90,7 +90,7 @@ def national_page(
         county_figure=county_figure,
         versions=package_versions(),
         count=count,
-        relative_error=relative_error,
+        absolute_error=absolute_error,
     )
 
 
@@ -103,13 +103,13 @@ def _state_table(states: pl.DataFrame, names: dict[str, str]) -> Table:
         Column("persons", "Persons", count, "that the weights stand for"),
         Column("targets", "Targets", count),
         Column("targets_met", "Met", count, f"within {TOLERANCE:.1%}"),
-        Column("worst_target_error", "Worst error", relative_error, "of a target"),
+        Column("worst_target_error", "Worst error", absolute_error, "of a target"),
         Column("effective_households", "Effective households", count, "Kish"),
         Column("design_effect", "Design effect", decimals(2), "Kish"),
         Column("mean_ks", "Mean KS", decimals(4), "over headline amounts"),
         Column("copies", "Copies", fine_percent, "synthetic units equal to a surveyed one"),
         Column("counties", "Counties", count),
-        Column("worst_county_error", "Worst county error", relative_error),
+        Column("worst_county_error", "Worst county error", absolute_error),
     ]
     named = states.with_columns(pl.col("fips").replace_strict(names).alias("name"))
     return table(

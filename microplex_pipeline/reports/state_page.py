@@ -17,7 +17,10 @@ from microplex_pipeline.reports.maps import value_map
 from microplex_pipeline.reports.page import package_versions, render
 from microplex_pipeline.reports.summary import TOLERANCE, state_summary
 from microplex_pipeline.reports.tables import (
+    EXACT,
     Column,
+    Table,
+    absolute_error,
     count,
     decimals,
     fine_percent,
@@ -29,6 +32,14 @@ from microplex_pipeline.survey import SurveySchema
 
 NOTABLE_KS = 0.05  # amounts whose distance is marked
 MAP = (560, 380)
+# a target in words, as unlike all others as what defines it
+READABLE = pl.concat_str(
+    "variable",
+    pl.when(pl.col("domain") == "all")
+    .then(pl.lit(""))
+    .otherwise(", " + pl.col("domain").str.replace_all(":", " ").str.replace_all("|", ", ", literal=True)),
+    pl.format(" ({} {})", "entity", "measure"),
+).alias("target")
 
 
 @dataclass(frozen=True)
@@ -117,7 +128,7 @@ def state_page(
         count=count,
         percent=percent,
         decimals=decimals,
-        relative_error=relative_error,
+        absolute_error=absolute_error,
     )
 
 
@@ -160,7 +171,7 @@ def _distribution(
     )
 
 
-def _fidelity_table(fidelity: pl.DataFrame) -> object:
+def _fidelity_table(fidelity: pl.DataFrame) -> Table:
     columns = [
         Column("variable", "Amount"),
         Column("ks", "KS", decimals(4), "largest difference of the distribution functions"),
@@ -181,7 +192,7 @@ def _fidelity_table(fidelity: pl.DataFrame) -> object:
                  pl.col("headline") & (pl.col("ks") > NOTABLE_KS))  # fmt: skip
 
 
-def _target_table(targets: pl.DataFrame) -> object:
+def _target_table(targets: pl.DataFrame) -> Table:
     columns = [
         Column("target", "Target"),
         Column("kind", "Kind"),
@@ -190,9 +201,11 @@ def _target_table(targets: pl.DataFrame) -> object:
         Column("relative_error", "Relative error", relative_error),
         Column("note", "Note"),
     ]
-    worst_first = targets.sort(pl.col("relative_error").abs(), descending=True, maintain_order=True)
-    return table("Targets, worst first", worst_first, columns,
-                 pl.col("relative_error").abs() > TOLERANCE)  # fmt: skip
+    size = pl.col("relative_error").abs()
+    worst_first = targets.with_columns(READABLE).sort(
+        pl.when(size < EXACT).then(0.0).otherwise(size), descending=True, maintain_order=True
+    )
+    return table("Targets, worst first", worst_first, columns, size > TOLERANCE)
 
 
 def _target_figure(
@@ -203,7 +216,7 @@ def _target_figure(
     scale = pl.max_horizontal(pl.col("value").abs(), 1.0)
     ratios = pl.DataFrame(
         {
-            "target": targets["target"],
+            "target": targets.select(READABLE)[:, 0],
             "before": before.select(pl.col("achieved") / scale)[:, 0],
             "after": targets.select(pl.col("achieved") / scale)[:, 0],
         }
@@ -216,7 +229,7 @@ def _target_figure(
     )
 
 
-def _county_table(counties: pl.DataFrame, names: Mapping[str, str]) -> object:
+def _county_table(counties: pl.DataFrame, names: Mapping[str, str]) -> Table:
     columns = [
         Column("geoid", "County"),
         Column("name", "Name"),
@@ -234,7 +247,7 @@ def _county_table(counties: pl.DataFrame, names: Mapping[str, str]) -> object:
     return table("Counties", named, columns, pl.col("relative_error").abs() > TOLERANCE)
 
 
-def _disclosure_table(disclosure: pl.DataFrame) -> object:
+def _disclosure_table(disclosure: pl.DataFrame) -> Table:
     columns = [
         Column("measure", "Measure"),
         Column("value", "Synthetic records", fine_percent),
@@ -244,7 +257,7 @@ def _disclosure_table(disclosure: pl.DataFrame) -> object:
     return table("Disclosure beside chance", disclosure, columns)
 
 
-def _source_table(targets: pl.DataFrame, counties: pl.DataFrame) -> object:
+def _source_table(targets: pl.DataFrame, counties: pl.DataFrame) -> Table:
     of_state = targets.select("kind", "source", pl.lit("state").alias("level"))
     of_counties = counties.select(
         pl.lit("published").alias("kind"),

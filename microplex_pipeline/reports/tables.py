@@ -9,16 +9,17 @@ from typing import Any
 import polars as pl
 
 MINUS, NARROW_SPACE = "\u2212", "\u202f"
+EXACT = 1e-9  # relative errors below are those of rounding
 
 
 def count(value: float) -> str:
-    """Return a whole number with thousands apart: 1 055 936."""
-    return f"{value:,.0f}".replace(",", NARROW_SPACE).replace("-", MINUS)
+    """Return a whole number with thousands apart."""
+    return f"{value:,.0f}".replace("-", MINUS)
 
 
 def decimals(digits: int) -> Callable[[float], str]:
     """Return a writer of numbers with a fixed number of decimals."""
-    return lambda value: f"{value:,.{digits}f}".replace(",", NARROW_SPACE).replace("-", MINUS)
+    return lambda value: f"{value:,.{digits}f}".replace("-", MINUS)
 
 
 def percent(value: float) -> str:
@@ -32,10 +33,18 @@ def fine_percent(value: float) -> str:
 
 
 def relative_error(value: float) -> str:
-    """Return a relative error: as a percentage, or as what rounding leaves."""
-    if abs(value) < 5e-7:
-        return "exact" if abs(value) < 1e-9 else f"{value:.0e}".replace("-", MINUS)
-    return f"{100 * value:+.3f}{NARROW_SPACE}%".replace("-", MINUS)
+    """Return a relative error: as a percentage, as a power of ten where tiny, or as exact."""
+    if abs(value) < EXACT:
+        return "exact"
+    sign = "+" if value > 0 else MINUS
+    return sign + absolute_error(abs(value))
+
+
+def absolute_error(value: float) -> str:
+    """Return the size of a relative error, in the same way."""
+    if value < EXACT:
+        return "exact"
+    return f"{value:.0e}" if value < 5e-6 else f"{100 * value:.3f}{NARROW_SPACE}%"
 
 
 @dataclass(frozen=True)
