@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.assets.state_year import OWNERS, bad_input_fails, stored_records
+from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.partitions import YEAR_EXPRESSION, years
 from microplex_pipeline.reports import SUMMARY_COLUMNS, national_page
 from microplex_pipeline.resources import DataFolder
@@ -26,6 +27,7 @@ NATIONAL_COLUMNS = {"states": "states built", "html": "the report, a page by its
 def national_report(
     context: dg.AssetExecutionContext,
     data: DataFolder,
+    parameters: dg.ResourceParam[Parameters],
     state_report: pl.DataFrame,
     county_report: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -36,7 +38,9 @@ def national_report(
     """
     year = int(context.partition_key)
     with bad_input_fails():
-        html = national_page(year, state_report, county_report, data.boundaries)
+        html = national_page(
+            year, state_report, county_report, parameters.checks.target_tolerance, data.boundaries
+        )
     row = pl.DataFrame([{"year": year, "states": state_report.height, "html": html}])
     return stored_records(
         row.with_columns(pl.col("year").cast(pl.Int32)),

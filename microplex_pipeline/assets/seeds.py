@@ -23,5 +23,5 @@ def seeds_of(context: dg.AssetExecutionContext) -> dict[str, int]:
         ).records
         materialization = records[0].asset_materialization if records else None
         if materialization and "seed" in materialization.metadata:
-            seeds[step] = int(materialization.metadata["seed"].value)  # type: ignore[arg-type]
+            seeds[step] = int(materialization.metadata["seed"].value)
     return seeds

@@ -5,6 +5,7 @@ import polars as pl
 
 from microplex_pipeline.assets.seeds import seeds_of
 from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
+from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.reports import SUMMARY_COLUMNS, state_page, state_summary
 from microplex_pipeline.resources import DataFolder
@@ -14,6 +15,7 @@ from microplex_pipeline.resources import DataFolder
 def state_report(
     context: dg.AssetExecutionContext,
     data: DataFolder,
+    parameters: dg.ResourceParam[Parameters],
     survey: pl.DataFrame,
     calibrated_population: pl.DataFrame,
     target_report: pl.DataFrame,
@@ -28,14 +30,14 @@ def state_report(
     """
     state, year = partition_of(context)
     schema = data.survey_schema
-    frames = (
+    inputs = (
         survey, calibrated_population, target_report, fidelity_report, disclosure_report,
-        county_report,
+        county_report, parameters.checks.target_tolerance,
     )  # fmt: skip
     with bad_input_fails():
-        summary = state_summary(schema, *frames)
+        summary = state_summary(schema, *inputs)
         html = state_page(
-            state, year, schema, *frames, seeds=seeds_of(context), boundaries=data.boundaries
+            state, year, schema, *inputs, seeds=seeds_of(context), boundaries=data.boundaries
         )
     numbers = {k: v for k, v in summary.items() if k not in ("respondents", "survey_year")}
     return stored_records(

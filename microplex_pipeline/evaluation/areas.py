@@ -61,7 +61,9 @@ def area_errors(
     per_area = area_weights.group_by("geoid").agg(
         pl.col("weight").sum().alias("households"),
         pl.len().alias("records"),
-        (pl.col("weight").sum() ** 2 / (pl.col("weight") ** 2).sum()).alias("effective_households"),
+        (pl.col("weight").sum() ** 2 / (pl.col("weight") ** 2).sum()).alias(
+            "effective_households"
+        ),
     )
     tables = []
     for k, key in enumerate(asked.iter_rows(named=True)):

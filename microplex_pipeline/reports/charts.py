@@ -8,14 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
 from markupsafe import Markup
-
-if TYPE_CHECKING:
-    import altair as alt
 
 BLUE, ORANGE, GREY = "#4e88c7", "#e8803a", "#8b949e"  # legible on white and on black
 PANEL = (300, 150)
@@ -51,16 +48,16 @@ def distribution_chart(
         title=None,
     )
     share = alt.Axis(format="%", title=None, tickCount=3)
-    x = alt.X("left:Q", axis=axis, scale=alt.Scale(domain=[edges[0], edges[-1]], nice=False))
+    left = alt.X("left:Q", axis=axis, scale=alt.Scale(domain=[edges[0], edges[-1]], nice=False))
     bars = (
         alt.Chart(frame.select("left", "right", "survey"))
         .mark_bar(color=ORANGE, opacity=0.55, binSpacing=0)
-        .encode(x=x, x2="right:Q", y=alt.Y("survey:Q", axis=share), y2=alt.datum(0))
+        .encode(x=left, x2="right:Q", y=alt.Y("survey:Q", axis=share), y2=alt.datum(0))
     )
     line = (
         alt.Chart(frame.select(pl.mean_horizontal("left", "right").alias("left"), "synthetic"))
         .mark_line(color=BLUE, strokeWidth=2, interpolate="step")
-        .encode(x=x, y=alt.Y("synthetic:Q", axis=share))
+        .encode(x=left, y=alt.Y("synthetic:Q", axis=share))
     )
     return svg(alt.layer(bars, line), *PANEL)
 
@@ -78,15 +75,14 @@ def target_chart(targets: pl.DataFrame) -> Markup:
     long = long.with_columns(
         pl.col("weights").replace({"before": "design weights", "after": "calibrated weights"})
     )
-    y = alt.Y("target:N", sort=targets["target"].to_list(), title=None)
-    y.axis = alt.Axis(labelLimit=400, grid=True, ticks=False)
     chart = (
         alt.Chart(long)
         .mark_point(filled=True, size=46, opacity=0.9)
         .encode(
             x=alt.X("value:Q", title="achieved / target", scale=alt.Scale(zero=False),
                     axis=alt.Axis(format="%", orient="top")),
-            y=y,
+            y=alt.Y("target:N", sort=targets["target"].to_list(), title=None,
+                    axis=alt.Axis(labelLimit=400, grid=True, ticks=False)),
             color=alt.Color("weights:N", title=None,
                             scale=alt.Scale(domain=["design weights", "calibrated weights"],
                                             range=[GREY, BLUE]),
@@ -127,11 +123,13 @@ def _axis(amount: Any) -> Any:
 
 def _short(amount: float) -> str:
     size = abs(amount)
-    text = f"{size / 1e6:g}M" if size >= 1e6 else f"{size / 1e3:g}k" if size >= 1e3 else f"{size:g}"
+    text = (
+        f"{size / 1e6:g}M" if size >= 1e6 else f"{size / 1e3:g}k" if size >= 1e3 else f"{size:g}"
+    )
     return f"\u2212{text}" if amount < 0 else text
 
 
-def svg(chart: alt.Chart | alt.LayerChart, width: float, height: float) -> Markup:
+def svg(chart: Any, width: float, height: float) -> Markup:
     """Return a chart as SVG whose lines and letters have the page's colour."""
     import altair as alt
     import vl_convert

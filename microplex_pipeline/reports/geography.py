@@ -81,7 +81,8 @@ def outlines(
     features = []
     for area in areas:
         polygons = [
-            [_joined([rounded(k) for k in ring]) for ring in polygon] for polygon in rings[area["id"]]
+            [_joined([rounded(k) for k in ring]) for ring in polygon]
+            for polygon in rings[area["id"]]
         ]
         features.append(
             {

@@ -12,7 +12,6 @@ from markupsafe import Markup
 
 from microplex_pipeline.reports.charts import GREY, svg
 from microplex_pipeline.reports.geography import Topology, outlines
-from microplex_pipeline.reports.summary import TOLERANCE
 from microplex_pipeline.reports.tables import EXACT
 
 MISSING = "#9aa0a633"
@@ -22,7 +21,7 @@ CLASS_COLOURS = ("#2c7fb8", "#7fcdbb", "#f4b942", "#d7301f")
 
 def error_class(error: float) -> str:
     """Return the class of an absolute relative error."""
-    return CLASSES[sum(error > limit for limit in (EXACT, TOLERANCE, 1e-2))]
+    return CLASSES[sum(error > limit for limit in (EXACT, 1e-3, 1e-2))]
 
 
 def class_map(

@@ -9,7 +9,7 @@ import polars as pl
 from microplex_pipeline.reports.geography import FIPS, area_names, load_boundaries
 from microplex_pipeline.reports.maps import class_map, value_map
 from microplex_pipeline.reports.page import package_versions, render
-from microplex_pipeline.reports.summary import TOLERANCE
+from microplex_pipeline.reports.state_page import Figure
 from microplex_pipeline.reports.tables import (
     Column,
     Table,
@@ -19,13 +19,12 @@ from microplex_pipeline.reports.tables import (
     fine_percent,
     table,
 )
-from microplex_pipeline.reports.state_page import Figure
 
 STATE_MAP, COUNTY_MAP = (350, 230), (900, 560)
 
 
 def national_page(
-    year: int, states: pl.DataFrame, counties: pl.DataFrame, boundaries: Path
+    year: int, states: pl.DataFrame, counties: pl.DataFrame, tolerance: float, boundaries: Path
 ) -> str:
     """Return the report as one HTML page that needs nothing but itself; same inputs, same bytes.
 
@@ -33,13 +32,16 @@ def national_page(
     ----------
     states : a row per state built, with the columns of SUMMARY_COLUMNS but the page.
     counties : a row per county and target, of all states built.
+    tolerance : relative error up to which the states' targets counted as met.
     boundaries : TopoJSON file of states and counties, see `load_boundaries`.
     """
     topology = load_boundaries(boundaries)
     names = area_names(topology, "states")
     fips = pl.col("state").replace_strict(FIPS).alias("fips")
     states = states.with_columns(fips).sort("state")
-    missing = {code: names[f] for code, f in sorted(FIPS.items()) if code not in set(states["state"])}
+    missing = {
+        code: names[f] for code, f in sorted(FIPS.items()) if code not in set(states["state"])
+    }
 
     def by_state(column: str) -> dict[str, float]:
         return dict(states.select("fips", column).iter_rows())
@@ -81,7 +83,7 @@ def national_page(
         records=int(states["records"].sum()),
         targets=int(states["targets"].sum()),
         targets_met=int(states["targets_met"].sum()),
-        tolerance=TOLERANCE,
+        tolerance=tolerance,
         counties=len(county_values),
         worst_county_error=float(counties["relative_error"].abs().max()),  # type: ignore[arg-type]
         aged=sorted(states.filter(pl.col("survey_year") != year)["survey_year"].unique()),
@@ -102,7 +104,7 @@ def _state_table(states: pl.DataFrame, names: dict[str, str]) -> Table:
         Column("records", "Synthetic units", count),
         Column("persons", "Persons", count, "that the weights stand for"),
         Column("targets", "Targets", count),
-        Column("targets_met", "Met", count, f"within {TOLERANCE:.1%}"),
+        Column("targets_met", "Met", count, "within the tolerance"),
         Column("worst_target_error", "Worst error", absolute_error, "of a target"),
         Column("effective_households", "Effective households", count, "Kish"),
         Column("design_effect", "Design effect", decimals(2), "Kish"),

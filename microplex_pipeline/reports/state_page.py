@@ -15,7 +15,7 @@ from microplex_pipeline.reports.charts import distribution_chart, ratio_chart, t
 from microplex_pipeline.reports.geography import FIPS, area_names, load_boundaries
 from microplex_pipeline.reports.maps import value_map
 from microplex_pipeline.reports.page import package_versions, render
-from microplex_pipeline.reports.summary import TOLERANCE, state_summary
+from microplex_pipeline.reports.summary import state_summary
 from microplex_pipeline.reports.tables import (
     EXACT,
     Column,
@@ -33,11 +33,10 @@ from microplex_pipeline.survey import SurveySchema
 NOTABLE_KS = 0.05  # amounts whose distance is marked
 MAP = (560, 380)
 # a target in words, as unlike all others as what defines it
+DOMAIN = pl.col("domain").str.replace_all(":", " ").str.replace_all("|", ", ", literal=True)
 READABLE = pl.concat_str(
     "variable",
-    pl.when(pl.col("domain") == "all")
-    .then(pl.lit(""))
-    .otherwise(", " + pl.col("domain").str.replace_all(":", " ").str.replace_all("|", ", ", literal=True)),
+    pl.when(pl.col("domain") == "all").then(pl.lit("")).otherwise(", " + DOMAIN),
     pl.format(" ({} {})", "entity", "measure"),
 ).alias("target")
 
@@ -62,6 +61,7 @@ def state_page(
     fidelity: pl.DataFrame,
     disclosure: pl.DataFrame,
     counties: pl.DataFrame,
+    tolerance: float,
     *,
     seeds: Mapping[str, int],
     boundaries: Path,
@@ -70,7 +70,7 @@ def state_page(
 
     Parameters
     ----------
-    survey, calibrated, targets, fidelity, disclosure, counties : as in `state_summary`.
+    survey, calibrated, targets, fidelity, disclosure, counties, tolerance : as in `state_summary`.
     seeds : seed by step, as far as they are known.
     boundaries : TopoJSON file of states and counties, see `load_boundaries`.
     """
@@ -92,14 +92,14 @@ def state_page(
         survey_households=survey[schema.household].n_unique(),
         survey_persons=float((survey[schema.weight] * survey[schema.persons]).sum()),
         summary=state_summary(
-            schema, survey, calibrated, targets, fidelity, disclosure, counties
+            schema, survey, calibrated, targets, fidelity, disclosure, counties, tolerance
         ),
         weights=weight_summary(weights, design) | {"design": design_summary(design)},
-        tolerance=TOLERANCE,
-        fidelity=_fidelity_table(fidelity),
+        tolerance=tolerance,
+        fidelity=_fidelity_table(fidelity, schema),
         distributions=[charts[name] for name in shown if charts[name]],
         other_distributions=[charts[name] for name in others if charts[name]],
-        targets=_target_table(targets),
+        targets=_target_table(targets, tolerance),
         target_figure=_target_figure(schema, calibrated, targets),
         weight_figure=Figure(
             "How far calibration moved the weights",
@@ -108,7 +108,7 @@ def state_page(
             "Households by calibrated over design weight, on a logarithmic axis.",
             ratio_chart(weights / design),
         ),
-        counties=_county_table(counties, area_names(topology, "counties")),
+        counties=_county_table(counties, area_names(topology, "counties"), tolerance),
         county_figure=Figure(
             "Effective sample size by county",
             f"Map of {counties['geoid'].n_unique()} counties, coloured by effective households.",
@@ -171,7 +171,7 @@ def _distribution(
     )
 
 
-def _fidelity_table(fidelity: pl.DataFrame) -> Table:
+def _fidelity_table(fidelity: pl.DataFrame, schema: SurveySchema) -> Table:
     columns = [
         Column("variable", "Amount"),
         Column("ks", "KS", decimals(4), "largest difference of the distribution functions"),
@@ -183,16 +183,17 @@ def _fidelity_table(fidelity: pl.DataFrame) -> Table:
         Column("share_zero_synthetic", "Zero, synthetic", percent),
         Column("mean", "Mean, survey", count, "dollars a year, zeros included"),
         Column("mean_synthetic", "Mean, synthetic", count, "dollars a year, zeros included"),
-        Column("kind", "Judged by"),
+        Column("kind", "Kind", None, "headline and totals of such, or what the source did to it"),
     ]  # fmt: skip
-    rows = fidelity.sort("headline", "ks", descending=True).with_columns(
-        pl.when("headline").then(pl.lit("headline")).otherwise(pl.lit("imputed or part")).alias("kind")
-    )
+    kinds = {t.name: "headline" if t.headline else t.origin for t in schema.targets}
+    kinds |= {t.total: "total" for t in schema.totals}
+    kind = pl.col("variable").replace_strict(kinds, return_dtype=pl.String).alias("kind")
+    rows = fidelity.sort("headline", "ks", descending=True).with_columns(kind)
     return table("Amounts, survey and synthetic records with design weights", rows, columns,
                  pl.col("headline") & (pl.col("ks") > NOTABLE_KS))  # fmt: skip
 
 
-def _target_table(targets: pl.DataFrame) -> Table:
+def _target_table(targets: pl.DataFrame, tolerance: float) -> Table:
     columns = [
         Column("target", "Target"),
         Column("kind", "Kind"),
@@ -205,7 +206,7 @@ def _target_table(targets: pl.DataFrame) -> Table:
     worst_first = targets.with_columns(READABLE).sort(
         pl.when(size < EXACT).then(0.0).otherwise(size), descending=True, maintain_order=True
     )
-    return table("Targets, worst first", worst_first, columns, size > TOLERANCE)
+    return table("Targets, worst first", worst_first, columns, size > tolerance)
 
 
 def _target_figure(
@@ -229,7 +230,7 @@ def _target_figure(
     )
 
 
-def _county_table(counties: pl.DataFrame, names: Mapping[str, str]) -> Table:
+def _county_table(counties: pl.DataFrame, names: Mapping[str, str], tolerance: float) -> Table:
     columns = [
         Column("geoid", "County"),
         Column("name", "Name"),
@@ -242,9 +243,11 @@ def _county_table(counties: pl.DataFrame, names: Mapping[str, str]) -> Table:
         Column("effective_households", "Effective households", count, "Kish"),
     ]  # fmt: skip
     named = counties.with_columns(
-        pl.col("geoid").replace_strict(names, default="\u2013", return_dtype=pl.String).alias("name")
+        pl.col("geoid")
+        .replace_strict(names, default="\u2013", return_dtype=pl.String)
+        .alias("name")
     )
-    return table("Counties", named, columns, pl.col("relative_error").abs() > TOLERANCE)
+    return table("Counties", named, columns, pl.col("relative_error").abs() > tolerance)
 
 
 def _disclosure_table(disclosure: pl.DataFrame) -> Table:

@@ -7,8 +7,6 @@ import polars as pl
 from microplex_pipeline.evaluation.calibration import weight_summary
 from microplex_pipeline.survey import SurveySchema
 
-TOLERANCE = 1e-3  # relative error up to which a target counts as met
-
 SUMMARY_COLUMNS = {
     "respondents": "surveyed units that the models were trained on",
     "survey_year": "year in which they were surveyed; earlier than the year: aged",
@@ -16,7 +14,7 @@ SUMMARY_COLUMNS = {
     "households": "synthetic households",
     "persons": "persons that the calibrated weights stand for",
     "targets": "targets",
-    "targets_met": f"targets met within {TOLERANCE:.1%}",
+    "targets_met": "targets met within the checks' tolerance",
     "worst_target_error": "largest relative error of a target, absolute",
     "effective_households": "Kish's effective sample size of the households' weights",
     "design_effect": "Kish's design effect of the households' weights",
@@ -36,6 +34,7 @@ def state_summary(
     fidelity: pl.DataFrame,
     disclosure: pl.DataFrame,
     counties: pl.DataFrame,
+    tolerance: float,
 ) -> dict[str, int | float]:
     """Return the headline numbers, named and ordered as in SUMMARY_COLUMNS, without the page.
 
@@ -44,6 +43,7 @@ def state_summary(
     survey, calibrated : records of the state and year, `calibrated` with `design_weight`.
     targets, fidelity, disclosure, counties : reports on them, one row per target, amount, measure, and
         county and target.
+    tolerance : relative error up to which a target counts as met.
     """
     households = calibrated.unique(schema.household, keep="first", maintain_order=True)
     weights = weight_summary(
@@ -58,7 +58,7 @@ def state_summary(
         "households": households.height,
         "persons": float((calibrated[schema.weight] * calibrated[schema.persons]).sum()),
         "targets": targets.height,
-        "targets_met": int((errors <= TOLERANCE).sum()),
+        "targets_met": int((errors <= tolerance).sum()),
         "worst_target_error": float(errors.max()),  # type: ignore[arg-type]
         "effective_households": weights["effective_sample_size"],
         "design_effect": weights["design_effect"],
