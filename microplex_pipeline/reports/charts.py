@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -129,8 +130,14 @@ def _short(amount: float) -> str:
     return f"\u2212{text}" if amount < 0 else text
 
 
-def svg(chart: Any, width: float, height: float) -> Markup:
-    """Return a chart as SVG whose lines and letters have the page's colour."""
+def svg(
+    chart: Any, width: float, height: float, datasets: Mapping[str, Sequence[Any]] | None = None
+) -> Markup:
+    """Return a chart as SVG whose lines and letters have the page's colour.
+
+    `datasets` are those that the chart names without holding them: altair would check and copy each
+    number of them several times.
+    """
     import altair as alt
     import vl_convert
 
@@ -146,7 +153,9 @@ def svg(chart: Any, width: float, height: float) -> Markup:
         view={"stroke": None},
     )
     with alt.data_transformers.enable("default", max_rows=None):
-        text = vl_convert.vegalite_to_svg(chart.to_dict())
+        specification = chart.to_dict(validate=False)
+    specification["datasets"] = {**specification.get("datasets", {}), **(datasets or {})}
+    text = vl_convert.vegalite_to_svg(specification)
     text = re.sub(r' (?:xmlns(?::\w+)?|role|aria-\w+|class)="[^"]*"', "", text)
     text = re.sub(r'\bd="[^"]+"', lambda path: LONG_NUMBER.sub(_rounded, path[0]), text)
     return Markup(_with_own_ids(text))

@@ -5,7 +5,7 @@ altair is imported where a map is drawn: loading definitions must not pay for it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from markupsafe import Markup
@@ -53,10 +53,12 @@ def value_map(
     """Map of a number by FIPS code; `written` is the legend's number format (d3-format)."""
     import altair as alt
 
+    # from zero, so that small differences look small; a logarithm has no zero
+    domain: dict[str, Any] = {"domainMin": 0} if scale == "linear" else {}
     colour = alt.Color(
         "properties.value:Q",
         title=None,
-        scale=alt.Scale(type=scale, scheme="viridis", nice=False),
+        scale=alt.Scale(**domain, type=scale, scheme="viridis", nice=False),
         legend=alt.Legend(orient="bottom", format=written, gradientLength=260, tickCount=4),
     )
     return _map(topology, layer, values, colour, size, within)
@@ -85,18 +87,11 @@ def _map(
         borders = [f for f in states if f["id"] in built]
         grey = [f for f in grey if f["id"][:2] in built]
         grey += [f for f in states if f["id"] not in built]
-    line = {"stroke": "currentColor", "strokeWidth": 0.4, "strokeOpacity": 0.6}
-    layers = [
-        _shapes(grey).mark_geoshape(fill=MISSING, **line),
-        _shapes(known).mark_geoshape(**line).encode(color=colour),
-        _shapes(borders).mark_geoshape(fill=None, stroke=GREY, strokeWidth=0.8),
-    ]
-    chart = alt.layer(*layers).project(type="identity", scale=1, translate=[0, 0])
+    line: dict[str, Any] = {"stroke": "currentColor", "strokeWidth": 0.4, "strokeOpacity": 0.6}
+    chart = alt.layer(
+        alt.Chart(alt.NamedData("grey")).mark_geoshape(fill=MISSING, **line),
+        alt.Chart(alt.NamedData("known")).mark_geoshape(**line).encode(color=colour),
+        alt.Chart(alt.NamedData("borders")).mark_geoshape(fill=None, stroke=GREY, strokeWidth=0.8),
+    ).project(type="identity", scale=1, translate=[0, 0])
     height = max(y for f in features for p in f["geometry"]["coordinates"] for _, y in p[0])
-    return svg(chart, size[0], height)
-
-
-def _shapes(features: Sequence[dict[str, Any]]) -> Any:
-    import altair as alt
-
-    return alt.Chart(alt.InlineData(values=list(features)))
+    return svg(chart, size[0], height, {"grey": grey, "known": known, "borders": borders})

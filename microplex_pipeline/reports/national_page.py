@@ -66,11 +66,11 @@ def national_page(
             value_map(topology, "states", by_state("mean_ks"), STATE_MAP, written=".3f"),
         ),
     ]
-    county_values = dict(counties.select("geoid", "effective_households").iter_rows())
+    county_values = dict(counties.select("geoid", "households").iter_rows())
     county_figure = Figure(
-        "Effective sample size by county",
-        f"Map of {len(county_values)} counties by effective number of households.",
-        "Kish's effective number of households behind each county's figures. Grey: not built.",
+        "Households by county",
+        f"Map of {len(county_values)} counties, coloured by households.",
+        "Sum of each county's weights, on a logarithmic scale. Grey: not built.",
         value_map(topology, "counties", county_values, COUNTY_MAP, scale="log"),
     )
     return render(
@@ -103,8 +103,7 @@ def _state_table(states: pl.DataFrame, names: dict[str, str]) -> Table:
         Column("respondents", "Surveyed units", count),
         Column("records", "Synthetic units", count),
         Column("persons", "Persons", count, "that the weights stand for"),
-        Column("targets", "Targets", count),
-        Column("targets_met", "Met", count, "within the tolerance"),
+        Column("met", "Targets met"),
         Column("worst_target_error", "Worst error", absolute_error, "of a target"),
         Column("effective_households", "Effective households", count, "Kish"),
         Column("design_effect", "Design effect", decimals(2), "Kish"),
@@ -113,7 +112,10 @@ def _state_table(states: pl.DataFrame, names: dict[str, str]) -> Table:
         Column("counties", "Counties", count),
         Column("worst_county_error", "Worst county error", absolute_error),
     ]
-    named = states.with_columns(pl.col("fips").replace_strict(names).alias("name"))
+    named = states.with_columns(
+        pl.col("fips").replace_strict(names).alias("name"),
+        pl.format("{} of {}", "targets_met", "targets").alias("met"),
+    )
     return table(
         "States; each leads to its own report",
         named,

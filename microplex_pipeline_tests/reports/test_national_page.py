@@ -38,7 +38,7 @@ def test_states_are_rows_with_links_beside_the_page(html, summary):
     page = Page(html)
     assert [a for a in page.addresses if not a.startswith("#")] == ["RI.html", "VT.html"]
     assert page.row("VT")[1] == "Vermont"
-    assert page.row("VT")[10] == "0.0200"
+    assert page.row("VT")[9] == "0.0200"
     assert page.row("RI")[2] == f"{summary['respondents']:,}"
     assert html.count('<tr class="marked">') == 1  # Rhode Island misses a target
 
