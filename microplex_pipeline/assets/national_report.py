@@ -3,21 +3,17 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import OWNERS, bad_input_fails, stored_records
+from microplex_pipeline.assets.state_year import bad_input_fails, stored_records, year_asset
 from microplex_pipeline.parameters import Parameters
-from microplex_pipeline.partitions import YEAR_EXPRESSION, years
 from microplex_pipeline.reports import SUMMARY_COLUMNS, national_page
 from microplex_pipeline.resources import DataFolder
 
 NATIONAL_COLUMNS = {"states": "states built", "html": "the report, a page by itself"}
 
 
-@dg.asset(
-    partitions_def=years,
-    group_name="evaluation",
-    kinds={"duckdb", "html"},
-    owners=OWNERS,
-    metadata={"partition_expr": YEAR_EXPRESSION, "schema": "evaluation"},
+@year_asset(
+    "evaluation",
+    "html",
     ins={
         "state_report": dg.AssetIn(  # all but the pages themselves
             metadata={"columns": ["state", "year", *(c for c in SUMMARY_COLUMNS if c != "html")]}
@@ -41,7 +37,9 @@ def national_report(
         html = national_page(
             year, state_report, county_report, parameters.checks.target_tolerance, data.boundaries
         )
-    row = pl.DataFrame([{"year": year, "states": state_report.height, "html": html}])
+    row = pl.DataFrame(
+        [{"state": "US", "year": year, "states": state_report.height, "html": html}]
+    )
     return stored_records(
         row.with_columns(pl.col("year").cast(pl.Int32)),
         NATIONAL_COLUMNS,
