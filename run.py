@@ -2,6 +2,7 @@
 """Set up the project in .venv, then run one of its commands. Needs Python 3.11 or later, no more.
 
 python3 run.py build RI 2014    the whole chain for one state and year
+python3 run.py report RI 2014   open the report on what was built
 python3 run.py ui               Dagster's UI on http://127.0.0.1:3000
 python3 run.py test             the tests
 python3 run.py setup            only set up, with what development needs

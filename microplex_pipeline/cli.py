@@ -1,4 +1,4 @@
-"""The command line: microplex build STATE YEAR, microplex ui."""
+"""The command line: microplex build STATE YEAR, microplex report STATE YEAR, microplex ui."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 import warnings
+import webbrowser
 from pathlib import Path
 
 import click
@@ -33,34 +34,16 @@ def build(state: str, year: str) -> None:
     it. Building again replaces exactly this state and year. The year's national models are built first
     if they are not there.
     """
-    import dagster as dg
-
-    # partitioned checks are a preview feature of Dagster's; the pinned version is tested with them
-    warnings.simplefilter("ignore", dg.PreviewWarning)
-    from microplex_pipeline.definitions import build_definitions
-    from microplex_pipeline.progress import shown
     from microplex_pipeline.warehouse.reading import holds_year
 
     key = _partition_key(state, year)
     settings = _settings()
-    use_dagster_home()
     started = time.monotonic()
-    definitions = build_definitions(settings)
     runs = [("build_state", key)]
     if not holds_year(settings.warehouse, "models.national_prior", int(year)):
         runs.insert(0, ("build_prior", year))
     for job, partition in runs:
-        click.echo(f"{job} {partition}")
-        run_id = str(uuid.uuid4())
-        with dg.DagsterInstance.get() as instance, shown(instance, run_id):
-            result = definitions.resolve_job_def(job).execute_in_process(
-                instance=instance,
-                partition_key=partition,
-                run_id=run_id,
-                raise_on_error=False,
-                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            )
-        if not result.success:
+        if not _succeeds(settings, job, partition):
             click.echo(
                 f"{partition} was not built; tables keep what they had where a step failed.",
                 err=True,
@@ -127,6 +110,56 @@ def _year_keys(text: str) -> list[str]:
 
 
 @main.command()
+@click.argument("state", required=False)
+@click.argument("year", required=False)
+@click.option(
+    "--year", "whole_year", help="all states of this year, and the page that compares them"
+)
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=PROJECT / "reports",
+    show_default="the project's reports folder",
+    help="folder of the pages",
+)
+@click.option("--open/--no-open", "opens", default=True, help="show it in a browser")
+def report(
+    state: str | None, year: str | None, whole_year: str | None, folder: Path, opens: bool
+) -> None:
+    """Write a report as a page that needs no network, and open it.
+
+    \b
+    Examples:  microplex report RI 2014
+               microplex report --year 2014
+
+    The first shows one state and year that was built, as reports/2014/RI.html. The second puts the
+    states of a year side by side, as reports/2014/index.html, with the pages of all states beside it.
+    """
+    from microplex_pipeline.stored_reports import NoReport, write_state_report, write_year_report
+    from microplex_pipeline.warehouse.reading import holds_year
+
+    if (whole_year is None) == (state is None) or (state is not None and year is None):
+        raise click.UsageError("give a state and a year, as in RI 2014, or --year 2014")
+    settings = _settings()
+    try:
+        if whole_year is None:
+            code, of_year = _partition_key(str(state), str(year)).split("|")
+            page = write_state_report(settings.warehouse, folder, code, int(of_year))
+        else:
+            of_year = _known_year(whole_year)
+            built = holds_year(settings.warehouse, "evaluation.state_report", int(of_year))
+            if built and not _succeeds(settings, "report_nation", of_year):
+                sys.exit(1)
+            page = write_year_report(settings.warehouse, folder, int(of_year))
+    except NoReport as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(_near(page))
+    if opens:
+        webbrowser.open(page.resolve().as_uri())
+
+
+@main.command()
 @click.option("--port", default=3000, show_default=True, help="port on this computer")
 def ui(port: int) -> None:
     """Open Dagster's UI and daemon on this computer alone, until Ctrl-C."""
@@ -154,15 +187,49 @@ def use_dagster_home() -> None:
     os.environ["DAGSTER_HOME"] = str(home)
 
 
+def _succeeds(settings: Settings, job: str, partition: str) -> bool:
+    """Run a job on a partition, with its progress on the screen and in Dagster's history."""
+    import dagster as dg
+
+    # partitioned checks are a preview feature of Dagster's; the pinned version is tested with them
+    warnings.simplefilter("ignore", dg.PreviewWarning)
+    from microplex_pipeline.definitions import build_definitions
+    from microplex_pipeline.progress import shown
+
+    use_dagster_home()
+    click.echo(f"{job} {partition}")
+    run_id = str(uuid.uuid4())
+    with dg.DagsterInstance.get() as instance, shown(instance, run_id):
+        result = (
+            build_definitions(settings)
+            .resolve_job_def(job)
+            .execute_in_process(
+                instance=instance,
+                partition_key=partition,
+                run_id=run_id,
+                raise_on_error=False,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+        )
+    return result.success
+
+
 def _partition_key(state: str, year: str) -> str:
     """Return the partition's key, or end with what is wrong with state or year."""
-    from microplex_pipeline.partitions import STATES, years
+    from microplex_pipeline.partitions import STATES
 
     if state.upper() not in STATES:
         raise click.BadParameter(
             f"{state!r} is no state: use a postal code, one of {', '.join(STATES)}",
             param_hint="STATE",
         )
+    return f"{state.upper()}|{_known_year(year)}"
+
+
+def _known_year(year: str) -> str:
+    """Return the year, or end with what is wrong with it."""
+    from microplex_pipeline.partitions import years
+
     known = years.get_partition_keys()
     if year not in known:
         raise click.BadParameter(
@@ -170,7 +237,7 @@ def _partition_key(state: str, year: str) -> str:
             "and a year can be built once it is over",
             param_hint="YEAR",
         )
-    return f"{state.upper()}|{year}"
+    return year
 
 
 def _near(path: Path) -> str:
@@ -204,6 +271,7 @@ standing for {records["persons"]:,.0f} persons
              calibration.calibrated_population  the microdata
              evaluation.target_report           every target, its source and error
 
+Read its report:       python3 run.py report {state} {year}
 Look at it in the UI:  python3 run.py ui"""
     )
 

@@ -27,6 +27,8 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "zero_model": ["seed", "fine_tuning"],
     "flow": ["seed", "fine_tuning"],
     "synthetic_population": ["seed", "population"],
+    "state_report": ["checks"],
+    "national_report": ["checks"],
 }
 
 
@@ -77,6 +79,11 @@ def _county_rows(data: DataFolder, state: str | None) -> list[str]:
     ]
 
 
+def _boundaries(data: DataFolder, state: str | None) -> list[str]:
+    del state
+    return [_digest(data, str(data.boundaries.relative_to(data.path)))]
+
+
 FILES: Mapping[str, Callable[[DataFolder, str | None], list[str]]] = {
     "raw_survey": _survey_file,
     "survey": _preparation_files,
@@ -86,6 +93,9 @@ FILES: Mapping[str, Callable[[DataFolder, str | None], list[str]]] = {
     ],
     "targets": _target_rows,
     "county_weights": _county_rows,
+    "county_report": _county_rows,
+    "state_report": _boundaries,
+    "national_report": _boundaries,
 }
 
 

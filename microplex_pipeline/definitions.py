@@ -6,9 +6,9 @@ from typing import Any
 
 import dagster as dg
 
-from microplex_pipeline.assets import CHAIN, NATIONAL
+from microplex_pipeline.assets import CHAIN, NATIONAL, SUMMARY
 from microplex_pipeline.checks import CHECKS
-from microplex_pipeline.jobs import build_prior, build_state, recalibrate
+from microplex_pipeline.jobs import build_prior, build_state, recalibrate, report_nation
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.schedules import annual_rebuild, states_follow_the_nation
 from microplex_pipeline.sensors import SENSORS
@@ -20,9 +20,9 @@ def build_definitions(settings: Settings | None = None, **resources: Any) -> dg.
     """Build the definitions for given settings; `resources` replace the default ones."""
     settings = settings or load_settings()
     return dg.Definitions(
-        assets=[*NATIONAL, *CHAIN],
+        assets=[*NATIONAL, *CHAIN, *SUMMARY],
         asset_checks=CHECKS,
-        jobs=[build_prior, build_state, recalibrate],
+        jobs=[build_prior, build_state, recalibrate, report_nation],
         schedules=[annual_rebuild],
         sensors=[states_follow_the_nation, *SENSORS],
         resources={

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from microplex_pipeline.assets import CALIBRATION, CHAIN, NATIONAL
+from microplex_pipeline.assets import CALIBRATION, CHAIN, NATIONAL, SUMMARY
 
 build_prior = dg.define_asset_job(
     "build_prior",
@@ -22,4 +22,10 @@ recalibrate = dg.define_asset_job(
     selection=dg.AssetSelection.assets(*CALIBRATION),
     description="Targets, weights and reports of one state and year again, on the synthetic records "
     "that are there.",
+)
+
+report_nation = dg.define_asset_job(
+    "report_nation",
+    selection=dg.AssetSelection.assets(*SUMMARY),
+    description="The page of one year that puts the states built so far side by side.",
 )

@@ -40,6 +40,11 @@ class DataFolder(dg.ConfigurableResource):
         return Path(self.path) / "targets"
 
     @property
+    def boundaries(self) -> Path:
+        """Boundaries of states and counties, projected for maps."""
+        return Path(self.path) / "geography" / "counties-albers-10m.json"
+
+    @property
     def population(self) -> Path:
         """Population by state and year."""
         return Path(self.path) / self.survey_schema.ageing.population

@@ -45,8 +45,8 @@ def test_a_backfill_from_nothing_then_only_what_changed(run, project):
     first = run("--states", "RI,VT", "--year", "2014")
     assert first.exit_code == 0, first.output
     assert "[0/2]  2014      2 assets" in first.output
-    assert "RI|2014   12 assets" in first.output
-    assert "VT|2014   12 assets" in first.output
+    assert "RI|2014   14 assets" in first.output
+    assert "VT|2014   14 assets" in first.output
 
     again = run("--states", "RI,VT", "--year", "2014")
     assert again.output.count("up to date") == 2
@@ -58,15 +58,15 @@ def test_a_backfill_from_nothing_then_only_what_changed(run, project):
         value=pl.when(rhode_island).then(pl.lit("1100000")).otherwise("value")
     ).write_csv(file)
     after = run("--states", "RI,VT", "--year", "2014")
-    assert "RI|2014   4 assets" in after.output  # targets, weights, counties, report
+    assert "RI|2014   6 assets" in after.output  # targets, weights, counties, three reports
     assert "VT|2014   up to date" in after.output
 
     settings = yaml.safe_load((project / "microplex.yaml").read_text())
     settings["parameters"]["fine_tuning"]["epochs"] = 3
     (project / "microplex.yaml").write_text(yaml.safe_dump(settings))
     trained = run("--states", "VT", "--year", "2014")
-    # zero model, flow, records, weights, counties, three reports; not survey, transformer, targets
-    assert "VT|2014   8 assets" in trained.output
+    # zero model, flow, records, weights, counties, five reports; not survey, transformer, targets
+    assert "VT|2014   10 assets" in trained.output
 
 
 def test_one_states_failure_costs_no_other_and_is_retried_alone(run, project):

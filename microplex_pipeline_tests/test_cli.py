@@ -20,6 +20,11 @@ from microplex_pipeline.warehouse.reading import query
         (["build", "RI", "2011"], "'2011' is not among 2012 to"),
         (["build", "RI", "soon"], "'soon' is not among 2012 to"),
         (["build", "RI"], "Missing argument 'YEAR'"),
+        (["report"], "give a state and a year, as in RI 2014, or --year 2014"),
+        (["report", "RI"], "give a state and a year"),
+        (["report", "RI", "2014", "--year", "2014"], "give a state and a year"),
+        (["report", "ZZ", "2014"], "'ZZ' is no state"),
+        (["report", "--year", "2011"], "'2011' is not among 2012 to"),
     ],
 )
 def test_wrong_words_are_named(arguments, message):

@@ -10,12 +10,13 @@ from microplex_pipeline.definitions import build_definitions
 from microplex_pipeline.settings import PROJECT
 
 PACKAGE = PROJECT / "microplex_pipeline"
-LIBRARY = ["synthesis", "calibration", "survey", "evaluation"]
+LIBRARY = ["synthesis", "calibration", "survey", "evaluation", "reports"]
 LAYERS = {
     "survey": {"frames"},
     "synthesis": {"frames"},
     "calibration": {"frames"},
     "evaluation": {"frames", "calibration", "synthesis", "survey"},
+    "reports": {"frames", "calibration", "evaluation", "survey"},
     "warehouse": {"frames", "synthesis"},
 }
 
@@ -55,7 +56,13 @@ def test_the_assets_are_these():
         "target_report": ["calibrated_population", "targets"],
         "fidelity_report": ["survey", "synthetic_population"],
         "disclosure_report": ["national_survey", "survey", "synthetic_population"],
-    }
+        "county_report": ["calibrated_population", "county_weights"],
+        "state_report": [
+            "calibrated_population", "county_report", "disclosure_report", "fidelity_report",
+            "survey", "target_report",
+        ],
+        "national_report": ["county_report", "state_report"],
+    }  # fmt: skip
 
 
 def test_every_asset_says_what_it_is():

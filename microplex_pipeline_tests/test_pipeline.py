@@ -7,7 +7,9 @@ import dagster as dg
 import duckdb
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
+from microplex_pipeline.cli import main
 from microplex_pipeline.definitions import build_definitions
 from microplex_pipeline.settings import PROJECT, Settings
 from microplex_pipeline.survey.identities import broken_identities
@@ -43,7 +45,7 @@ def test_both_states_are_built_and_pass_their_checks(built):
         evaluations = result.get_asset_check_evaluations()
         assert len(evaluations) == 6
         assert all(e.passed for e in evaluations)
-        assert len(result.get_asset_materialization_events()) == 12
+        assert len(result.get_asset_materialization_events()) == 14
 
 
 def test_every_table_holds_both_partitions(built):
@@ -55,8 +57,10 @@ def test_every_table_holds_both_partitions(built):
         "calibration.calibrated_population",
         "calibration.county_weights",
         "calibration.targets",
+        "evaluation.county_report",
         "evaluation.disclosure_report",
         "evaluation.fidelity_report",
+        "evaluation.state_report",
         "evaluation.target_report",
         "models.flow",
         "models.national_prior",
@@ -95,6 +99,47 @@ def test_counties_add_up_to_the_state_and_have_their_persons(built):
     published = [49_074, 164_490, 83_351, 632_668, 126_353]  # Census, 2014
     assert persons["geoid"].to_list() == ["44001", "44003", "44005", "44007", "44009"]
     assert persons["persons"].to_list() == pytest.approx(published, rel=1e-9)
+
+
+def test_reports_are_stored_and_read_as_files(built, tmp_path, monkeypatch):
+    warehouse = Path(shutil.copy(built[0], tmp_path / "w.duckdb"))
+    row = query(warehouse, "select * from evaluation.state_report where state = 'RI'").row(
+        0, named=True
+    )
+    assert row["persons"] == pytest.approx(1_055_936, rel=1e-9)
+    assert row["targets_met"] == row["targets"]
+    assert row["counties"] == 5
+    assert row["worst_county_error"] < 1e-9
+    assert "<h1>Rhode Island 2014</h1>" in row["html"]
+    assert "<dt>flow</dt>" in row["html"]  # its seed, from the run's own history
+
+    monkeypatch.setenv("MICROPLEX_WAREHOUSE", str(warehouse))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    monkeypatch.chdir(tmp_path)
+    pages = ["--to", "pages", "--no-open"]
+    one = CliRunner().invoke(main, ["report", "ri", "2014", *pages])
+    assert one.exit_code == 0, one.output
+    assert one.output.strip() == "pages/2014/RI.html"
+    assert Path("pages/2014/RI.html").read_text() == row["html"]
+    missing = CliRunner().invoke(main, ["report", "TX", "2014", *pages])
+    assert missing.exit_code == 1
+    assert "no report of TX 2014 yet: run `microplex build TX 2014` first" in missing.output
+
+    year = CliRunner().invoke(main, ["report", "--year", "2014", *pages])
+    assert year.exit_code == 0, year.output
+    assert year.output.strip().endswith("pages/2014/index.html")
+    assert sorted(p.name for p in Path("pages/2014").iterdir()) == [
+        "RI.html",
+        "VT.html",
+        "index.html",
+    ]
+    index = Path("pages/2014/index.html").read_text()
+    assert "2 of 51 states are built" in index
+    assert 'href="VT.html"' in index
+    assert query(warehouse, "select year, states from evaluation.national_report").rows() == [
+        (2014, 2)
+    ]
 
 
 def test_disclosure_is_reported_beside_chance(built):

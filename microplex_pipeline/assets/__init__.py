@@ -2,19 +2,23 @@
 
 raw_survey -> survey -> transformer -> zero_model -> flow -> synthetic_population
     -> calibrated_population -> county_weights, target_report, fidelity_report, disclosure_report
+    -> county_report, state_report -> national_report, by year alone
 
 with national_survey -> national_prior, by year alone, before transformer, zero_model and flow, and
 targets, from the survey and published files, before calibrated_population.
 """
 
 from microplex_pipeline.assets.calibrated_population import calibrated_population
+from microplex_pipeline.assets.county_report import county_report
 from microplex_pipeline.assets.county_weights import county_weights
 from microplex_pipeline.assets.disclosure_report import disclosure_report
 from microplex_pipeline.assets.fidelity_report import fidelity_report
 from microplex_pipeline.assets.flow import flow
 from microplex_pipeline.assets.national_prior import national_prior
+from microplex_pipeline.assets.national_report import national_report
 from microplex_pipeline.assets.national_survey import national_survey
 from microplex_pipeline.assets.raw_survey import raw_survey
+from microplex_pipeline.assets.state_report import state_report
 from microplex_pipeline.assets.survey import survey
 from microplex_pipeline.assets.synthetic_population import synthetic_population
 from microplex_pipeline.assets.target_report import target_report
@@ -36,17 +40,30 @@ CHAIN = [
     target_report,
     fidelity_report,
     disclosure_report,
+    county_report,
+    state_report,
 ]
 
 # what depends on targets
-CALIBRATION = [targets, calibrated_population, county_weights, target_report]
+CALIBRATION = [
+    targets,
+    calibrated_population,
+    county_weights,
+    target_report,
+    county_report,
+    state_report,
+]
 
 # of one year
 NATIONAL = [national_survey, national_prior]
+
+# of one year, once its states are built
+SUMMARY = [national_report]
 
 __all__ = [
     "CALIBRATION",
     "CHAIN",
     "NATIONAL",
-    *(asset.key.path[-1] for asset in [*NATIONAL, *CHAIN]),
+    "SUMMARY",
+    *(asset.key.path[-1] for asset in [*NATIONAL, *CHAIN, *SUMMARY]),
 ]

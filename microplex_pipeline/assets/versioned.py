@@ -8,6 +8,7 @@ import dagster as dg
 
 from microplex_pipeline.data_versions import data_version
 from microplex_pipeline.parameters import Parameters
+from microplex_pipeline.partitions import STATES
 
 
 def versioned(compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -44,11 +45,24 @@ def versioned(compute: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def recorded_version(instance: dg.DagsterInstance, asset: dg.AssetKey, key: str, year: str) -> str:
-    """Return the version of the partition of an asset that a state and year is made from."""
-    for partition in (key, year):  # by state and year, or by year alone
-        record = instance.get_latest_data_version_record(asset, partition_key=partition)
-        if record is not None:
-            materialization = record.event_log_entry.asset_materialization
-            tags = materialization.tags or {} if materialization else {}
-            return tags.get("dagster/data_version", "none")
+    """Return the version of the partition of an asset that a state and year is made from.
+
+    What a year makes of its states has the versions of all of them.
+    """
+    for partition in dict.fromkeys((key, year)):  # by state and year, or by year alone
+        if version := _version_of(instance, asset, partition):
+            return version
+    if key == year:
+        of_states = [_version_of(instance, asset, f"{state}|{year}") for state in STATES]
+        if any(of_states):
+            return " ".join(version or "none" for version in of_states)
     return "none"
+
+
+def _version_of(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str) -> str | None:
+    record = instance.get_latest_data_version_record(asset, partition_key=partition)
+    if record is None:
+        return None
+    materialization = record.event_log_entry.asset_materialization
+    tags = materialization.tags or {} if materialization else {}
+    return tags.get("dagster/data_version", "none")

@@ -1,0 +1,36 @@
+"""Step 10: each county's published figure, and what the county's weights reach."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
+from microplex_pipeline.calibration.published_targets import published_area_targets
+from microplex_pipeline.evaluation.areas import AREA_COLUMNS, area_errors
+from microplex_pipeline.partitions import partition_of
+from microplex_pipeline.resources import DataFolder
+
+
+@state_year_asset("evaluation", "polars")
+def county_report(
+    context: dg.AssetExecutionContext,
+    data: DataFolder,
+    calibrated_population: pl.DataFrame,
+    county_weights: pl.DataFrame,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """One row per county and target: published figure, figure aimed at, achieved, error."""
+    state, year = partition_of(context)
+    schema = data.survey_schema
+    with bad_input_fails():
+        targets = published_area_targets(data.target_sources, data.targets, state, year)
+        table = area_errors(
+            calibrated_population, county_weights, targets, schema.weight, schema.household
+        )
+    return stored_records(
+        table.select(pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()),
+        AREA_COLUMNS,
+        {
+            "counties": table["geoid"].n_unique(),
+            "worst_error": float(table["relative_error"].abs().max()),  # type: ignore[arg-type]
+            "fewest_effective_households": float(table["effective_households"].min()),  # type: ignore[arg-type]
+        },
+    )

@@ -1,0 +1,7 @@
+"""Reports for the person who signs: self-contained HTML pages from the frames of the evaluation."""
+
+from microplex_pipeline.reports.national_page import national_page
+from microplex_pipeline.reports.state_page import state_page
+from microplex_pipeline.reports.summary import SUMMARY_COLUMNS, state_summary
+
+__all__ = ["SUMMARY_COLUMNS", "national_page", "state_page", "state_summary"]

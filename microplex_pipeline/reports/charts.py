@@ -1,0 +1,174 @@
+"""Charts of a page, as SVG that takes the page's colours.
+
+altair is imported where a chart is drawn: loading definitions must not pay for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from markupsafe import Markup
+
+BLUE, ORANGE, GREY = "#4e88c7", "#e8803a", "#8b949e"  # legible on white and on black
+PANEL = (300, 150)
+BINS = 36
+LONG_NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
+SCALE = 200.0  # dollars: amounts well below lie on a linear scale, above on a logarithmic one
+
+
+def distribution_chart(
+    survey: np.ndarray, w_survey: np.ndarray, synthetic: np.ndarray, w_synthetic: np.ndarray
+) -> Markup:
+    """Weighted distributions of the non-zero amounts, survey filled, synthetic as a line.
+
+    Heights are shares of all units, so that the area is the share that has the amount. The axis is
+    asinh(x / SCALE): logarithmic on both sides of zero.
+    """
+    import altair as alt
+
+    both = np.concatenate([survey, synthetic])
+    low, high = _axis(both.min()), _axis(both.max())
+    edges = np.linspace(low, max(high, low + 1e-6), BINS + 1)
+    frame = pl.DataFrame({"left": edges[:-1], "right": edges[1:]})
+    for name, x, w in (("survey", survey, w_survey), ("synthetic", synthetic, w_synthetic)):
+        some = x != 0
+        heights, _ = np.histogram(_axis(x[some]), edges, weights=w[some])
+        frame = frame.with_columns(pl.Series(name, heights / w.sum()))
+    ticks = [s * 10.0**k for s in (-1, 1) for k in range(3, 9)]
+    ticks = [t for t in [*ticks, 0.0] if both.min() <= t <= both.max()]
+    labels = {f"{_axis(t):.3f}": _short(t) for t in sorted(ticks)}
+    axis = alt.Axis(
+        values=[float(key) for key in labels],
+        labelExpr=f"({json.dumps(labels)})[replace(format(datum.value, '.3f'), '\u2212', '-')]",
+        title=None,
+    )
+    share = alt.Axis(format="%", title=None, tickCount=3)
+    left = alt.X("left:Q", axis=axis, scale=alt.Scale(domain=[edges[0], edges[-1]], nice=False))
+    bars = (
+        alt.Chart(frame.select("left", "right", "survey"))
+        .mark_bar(color=ORANGE, opacity=0.55, binSpacing=0)
+        .encode(x=left, x2="right:Q", y=alt.Y("survey:Q", axis=share), y2=alt.datum(0))
+    )
+    line = (
+        alt.Chart(frame.select(pl.mean_horizontal("left", "right").alias("left"), "synthetic"))
+        .mark_line(color=BLUE, strokeWidth=2, interpolate="step")
+        .encode(x=left, y=alt.Y("synthetic:Q", axis=share))
+    )
+    return svg(alt.layer(bars, line), *PANEL)
+
+
+def target_chart(targets: pl.DataFrame) -> Markup:
+    """Achieved over target, before and after calibration, a line per target.
+
+    Parameters
+    ----------
+    targets : target, before, after (both achieved / value).
+    """
+    import altair as alt
+
+    long = targets.unpivot(["before", "after"], index="target", variable_name="weights")
+    long = long.with_columns(
+        pl.col("weights").replace({"before": "design weights", "after": "calibrated weights"})
+    )
+    chart = (
+        alt.Chart(long)
+        .mark_point(filled=True, size=46, opacity=0.9)
+        .encode(
+            x=alt.X("value:Q", title="achieved / target", scale=alt.Scale(zero=False),
+                    axis=alt.Axis(format="%", orient="top")),
+            y=alt.Y("target:N", sort=targets["target"].to_list(), title=None,
+                    axis=alt.Axis(labelLimit=400, grid=True, ticks=False)),
+            color=alt.Color("weights:N", title=None,
+                            scale=alt.Scale(domain=["design weights", "calibrated weights"],
+                                            range=[GREY, BLUE]),
+                            legend=alt.Legend(orient="top")),
+        )
+    )  # fmt: skip
+    return svg(chart, 520, 17 * targets.height)
+
+
+def ratio_chart(ratios: np.ndarray) -> Markup:
+    """Histogram of the ratios of weight to design weight, on a logarithmic axis."""
+    import altair as alt
+
+    low, high = float(ratios.min()), float(ratios.max())
+    edges = np.geomspace(low, max(high, low * 1.001), 41)
+    heights, _ = np.histogram(ratios, np.concatenate([edges[:-1], [np.inf]]))
+    frame = pl.DataFrame({"left": edges[:-1], "right": edges[1:], "households": heights})
+    scale = alt.Scale(type="log", domain=[edges[0], edges[-1]], nice=False)
+    bars = (
+        alt.Chart(frame)
+        .mark_bar(color=BLUE, opacity=0.75, binSpacing=0)
+        .encode(
+            x=alt.X("left:Q", scale=scale, title="weight / design weight",
+                    axis=alt.Axis(tickCount=8, format="~g")),
+            x2="right:Q",
+            y=alt.Y("households:Q", title="households"),
+            y2=alt.datum(0),
+        )
+    )  # fmt: skip
+    one = alt.Chart(pl.DataFrame({"left": [1.0]})).mark_rule(color=GREY, strokeDash=[4, 3])
+    layers = [bars, one.encode(x=alt.X("left:Q", scale=scale))] if low < 1 < high else [bars]
+    return svg(alt.layer(*layers), 560, 220)
+
+
+def _axis(amount: Any) -> Any:
+    return np.arcsinh(np.asarray(amount, dtype=float) / SCALE)
+
+
+def _short(amount: float) -> str:
+    size = abs(amount)
+    text = (
+        f"{size / 1e6:g}M" if size >= 1e6 else f"{size / 1e3:g}k" if size >= 1e3 else f"{size:g}"
+    )
+    return f"\u2212{text}" if amount < 0 else text
+
+
+def svg(
+    chart: Any, width: float, height: float, datasets: Mapping[str, Sequence[Any]] | None = None
+) -> Markup:
+    """Return a chart as SVG whose lines and letters have the page's colour.
+
+    `datasets` are those that the chart names without holding them: altair would check and copy each
+    number of them several times.
+    """
+    import altair as alt
+    import vl_convert
+
+    ink = "currentColor"
+    axis = {"labelColor": ink, "titleColor": ink, "tickColor": ink, "domainColor": ink,
+            "gridColor": ink, "gridOpacity": 0.12, "tickOpacity": 0.4, "domainOpacity": 0.4,
+            "titleFontWeight": "normal"}  # fmt: skip
+    chart = chart.properties(width=width, height=height, background="transparent").configure(
+        aria=False,
+        font="sans-serif",
+        axis=axis,
+        legend={"labelColor": ink, "titleColor": ink, "titleFontWeight": "normal"},
+        view={"stroke": None},
+    )
+    with alt.data_transformers.enable("default", max_rows=None):
+        specification = chart.to_dict(validate=False)
+    specification["datasets"] = {**specification.get("datasets", {}), **(datasets or {})}
+    text = vl_convert.vegalite_to_svg(specification)
+    text = re.sub(r' (?:xmlns(?::\w+)?|role|aria-\w+|class)="[^"]*"', "", text)
+    text = re.sub(r'\bd="[^"]+"', lambda path: LONG_NUMBER.sub(_rounded, path[0]), text)
+    return Markup(_with_own_ids(text))
+
+
+def _rounded(number: re.Match[str]) -> str:
+    """Return a coordinate to a tenth of a pixel: no picture shows more, and pages stay small."""
+    return f"{float(number[0]):.1f}".removesuffix(".0")
+
+
+def _with_own_ids(text: str) -> str:
+    """Name gradients and clips after the chart's content: several charts share one page."""
+    for k, name in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', text))):
+        text = text.replace(f'id="{name}"', f'id="part{k}"').replace(f"#{name})", f"#part{k})")
+    own = hashlib.sha256(text.encode()).hexdigest()[:10]
+    return re.sub(r'(\bid="|url\(#)(part\d+)', rf"\1c{own}-\2", text)

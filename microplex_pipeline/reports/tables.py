@@ -1,0 +1,106 @@
+"""Tables of a page: which columns of a frame, under which heading, written how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+MINUS, NARROW_SPACE = "\u2212", "\u202f"
+EXACT = 1e-9  # relative errors below are those of rounding
+
+
+def count(value: float) -> str:
+    """Return a whole number with thousands apart."""
+    return f"{value:,.0f}".replace("-", MINUS)
+
+
+def decimals(digits: int) -> Callable[[float], str]:
+    """Return a writer of numbers with a fixed number of decimals."""
+    return lambda value: f"{value:,.{digits}f}".replace("-", MINUS)
+
+
+def percent(value: float) -> str:
+    """Return a share as a percentage with one decimal."""
+    return f"{100 * value:.1f}{NARROW_SPACE}%".replace("-", MINUS)
+
+
+def fine_percent(value: float) -> str:
+    """Return a share as a percentage with three decimals, for rare things."""
+    return f"{100 * value:.3f}{NARROW_SPACE}%".replace("-", MINUS)
+
+
+def relative_error(value: float) -> str:
+    """Return a relative error: as a percentage, as a power of ten where tiny, or as exact."""
+    if abs(value) < EXACT:
+        return "exact"
+    sign = "+" if value > 0 else MINUS
+    return sign + absolute_error(abs(value))
+
+
+def absolute_error(value: float) -> str:
+    """Return the size of a relative error, in the same way."""
+    if value < EXACT:
+        return "exact"
+    return f"{value:.0e}" if value < 5e-6 else f"{100 * value:.3f}{NARROW_SPACE}%"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table; without `write` it is text."""
+
+    name: str
+    label: str
+    write: Callable[[float], str] | None = None
+    title: str = ""  # what the heading means
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell: what is read, and what it is sorted by."""
+
+    text: str
+    key: str
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table ready to be laid out."""
+
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    marked: Sequence[bool]  # rows to look at first
+
+
+def table(
+    caption: str,
+    frame: pl.DataFrame,
+    columns: Sequence[Column],
+    marked: pl.Expr | None = None,
+    links: dict[str, str] | None = None,
+) -> Table:
+    """Lay out columns of a frame.
+
+    Parameters
+    ----------
+    marked : which rows call for attention.
+    links : address by text of the first column.
+    """
+    flags = frame.select(marked)[:, 0].to_list() if marked is not None else [False] * frame.height
+    rows = [
+        [_cell(row[c.name], c, (links or {}) if k == 0 else {}) for k, c in enumerate(columns)]
+        for row in frame.to_dicts()
+    ]
+    return Table(caption, columns, rows, flags)
+
+
+def _cell(value: Any, column: Column, links: dict[str, str]) -> Cell:
+    if value is None:
+        return Cell("\u2013", "")
+    if column.write is None:
+        return Cell(str(value), str(value), links.get(str(value), ""))
+    return Cell(column.write(value), repr(float(value)))
