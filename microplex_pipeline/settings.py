@@ -80,8 +80,12 @@ def load_settings(**overrides: Any) -> Settings:
         something that no setting understands.
     """
     file = config_file()
-    if os.environ.get(CONFIG) and not file.exists():
+    if os.environ.get(CONFIG) and not file.is_file():
         raise SettingsError(f"{CONFIG} names {file.name}, which is not there")
+    known = {"MICROPLEX_CONFIG", *(f"MICROPLEX_{n.upper()}" for n in Settings.model_fields)}
+    given = [n for n in os.environ if n.startswith("MICROPLEX_")]
+    if strange := [n for n in given if n.split("__")[0].upper() not in known]:
+        raise SettingsError(f"no setting is named {', '.join(sorted(strange))}")
     try:
         return Settings(**overrides)
     except (ValidationError, yaml.YAMLError, ValueError, TypeError) as error:

@@ -74,3 +74,9 @@ def test_arguments_come_first(written, tmp_path):
     written("parameters: {seed: 7}")
     settings = Settings(warehouse=tmp_path / "w.duckdb", parameters=Parameters(seed=1))
     assert settings.parameters.seed == 1
+
+
+def test_a_misspelt_variable_of_the_environment_is_refused(monkeypatch):
+    monkeypatch.setenv("MICROPLEX_WAREHOSE", "x")
+    with pytest.raises(SettingsError, match="MICROPLEX_WAREHOSE"):
+        load_settings()

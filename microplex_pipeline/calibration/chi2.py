@@ -14,6 +14,7 @@ class ChiSquare:
     low: float = 0.0
     high: float = np.inf
     max_step: float = 50.0
+    grows: bool = True
 
     def ratio(self, u: np.ndarray) -> np.ndarray:
         """F(u) = clip(1 + u, low, high)."""

@@ -215,7 +215,11 @@ def _elastic(constraints: Constraints, design: np.ndarray, bounds: Bounds | None
     matrix = sp.csr_array(sp.diags_array(1 / size) @ constraints.matrix @ sp.diags_array(design))
     values = constraints.values / size
     if bounds is None:
-        return _Elastic(matrix, values, None, np.zeros(len(design)), design, size)
+        # typical weights of the size that the targets call for: HiGHS drops what is tiny
+        gross = abs(matrix).sum(axis=1)
+        asked = (np.abs(values) > 0) & (gross > 0)
+        level = float(np.median(np.abs(values[asked]) / gross[asked])) if asked.any() else 1.0
+        return _Elastic(matrix * level, values, None, np.zeros(len(design)), design * level, size)
     low, high = bounds
     upper = np.full(len(design), high - low)
     values = values - matrix @ np.full(len(design), low)

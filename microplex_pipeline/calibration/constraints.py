@@ -11,7 +11,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from microplex_pipeline.calibration.domains import domain_expression
-from microplex_pipeline.calibration.errors import CalibrationError
+from microplex_pipeline.calibration.errors import CalibrationError, InfeasibleTargets
 from microplex_pipeline.calibration.targets import Targets, listed
 
 Margins = Mapping[str, Mapping[Any, float]]
@@ -42,7 +42,10 @@ class Constraints:
     def __post_init__(self) -> None:
         self.matrix.sort_indices()
         asked = self.values if self.asked is None else self.asked
-        empty = (np.diff(self.matrix.indptr) == 0) & (asked != 0)
+        carried = np.diff(self.matrix.indptr) > 0
+        if self.denominators is not None:  # a mean that all records share leaves no entry
+            carried |= np.diff(self.denominators.indptr) > 0
+        empty = ~carried & (asked != 0)
         if empty.any():
             names = [self.names[i] for i in np.flatnonzero(empty)]
             raise CalibrationError(
@@ -82,8 +85,9 @@ class Constraints:
     def sizes(self, weights: np.ndarray) -> np.ndarray:
         """Return what an error of each row is measured by, (m,).
 
-        |value| where that is 1 or more; below that 1, unless all that the row adds up is far smaller.
-        For means and ratios |value| times the denominator.
+        |value|, and 1 for a target of zero. Where positive and negative amounts cancel, at least 1
+        unless all that the row adds up is far smaller. For means and ratios |value| times the
+        denominator.
         """
         size = np.abs(self.values)
         if self.denominators is not None and self.asked is not None:
@@ -91,7 +95,10 @@ class Constraints:
                 np.diff(self.denominators.indptr) > 0
             )
         gross = abs(self.matrix) @ np.abs(weights)
-        return np.maximum(size, np.minimum(1.0, np.maximum(1e-3 * gross, 1e-300)))
+        small = np.minimum(1.0, np.maximum(1e-3 * gross, 1e-300))
+        # where nothing cancels, even a small total is known to its own size
+        alone = (size > 0) & (abs(self.matrix.sum(axis=1)) >= 0.999 * abs(self.matrix).sum(axis=1))
+        return np.where(size == 0, 1.0, np.where(alone, size, np.maximum(size, small)))
 
     def relative_errors(self, weights: np.ndarray) -> np.ndarray:
         """Return (A w - b) over `sizes`, shape (m,)."""
@@ -139,17 +146,46 @@ def build_constraints(
     ids = dict(entity_ids or {}) | ({"household": household_id} if household_id else {})
     if household_id is None and "household" in targets.table["entity"] and "household" not in ids:
         raise CalibrationError("targets count households: say which column is household_id")
-    firsts = {e: _require(data, c).is_first_distinct().to_numpy() for e, c in ids.items()}
+    firsts = {}
+    for entity, column in ids.items():
+        _numbered(data, column)  # refuses gaps
+        firsts[entity] = data[column].is_first_distinct().to_numpy()
     numerators, denominators = _table_rows(data, targets, firsts)
     above, below = _matrix(numerators, weight_of, n), _matrix(denominators, weight_of, n)
     asked = targets.table["value"].to_numpy()
     ratios = targets.table["measure"].is_in(["mean", "ratio"]).to_numpy()
     matrix = above - sp.csr_array(sp.diags_array(np.where(ratios, asked, 0.0)) @ below)
-    matrix.eliminate_zeros()
+    _drop_rounding(matrix, above)
+    _refuse_unreachable(matrix, below, ratios, targets)
     return Constraints(
         sp.csr_array(matrix), np.where(ratios, 0.0, asked), targets.names,
         below if ratios.any() else None, asked, targets.standard_deviations(),
     )  # fmt: skip
+
+
+def _drop_rounding(matrix: sp.csr_array, numerators: sp.csr_array) -> None:
+    """Take out entries that are zero but for rounding, as value - mean is where they are equal."""
+    largest = abs(numerators).max(axis=1).toarray().ravel()
+    noise = 1e-13 * np.repeat(largest, np.diff(matrix.indptr))
+    matrix.data[np.abs(matrix.data) <= noise] = 0.0
+    matrix.eliminate_zeros()
+
+
+def _refuse_unreachable(
+    matrix: sp.csr_array, denominators: sp.csr_array, ratios: np.ndarray, targets: Targets
+) -> None:
+    """Raise InfeasibleTargets for a mean or ratio beyond what any of its records has."""
+    for i in np.flatnonzero(ratios):
+        row = matrix.data[matrix.indptr[i] : matrix.indptr[i + 1]]
+        all_off = len(row) >= denominators.indptr[i + 1] - denominators.indptr[i] > 0
+        if all_off and (row.min() > 0 or row.max() < 0):
+            name = targets.names[i]
+            side = "above" if row.min() > 0 else "below"
+            raise InfeasibleTargets(
+                f"no weights meet {name} = {targets.table['value'][int(i)]:,.10g}: every one of its "
+                f"records is {side} it. Correct or drop it",
+                [name],
+            )
 
 
 Entries = list[tuple[np.ndarray, np.ndarray]]
@@ -168,7 +204,8 @@ def _matrix(entries: Entries, weight_of: np.ndarray, n: int) -> sp.csr_array:
 def _numbered(data: pl.DataFrame, column: str) -> np.ndarray:
     """Return which household, in order of first appearance, each record belongs to, (n,)."""
     ids = _require(data, column)
-    if nulls := ids.null_count():
+    nulls = ids.null_count() + (int(ids.is_nan().sum()) if ids.dtype.is_float() else 0)
+    if nulls:
         raise CalibrationError(f"{column!r} is missing in {nulls} records")
     rank = ids.rank("dense").to_numpy().astype(np.int64) - 1
     order = rank[ids.is_first_distinct().to_numpy()]
@@ -242,11 +279,15 @@ def _values(data: pl.DataFrame, rows: np.ndarray, name: str, target: str) -> np.
 
 def _margin_rows(data: pl.DataFrame, margins: Margins) -> tuple[Entries, np.ndarray, list[str]]:
     """Check a nested dict of margins against the data; return entries, values and names."""
-    if not margins or not all(margins.values()):
+    if not margins or not all(bool(cells) for cells in margins.values()):
         raise CalibrationError("there are no targets: the dict, or one of its margins, is empty")
     entries: Entries = []
     values, names = [], []
     for variable, cells in margins.items():
+        if not isinstance(cells, Mapping):
+            raise CalibrationError(
+                f"the targets of {variable!r} must be a dict {{category: total}}, not {cells!r}"
+            )
         column = _require(data, variable)
         if column.dtype == pl.Categorical:
             column = column.cast(pl.String)

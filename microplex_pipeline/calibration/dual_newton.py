@@ -31,6 +31,10 @@ class Distance(Protocol):
     def max_step(self) -> float:
         """Largest change of u in one step."""
 
+    @property
+    def grows(self) -> bool:
+        """Whether longer steps may follow a full one: where F is linear."""
+
     def ratio(self, u: np.ndarray) -> np.ndarray:
         """F(u), the ratio of weight to design weight."""
 
@@ -90,6 +94,10 @@ def solve_dual(
     ridge = np.zeros(len(constraints.values)) if variances is None else variances / design.mean()
     kept, ruled_out = _without_zero_targets(constraints, distance, ridge)
     live = np.flatnonzero(~ruled_out)
+    if not len(live):
+        if constraints.values[kept].any():
+            raise NotConverged("targets of zero rule out every record")
+        return Solution(np.zeros(len(design)), np.zeros(len(constraints.values)), 0)
     A, d = constraints.matrix, design
     if len(kept) < A.shape[0] or len(live) < A.shape[1]:
         A, d = A[kept][:, live], design[live]
@@ -114,7 +122,8 @@ def _without_zero_targets(
     reaches_zero = float(distance.ratio(np.array([-1e300]))[0]) <= 0
     zero = (constraints.values == 0) & (ridge == 0) & reaches_zero
     for i in np.flatnonzero(zero):
-        zero[i] = (A.data[A.indptr[i] : A.indptr[i + 1]] >= 0).all()
+        row = A.data[A.indptr[i] : A.indptr[i + 1]]
+        zero[i] = (row >= 0).all() or (row <= 0).all()
     ruled_out = np.zeros(A.shape[1], bool)
     ruled_out[A[np.flatnonzero(zero)].indices] = True
     return np.flatnonzero(~zero), ruled_out
@@ -142,7 +151,7 @@ def _newton(
         return float(d @ distance.integral(u) - b @ lam + 0.5 * (ridge @ lam**2))
 
     w, value = d * distance.ratio(u), objective(u, lam)
-    damping, errors = 1e-12, []
+    damping, errors, reach = 1e-12, [], distance.max_step
     for iteration in range(max_iter):
         gradient = A @ w - b + ridge * lam
         errors.append(float(np.max(np.abs(gradient) / unit, initial=0.0)))
@@ -155,7 +164,8 @@ def _newton(
             hessian = sp.csr_array(hessian + sp.diags_array(ridge))
         step, damping = _newton_step(hessian, gradient, damping)
         move = At @ step
-        length = min(1.0, distance.max_step / max(float(np.max(np.abs(move))), 1e-300))
+        length = min(1.0, reach / max(float(np.max(np.abs(move))), 1e-300))
+        capped = length < 1.0
         descent = float(gradient @ step)
         while True:
             tried = u + length * move
@@ -170,6 +180,8 @@ def _newton(
             damping = max(damping, 1e-12) * 1e3
             continue
         lam, u, value = lam + length * step, tried, now
+        if capped and distance.grows:  # far from the design weights: longer steps hold too
+            reach *= 2
         w = d * distance.ratio(u)
         damping = max(damping / 10, 1e-13)
     raise NotConverged(

@@ -12,6 +12,7 @@ class LeastSquares:
     """G(r) = r^2 / 2 for r >= 0: distance from zero, in units of the design weights."""
 
     max_step: float = 1e6
+    grows: bool = True
 
     def ratio(self, u: np.ndarray) -> np.ndarray:
         """F(u) = max(u, 0)."""

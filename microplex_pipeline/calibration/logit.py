@@ -14,6 +14,7 @@ class Logit:
 
     low: float
     high: float
+    grows: bool = False
 
     @property
     def rate(self) -> float:

@@ -12,6 +12,7 @@ class Raking:
     """G(r) = r log r - r + 1 (Deville and Sarndal 1992, case 2)."""
 
     max_step: float = 30.0
+    grows: bool = False
 
     def ratio(self, u: np.ndarray) -> np.ndarray:
         """F(u) = exp(u)."""

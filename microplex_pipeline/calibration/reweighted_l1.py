@@ -10,12 +10,18 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from microplex_pipeline.calibration.chi2 import ChiSquare
 from microplex_pipeline.calibration.constraints import Constraints
+from microplex_pipeline.calibration.dual_newton import solve_dual
+from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
 from microplex_pipeline.calibration.highs import linear_programme
+from microplex_pipeline.calibration.recombination import recombined
+from microplex_pipeline.calibration.targets import listed
 from microplex_pipeline.calibration.vertex import solve_vertex
 
 PASSES = 8
 POOL = 8  # records per target that may replace others
+TIGHT = 0.01  # standard errors, as shares of the tolerances, of the misses to start from
 SMALL = 0.1  # keeps the cost of an unused record finite, in units of its design weight
 
 
@@ -37,7 +43,7 @@ def solve_within(
     size = constraints.sizes(design)
     A = sp.csr_array(sp.diags_array(1 / size) @ constraints.matrix @ sp.diags_array(design))
     low, high = ((constraints.values + s * deviations) / size for s in (-1, 1))
-    best = solve_vertex(constraints, design, max_iter) / design
+    best = _start(constraints, design, deviations, max_iter) / design
     others = rng.permutation(len(design))[: POOL * len(low)]
     ratios = best
     for _ in range(PASSES):
@@ -49,3 +55,25 @@ def solve_within(
         if np.count_nonzero(ratios) < np.count_nonzero(best):
             best = ratios
     return best * design
+
+
+def _start(
+    constraints: Constraints, design: np.ndarray, deviations: np.ndarray, max_iter: int
+) -> np.ndarray:
+    """Return weights within the tolerances: a vertex at the values, or the least misses there are."""
+    try:
+        return solve_vertex(constraints, design, max_iter)
+    except CalibrationError:
+        soft = solve_dual(
+            constraints, design, ChiSquare(), max_iter, variances=(deviations * TIGHT) ** 2
+        ).weights
+    off = np.abs(constraints.matrix @ soft - constraints.values) > deviations + 1e-9 * (
+        constraints.sizes(design)
+    )
+    if off.any():
+        names = [constraints.names[i] for i in np.flatnonzero(off)]
+        raise NotConverged(
+            f"no weights were found within the tolerances: missed by more are {listed(names)}. Widen "
+            "them, or drop a target"
+        )
+    return recombined(constraints.matrix, soft)

@@ -97,14 +97,16 @@ class Reweighter:
             )
         if not 0 < tol < 1:
             raise ValueError(f"tol must lie between 0 and 1, not {tol}")
-        if not (isinstance(max_iter, int) and max_iter >= 1):
+        if not (isinstance(max_iter, int | np.integer) and max_iter >= 1):
             raise ValueError(f"max_iter must be a whole number from 1 on, not {max_iter!r}")
         if n_records is not None:
             if sparsity != "l0" or distance is not None or backend != "scipy" or soft is not False:
                 raise ValueError(
                     "n_records goes with sparsity='l0' and the scipy backend, exactly"
                 )
-            if not (isinstance(n_records, int) and n_records >= 1):
+            if isinstance(n_records, bool) or not (
+                isinstance(n_records, int | np.integer) and n_records >= 1
+            ):
                 raise ValueError(f"n_records must be a whole number from 1 on, not {n_records!r}")
         if not (isinstance(soft, bool) or (isinstance(soft, int | float) and 0 < soft < np.inf)):
             raise ValueError(f"soft must be True, False or a tolerance above 0, not {soft!r}")
@@ -161,7 +163,7 @@ class Reweighter:
         deviations = self._deviations(constraints, design)
         with one_blas_thread():
             solution = self._solve(constraints, design, deviations)
-        self._require_met(constraints, solution.weights, deviations)
+        self._require_met(constraints, solution.weights, deviations, design)
         self.constraints_ = constraints
         self.multipliers_ = solution.multipliers
         self.deviations_ = deviations
@@ -219,10 +221,19 @@ class Reweighter:
         )
 
     def _require_met(
-        self, constraints: Constraints, weights: np.ndarray, deviations: np.ndarray
+        self,
+        constraints: Constraints,
+        weights: np.ndarray,
+        deviations: np.ndarray,
+        design: np.ndarray,
     ) -> None:
-        errors = constraints.relative_errors(weights)
+        gaps = constraints.matrix @ weights - constraints.values
+        errors = gaps / constraints.sizes(design)
         fits = (np.abs(errors) <= self.tol) | ((deviations > 0) & np.isfinite(errors))
+        if constraints.denominators is not None:  # a mean over no weight is none
+            ratios = np.diff(constraints.denominators.indptr) > 0
+            errors = np.where(ratios & (constraints.denominators @ weights <= 0), np.inf, errors)
+            fits &= np.isfinite(errors)
         if not fits.all():
             missed = [constraints.names[i] for i in np.flatnonzero(~fits)]
             raise NotConverged(

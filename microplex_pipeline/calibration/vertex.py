@@ -46,7 +46,11 @@ def solve_vertex(
         start = solve_dual(constraints, design, ChiSquare(), NEWTON_STEPS).weights
     except NotConverged:
         start = feasible_weights(constraints, design, max_iter)
+    if constraints.denominators is not None:
+        constraints = _with_denominators(constraints, start)
     start = recombined(constraints.matrix, start)
+    if not start.any():
+        return start
     unit = np.where(start > 0, start, design)
     A, b = _in_units(constraints, unit)
     At = sp.csr_array(A.T)
@@ -64,6 +68,18 @@ def solve_vertex(
             return _polished(A, b, pool, x) * unit
         pool = np.union1d(pool, better)
     raise NotConverged(f"no vertex was reached in {max_iter} rounds: raise max_iter")
+
+
+def _with_denominators(constraints: Constraints, start: np.ndarray) -> Constraints:
+    """Hold the denominators of means and ratios where the start has them: never at zero."""
+    below = constraints.denominators
+    rows = np.flatnonzero(np.diff(below.indptr)) if below is not None else np.zeros(0, int)
+    held = sp.csr_array(below[rows])  # type: ignore[index]
+    return Constraints(
+        sp.csr_array(sp.vstack([constraints.matrix, held])),
+        np.concatenate([constraints.values, held @ start]),
+        [*constraints.names, *[f"denominator of {constraints.names[i]}" for i in rows]],
+    )
 
 
 def _in_units(constraints: Constraints, unit: np.ndarray) -> tuple[sp.csr_array, np.ndarray]:

@@ -28,7 +28,7 @@ def target_errors(
     first = records.unique(household_id, keep="first", maintain_order=True)
     weights = first[weight].cast(pl.Float64).to_numpy()
     return checked.table.with_columns(
-        pl.Series("achieved", constraints.matrix @ weights),
+        pl.Series("achieved", constraints.achieved(weights)),
         pl.Series("relative_error", constraints.relative_errors(weights)),
     )
 
@@ -117,6 +117,8 @@ def held_out_errors(
     -------
     target, value, error (relative, calibrated to the others), error_before (with design weights).
     """
+    if not 2 <= folds <= len(targets.names):
+        raise ValueError(f"folds must lie between 2 and the number of targets, not {folds}")
     names = targets.names
     fold = np.random.default_rng(seed).permutation(np.arange(len(names)) % folds)
     whole = build_constraints(data, targets, household_id)
@@ -124,8 +126,6 @@ def held_out_errors(
     before = np.zeros(len(names))
     for k in range(folds):
         left_out = fold == k
-        if not left_out.any() or left_out.all():
-            continue
         kept = Targets(targets.table.filter(pl.Series(~left_out)))
         reweighter.fit(data, kept, weight_col, household_id=household_id)
         errors[left_out] = whole.relative_errors(reweighter.solution_)[left_out]

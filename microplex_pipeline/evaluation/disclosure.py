@@ -111,7 +111,9 @@ def whole_record_copies(
     """
     whole = [*conditions, *targets]
     some = pl.sum_horizontal(pl.col(t) != 0 for t in targets) >= MIN_AMOUNTS
-    copies = synthetic.filter(some).join(train.select(whole).unique(), on=whole, how="semi")
+    copies = synthetic.filter(some).join(
+        train.select(whole).unique(), on=whole, how="semi", nulls_equal=True
+    )
     return copies.height / synthetic.height
 
 

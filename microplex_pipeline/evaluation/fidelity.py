@@ -84,8 +84,8 @@ def totals_by_group(
 
     Returns
     -------
-    variable, group (0 to 4), total, total_synthetic; the synthetic totals are raised to the real
-    records' sum of weights.
+    variable, group (0 to 4, and 5 where it is missing), total, total_synthetic; the synthetic totals are
+    raised to the real records' sum of weights.
     """
     w, v = _weights(real, weight), _weights(synthetic, weight)
     v = v * (w.sum() / v.sum())
@@ -93,11 +93,11 @@ def totals_by_group(
     rows = []
     for name in targets:
         x, y = (f[name].cast(pl.Float64).to_numpy() for f in (real, synthetic))
-        total = np.bincount(groups, w * x, minlength=GROUPS)
-        drawn = np.bincount(drawn_groups, v * y, minlength=GROUPS)
+        total = np.bincount(groups, w * x, minlength=GROUPS + 1)
+        drawn = np.bincount(drawn_groups, v * y, minlength=GROUPS + 1)
         rows += [
             {"variable": name, "group": k, "total": total[k], "total_synthetic": drawn[k]}
-            for k in range(GROUPS)
+            for k in range(GROUPS + 1)
         ]
     return pl.DataFrame(rows)
 
@@ -137,8 +137,14 @@ def fidelity(
     }
     totals = totals_by_group(real, synthetic, targets, conditions[0], weight)
     gap, size = (pl.col("total_synthetic") - pl.col("total")).abs(), pl.col("total").abs()
-    errors = totals.group_by("variable").agg(gap.sum() / size.sum())["total_synthetic"]
-    measures["group_total_error"] = float(errors.filter(errors.is_finite()).mean())  # type: ignore[arg-type]
+    sums = totals.group_by("variable", maintain_order=True).agg(gap.sum().alias("gap"), size.sum())
+    # what the real records have none of is off by all that it is
+    off = (
+        pl.when(pl.col("total") > 0)
+        .then(pl.col("gap") / pl.col("total"))
+        .otherwise(pl.col("gap") > 0)
+    )
+    measures["group_total_error"] = float(sums.select(off.alias("off"))["off"].mean())  # type: ignore[arg-type]
     x, y = (f.select(targets).cast(pl.Float64).to_numpy() for f in (real, synthetic))
     measures["correlation_error"] = correlation_error(signed_log(x), signed_log(y), w, v)
     measures["sign_correlation_error"] = correlation_error(np.sign(x), np.sign(y), w, v)
@@ -159,8 +165,10 @@ def _weights(frame: pl.DataFrame, weight: str | None) -> np.ndarray:
 def _groups(
     real: pl.DataFrame, synthetic: pl.DataFrame, group: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the records' quintiles of `group`, whose edges are the real records'."""
-    edges = np.quantile(real[group].to_numpy(), np.arange(1, GROUPS) / GROUPS)
-    return np.digitize(real[group].to_numpy(), edges), np.digitize(
-        synthetic[group].to_numpy(), edges
+    """Return quintiles of `group`, with the real records' edges; GROUPS where it is missing."""
+    (x,), (y,) = (a.T for a in as_numbers((real, synthetic), [group]))
+    edges = np.quantile(x[~np.isnan(x)], np.arange(1, GROUPS) / GROUPS)
+    return (
+        np.where(np.isnan(x), GROUPS, np.digitize(x, edges)),
+        np.where(np.isnan(y), GROUPS, np.digitize(y, edges)),
     )

@@ -59,10 +59,12 @@ def correlation_error(
 ) -> float:
     """Return the mean absolute difference of the correlations of columns (n, k), off the diagonal.
 
+    A single column has none, and no error.
     Amounts should come as signed logarithms, which no single fortune dominates; signs as they are.
     """
     gap = np.abs(correlations(real, w_real) - correlations(synthetic, w_synthetic))
-    return float(gap[np.triu_indices(len(gap), 1)].mean())
+    pairs = gap[np.triu_indices(len(gap), 1)]
+    return float(pairs.mean()) if len(pairs) else 0.0
 
 
 def signed_log(values: np.ndarray) -> np.ndarray:

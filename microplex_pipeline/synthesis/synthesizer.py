@@ -37,6 +37,8 @@ from microplex_pipeline.synthesis.zero_model import ZeroModel
 MIN_TRAINING_RECORDS = 20
 FORMAT = "microplex synthesizer 1"
 
+OPTIONS = ("seed", "atom_holders", "max_knots", "tail_factor")  # kept with the model, for a refit
+
 
 class Synthesizer:
     """Conditional synthesis of amounts that are mostly zero, heaped, skewed and signed.
@@ -312,7 +314,9 @@ class Synthesizer:
                 # a fixed date keeps the same model the same bytes
                 archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
 
-            write("format.json", json.dumps({"format": FORMAT}))
+            options = {name: getattr(self, name) for name in OPTIONS}
+            options["settings"] = self.settings.model_dump()
+            write("format.json", json.dumps({"format": FORMAT, "options": options}))
             for part in (self.transformer_, self.zero_model_, self.flow_model_):
                 text, weights = part.to_data()
                 write(f"{part.kind}.json", text)
@@ -330,14 +334,19 @@ class Synthesizer:
         """
         try:
             with zipfile.ZipFile(path) as archive:
-                if json.loads(archive.read("format.json"))["format"] != FORMAT:
+                about = json.loads(archive.read("format.json"))
+                if about["format"] != FORMAT:
                     raise ValueError(f"{path} was written by another version")
 
                 def part(kind: type[Any]) -> Any:
                     text = archive.read(f"{kind.kind}.json").decode()
                     return kind.from_data(text, archive.read(f"{kind.kind}.safetensors"))
 
-                return cls.from_parts(part(Transformer), part(ZeroModel), part(Flow))
+                result = cls.from_parts(part(Transformer), part(ZeroModel), part(Flow))
+                for name in OPTIONS:
+                    setattr(result, name, about["options"][name])
+                result.settings = TrainingSettings(**about["options"]["settings"])
+                return result
         except (zipfile.BadZipFile, KeyError, TypeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path} is no synthesizer file, or is damaged: {error}") from error
 

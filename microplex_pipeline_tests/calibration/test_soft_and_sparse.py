@@ -256,3 +256,77 @@ def test_chi2_is_greg_where_no_bound_binds(units, goals):
     closed = d * (1 + X @ np.linalg.lstsq(X.T @ (X * d[:, None]), gap, rcond=None)[0])
     assert closed.min() > 0
     np.testing.assert_allclose(fitted.weights_, closed, rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", [{"sparsity": "l0"}, {"sparsity": "l1"}, {"sparsity": "l2"},
+                                    {"distance": "chi2"}, {"distance": "raking"}])  # fmt: skip
+def test_means_are_met_by_some_weight_or_refused(method):
+    people = pl.DataFrame({"g": ["a", "a", "b", "b"], "age": [20.0, 40.0, 60.0, 62.0]})
+    rows = [("r", "count", "n", "all", 1000.0), ("r", "mean", "age", "g:a", 25.0)]
+    weights = Reweighter(**method).fit(people, table(rows)).weights_
+    assert weights[:2].sum() > 1
+    assert weights[:2] @ [20, 40] / weights[:2].sum() == pytest.approx(25)
+    rows[1] = ("r", "mean", "age", "g:a", 200.0)
+    with pytest.raises(InfeasibleTargets, match=r"mean age \[g:a\] = 200: .* below it"):
+        Reweighter(**method).fit(people, table(rows))
+    alone = table([("r", "mean", "age", "all", 45.0)])
+    if method == {"sparsity": "l2"}:  # no weight at all has the least squares, and no mean
+        with pytest.raises(CalibrationError, match="mean age"):
+            Reweighter(**method).fit(people, alone)
+    else:
+        assert Reweighter(**method).fit(people, alone).weights_.sum() > 0
+
+
+def test_a_mean_that_all_records_share_holds_by_itself():
+    data = pl.DataFrame({"g": ["a", "a", "c", "c"], "v": [1.0, 9.0, 5.0, 5.0]})
+    for value in (5.0, 4.999999999999999):
+        rows = [("r", "count", "n", "all", 100.0), ("r", "mean", "v", "g:c", value)]
+        fitted = Reweighter(distance="raking").fit(data, table(rows))
+        assert fitted.weights_.sum() == pytest.approx(100)
+
+
+def test_tolerances_rescue_targets_that_contradict_each_other():
+    data = pl.DataFrame({"g": ["a", "b"] * 20})
+    rows = [("r", "count", "n", d, v) for d, v in (("all", 100.0), ("g:a", 60.0), ("g:b", 60.0))]
+    fitted = Reweighter(sparsity="l0", soft=0.2).fit(data, table(rows))
+    assert np.abs(fitted.constraints_.relative_errors(fitted.weights_)).max() < 0.2 + 1e-6
+    with pytest.raises(CalibrationError, match="within the tolerances"):
+        Reweighter(sparsity="l0", soft=0.01).fit(data, table(rows))
+
+
+@pytest.mark.parametrize("method", [{"sparsity": "l0"}, {"sparsity": "l1"}, {"sparsity": "l2"},
+                                    {"distance": "chi2"}, {"distance": "raking"}])  # fmt: skip
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_zero_targets_of_either_sign(method, sign):
+    data = pl.DataFrame({"v": [sign * 3, sign * 3, 0.0], "g": ["a", "a", "b"]})
+    rows = [("r", "sum", "v", "all", 0.0), ("r", "count", "n", "g:b", 7.0)]
+    fitted = Reweighter(**method).fit(data, table(rows))
+    np.testing.assert_allclose(fitted.weights_, [0, 0, 7], atol=1e-9)
+    nothing = Reweighter(**method).fit(data.head(2), table(rows[:1]))
+    np.testing.assert_allclose(nothing.weights_, 0, atol=1e-9)
+    rows = [("r", "count", "n", "all", 0.0), ("r", "sum", "v", "all", sign * 5)]
+    with pytest.raises(InfeasibleTargets) as caught:
+        Reweighter(**method).fit(data.head(2), table(rows))
+    assert len(caught.value.targets) == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "scale"),
+    [(m, k) for m in ({"sparsity": "l0"}, {"distance": "chi2"}, {"distance": "raking"})
+     for k in (1e-10, 1e7, 1e10)] + [({"sparsity": "l2"}, 1e7), ({"sparsity": "l2"}, 1e10)],
+)  # fmt: skip
+def test_targets_far_from_the_design_weights_are_met(method, scale):
+    rng = np.random.default_rng(0)
+    data = pl.DataFrame({"g": rng.choice(["a", "b", "c"], 300), "w": rng.random(300) + 0.5})
+    margins = {"g": {"a": 39.5 * scale, "b": 19.5 * scale, "c": 29.0 * scale}}
+    fitted = Reweighter(**method).fit(data, margins, "w")
+    got = data.with_columns(w=fitted.weights_).group_by("g").agg(pl.col("w").sum())
+    assert dict(got.iter_rows()) == pytest.approx(margins["g"], rel=1e-9, abs=0)
+
+
+def test_gaps_in_an_entitys_numbers_are_refused():
+    data = pl.DataFrame({"unit": [1, None, 2], "w": [1.0, 1.0, 1.0]})
+    with pytest.raises(CalibrationError, match="'unit' is missing in 1 records"):
+        build_constraints(data, table([("u", "count", "n", "all", 3.0)]), None, {"u": "unit"})
+    with pytest.raises(CalibrationError, match="must be a dict"):
+        Reweighter().fit(data, {"unit": 5})

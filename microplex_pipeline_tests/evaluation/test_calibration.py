@@ -63,3 +63,16 @@ def test_weights_are_summarised():
 def test_sparse_weights_have_no_influence(rhode_island, targets):
     with pytest.raises(ValueError, match="no multipliers"):
         influence(Reweighter(sparsity="l0").fit(rhode_island, targets, "weight"))
+
+
+def test_achieved_means_are_means():
+    from microplex_pipeline.evaluation.calibration import target_errors
+
+    records = pl.DataFrame({"hh": [1, 1, 2], "inc": [10.0, 20.0, 60.0], "w": [1.0] * 3})
+    targets = pl.DataFrame([("r", "mean", "inc", "all", 30.0)], schema=NAMES, orient="row")
+    assert target_errors(records, targets, "w", "hh")["achieved"].item() == pytest.approx(30)
+
+
+def test_one_fold_would_hold_nothing_out(rhode_island, targets):
+    with pytest.raises(ValueError, match="folds"):
+        held_out_errors(rhode_island, targets, Reweighter(distance="raking"), "weight", folds=1)

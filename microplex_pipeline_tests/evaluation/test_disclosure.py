@@ -74,3 +74,8 @@ def test_real_records_are_faithful_and_shuffled_ones_are_not(rhode_island):
     assert table["variable"].to_list() == TARGETS
     assert table["mean"].to_list()[1:] == pytest.approx(table["mean_synthetic"].to_list()[1:])
     assert np.isfinite(table.drop("variable").to_numpy()).all()
+
+
+def test_copies_of_people_with_missing_conditions_are_copies():
+    people = pl.DataFrame({"k": [1, None], "u": [1.0, 3.0], "v": [5.0, 7.0]})
+    assert whole_record_copies(people, people, ["u", "v"], ["k"]) == 1

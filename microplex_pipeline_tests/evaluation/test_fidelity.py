@@ -34,3 +34,21 @@ def test_text_has_one_code_in_all_frames():
     assert x[0, 0] == 0
     assert y[2, 0] == 1
     assert str(x[2, 0]) == str(y[1, 1]) == "nan"
+
+
+def test_a_missing_group_is_a_group_and_leaves_the_others():
+    real = pl.DataFrame({"inc": range(50), "k": [float(i) for i in range(50)]})
+    turned = real.with_columns(inc=49 - pl.col("inc"))
+    gap = pl.when(pl.int_range(50) == 7).then(None).otherwise("k").alias("k")
+    whole, holed = (
+        fidelity(r, turned, ["inc"], ["k"], paired=False)["ks_within_groups"]
+        for r in (real, real.with_columns(gap))
+    )
+    assert whole > 0.7
+    assert holed > 0.6
+
+
+def test_amounts_out_of_nothing_are_an_error():
+    real = pl.DataFrame({"x": [0] * 20, "y": range(20), "k": range(20)})
+    drawn = real.with_columns(x=pl.lit(5))
+    assert fidelity(real, drawn, ["x", "y"], ["k"], paired=False)["group_total_error"] == 0.5

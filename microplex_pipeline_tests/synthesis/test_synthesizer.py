@@ -350,3 +350,13 @@ def test_a_prior_lends_strength_to_a_small_area(schema):
 def test_another_models_prior_is_refused(fitted, records):
     with pytest.raises(ValueError, match="fitted with other targets"):
         Synthesizer(["snap"], CONDITIONS).fit(records, prior=fitted)
+
+
+def test_a_loaded_model_is_refitted_as_the_saved_one_was(records, tmp_path):
+    amounts, conditions = ["social_security"], ["age_head"]
+    saved = Synthesizer(amounts, conditions, seed=7, atom_holders=10, tail_factor=9.0)
+    saved.fit(records, weight_col="weight", epochs=1)
+    saved.save(tmp_path / "m")
+    loaded = Synthesizer.load(tmp_path / "m")
+    assert (loaded.seed, loaded.atom_holders, loaded.tail_factor) == (7, 10, 9.0)
+    assert loaded.settings == saved.settings
