@@ -336,3 +336,30 @@ def test_gaps_in_an_entitys_numbers_are_refused():
         build_constraints(data, table([("u", "count", "n", "all", 3.0)]), None, {"u": "unit"})
     with pytest.raises(CalibrationError, match="must be a dict"):
         Reweighter().fit(data, {"unit": 5})
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 10**6))
+def test_raking_is_iterative_proportional_fitting(seed):
+    """Deming and Stephan (1940): cycle through the margins, scaling each category to its total."""
+    rng = np.random.default_rng(seed)
+    data = pl.DataFrame(
+        {
+            "a": rng.choice(["x", "y", "z"], 200),
+            "b": rng.choice(["p", "q"], 200),
+            "weight": rng.uniform(1, 5, 200),
+        }
+    )
+    truth = data["weight"].to_numpy() * rng.uniform(0.5, 2, 200)
+    margins = {
+        v: dict(data.with_columns(w=truth).group_by(v).agg(pl.col("w").sum()).iter_rows())
+        for v in ("a", "b")
+    }
+    fitted = data["weight"].to_numpy().copy()
+    for _ in range(200):
+        for variable, cells in margins.items():
+            for category, total in cells.items():
+                inside = (data[variable] == category).to_numpy()
+                fitted[inside] *= total / fitted[inside].sum()
+    ours = Reweighter(distance="raking").fit(data, margins, "weight").weights_
+    np.testing.assert_allclose(ours, fitted, rtol=1e-8)
