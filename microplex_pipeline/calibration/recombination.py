@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-CLUSTERS = 4  # per dimension; more reduce faster, at the cost of a larger null space
+CLUSTERS = 2  # per dimension; more drop more in a round, at the cost of a larger null space
 ENOUGH = 3  # records per dimension at which a linear programme is faster than another round
 BORDERS = (
     0.0,
