@@ -107,7 +107,11 @@ def _calibrated(fitted: Reweighter, design: np.ndarray) -> np.ndarray:
     live = np.flatnonzero(design)
     whole = fitted.constraints_
     try:
-        part = Constraints(sp.csr_array(whole.matrix[:, live]), whole.values, whole.names)
+        below = whole.denominators
+        part = Constraints(
+            sp.csr_array(whole.matrix[:, live]), whole.values, whole.names,
+            None if below is None else sp.csr_array(below[:, live]), whole.asked, whole.deviations,
+        )  # fmt: skip
     except CalibrationError as error:
         raise NotConverged(str(error)) from error
     weights = np.zeros(len(design))

@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from microplex_pipeline import Reweighter
+from microplex_pipeline import Reweighter, Targets
 from microplex_pipeline.calibration import (
     CalibrationError,
     calibrate_replicates,
@@ -94,3 +94,12 @@ def test_bad_replicates_are_named(sample, change, message):
         calibrate_replicates(sample, MARGINS, "weight", ["r99"])
     with pytest.raises(ValueError, match="with a distance"):
         calibrate_replicates(sample, MARGINS, "weight", ["r0"], reweighter=Reweighter())
+
+
+def test_a_replicate_without_records_of_a_mean_is_named(sample):
+    rows = [("unit", "mean", "wages", "old:old", 5_000.0), ("unit", "count", "n", "all", 5e5)]
+    names = ["entity", "measure", "variable", "domain", "value"]
+    targets = Targets(pl.DataFrame(rows, schema=names, orient="row"))
+    young = sample.with_columns(r0=(pl.col("old") == "young").cast(pl.Float64))
+    with pytest.raises(CalibrationError, match=r"'r0' cannot meet .* mean wages"):
+        calibrate_replicates(young, targets, "weight", ["r0"])
