@@ -83,20 +83,19 @@ def backfill(
         yield from (build_partition("build_state", key, names, label) for key, names in wanted)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=jobs, mp_context=context) as pool:
+    pool = ProcessPoolExecutor(max_workers=jobs, mp_context=context)
+    try:
         running = {
             pool.submit(build_partition, "build_state", key, names, label): key
             for key, names in wanted
         }
-        try:
-            for done in as_completed(running):
-                try:
-                    yield done.result()
-                except Exception as error:  # the process died: one state's loss
-                    yield Outcome(running[done], [], f"its process ended: {error!r}", 0.0)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for done in as_completed(running):
+            if (error := done.exception()) is not None:  # the process died
+                yield Outcome(running[done], [], f"its process ended: {error!r}", 0.0)
+            else:
+                yield done.result()
+    finally:  # after Ctrl-C nothing that waits is begun
+        pool.shutdown(cancel_futures=True)
 
 
 def build_partition(job: str, key: str, assets: Sequence[str], label: str) -> Outcome:

@@ -20,25 +20,27 @@ OWNERS = ["team:microdata"]
 
 def state_year_asset(group: str, *kinds: str, **options: Any) -> Callable[..., Any]:
     """Asset partitioned by state and year, stored as the table <group>.<name>."""
-    asset = dg.asset(
-        partitions_def=state_years,
-        group_name=group,
-        kinds={"duckdb", *kinds},
-        owners=OWNERS,
-        metadata={"partition_expr": PARTITION_EXPRESSION, "schema": group},
-        **options,
-    )
-    return lambda compute: asset(versioned(compute))
+    return _asset(state_years, PARTITION_EXPRESSION, group, kinds, options)
 
 
 def year_asset(group: str, *kinds: str, **options: Any) -> Callable[..., Any]:
     """Asset of the nation partitioned by year, stored as the table <group>.<name>."""
+    return _asset(years, YEAR_EXPRESSION, group, kinds, options)
+
+
+def _asset(
+    partitions: dg.PartitionsDefinition[Any],
+    expression: str | Mapping[str, str],
+    group: str,
+    kinds: tuple[str, ...],
+    options: Mapping[str, Any],
+) -> Callable[..., Any]:
     asset = dg.asset(
-        partitions_def=years,
+        partitions_def=partitions,
         group_name=group,
         kinds={"duckdb", *kinds},
         owners=OWNERS,
-        metadata={"partition_expr": YEAR_EXPRESSION, "schema": group},
+        metadata={"partition_expr": expression, "schema": group},
         **options,
     )
     return lambda compute: asset(versioned(compute))

@@ -16,20 +16,25 @@ def design_weights(frame: pl.DataFrame, weight_col: str, household_id: str | Non
     CalibrationError
         If the column is missing, no number, or not positive everywhere.
     """
-    if weight_col not in frame.columns:
-        raise CalibrationError(f"the records lack the weight column {weight_col!r}")
-    column = frame[weight_col]
-    if household_id is not None:
-        column = column.filter(frame[household_id].is_first_distinct())
-    if not column.dtype.is_numeric():
-        raise CalibrationError(f"weight column {weight_col!r} is no number")
-    weights = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    weights = household_values(frame, weight_col, household_id)
     if bad := int((~(np.isfinite(weights) & (weights > 0))).sum()):
         raise CalibrationError(
             f"design weights must be positive: {weight_col!r} is missing, infinite, zero or "
             f"negative in {bad} records. Drop those records first"
         )
     return weights
+
+
+def household_values(frame: pl.DataFrame, name: str, household_id: str | None) -> np.ndarray:
+    """Return a weight column of records, or of households by their first record, NaN where missing."""
+    if name not in frame.columns:
+        raise CalibrationError(f"the records lack the weight column {name!r}")
+    column = frame[name]
+    if household_id is not None:
+        column = column.filter(frame[household_id].is_first_distinct())
+    if not column.dtype.is_numeric():
+        raise CalibrationError(f"weight column {name!r} is no number")
+    return column.cast(pl.Float64).fill_null(np.nan).to_numpy()
 
 
 def spread_to_records(

@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from narwhals.typing import IntoFrameT
 
 from microplex_pipeline.calibration.constraints import Constraints, Margins
-from microplex_pipeline.calibration.design_weights import spread_to_records
+from microplex_pipeline.calibration.design_weights import household_values, spread_to_records
 from microplex_pipeline.calibration.dual_newton import solve_dual
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
 from microplex_pipeline.calibration.reweighter import Reweighter
@@ -87,12 +87,7 @@ def calibrate_replicates(
 
 
 def _replicate(frame: pl.DataFrame, name: str, household_id: str | None) -> np.ndarray:
-    column = frame[name]
-    if household_id is not None:
-        column = column.filter(frame[household_id].is_first_distinct())
-    if not column.dtype.is_numeric():
-        raise CalibrationError(f"replicate weight {name!r} is no number")
-    weights = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    weights = household_values(frame, name, household_id)
     if bad := int((~(np.isfinite(weights) & (weights >= 0))).sum()):
         raise CalibrationError(
             f"replicate weight {name!r} is missing, infinite or negative in {bad} records"

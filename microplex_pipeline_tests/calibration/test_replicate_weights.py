@@ -83,7 +83,7 @@ def test_standard_errors_follow_the_textbook():
     [
         ({"r0": pl.lit(-1.0)}, "'r0' is missing, infinite or negative in"),
         ({"r0": pl.lit(0.0)}, "'r0' is zero everywhere"),
-        ({"r0": pl.lit("a")}, "'r0' is no number"),
+        ({"r0": pl.lit("a")}, "column 'r0' is no number"),
         ({"r0": (pl.col("old") == "young").cast(pl.Float64)}, "'r0' cannot meet .* old=old"),
     ],
 )  # fmt: skip
