@@ -55,15 +55,16 @@ def solve_vertex(
     A, b = _in_units(constraints, unit)
     At = sp.csr_array(A.T)
     pool = np.flatnonzero(start)
+    # of the order of one: HiGHS fails on costs in the millions
+    price = np.zeros(len(unit)) if cost is None else cost * unit / float((cost * unit).max())
     for _ in range(max_iter):
-        price = np.zeros(len(pool)) if cost is None else (cost * unit)[pool]
-        x, dual = linear_programme(price, A[:, pool], b, b)
+        x, dual = linear_programme(price[pool], A[:, pool], b, b)
         better = np.zeros(0, np.int64)
         if cost is not None:
-            gain = At @ dual - cost * unit
+            gain = At @ dual - price
             gain[pool] = 0.0
             better = np.argsort(-gain)[: 2 * len(b)]
-            better = better[gain[better] > 1e-9 * float((cost * unit).max())]
+            better = better[gain[better] > 1e-9]
         if not len(better):
             return _polished(A, b, pool, x) * unit
         pool = np.union1d(pool, better)
