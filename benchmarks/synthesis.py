@@ -12,11 +12,8 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-import altair as alt
 import numpy as np
 import polars as pl
 
@@ -32,18 +29,20 @@ from benchmarks.cases import (
     load_case,
 )
 from benchmarks.deep_peers import Unconditional
+from benchmarks.synthesis_page import OUT, stored_at, write_page
 from benchmarks.tree_peers import Cart, ZeroInflatedForest
 from microplex_pipeline import Synthesizer
-from microplex_pipeline.evaluation.disclosure import disclosure
+from microplex_pipeline.evaluation.disclosure import (
+    copied_records,
+    disclosure,
+    unique_amounts,
+    whole_record_copies,
+)
 from microplex_pipeline.evaluation.fidelity import fidelity
-from microplex_pipeline.settings import PROJECT
 
-OUT = PROJECT / "docs" / "benchmarks"
 DRAWS = 5
 SLOW = {"CTGAN", "TVAE", "ARF", "Gaussian copula"}  # one draw a seed, on the states
 MAIN = ["ours", "CART", "ZI forest"]  # the only ones on the large and the wide case
-PACKAGES = ["microplex-pipeline", "torch", "scikit-learn", "quantile-forest", "arfpy", "ctgan",
-            "copulas"]  # fmt: skip
 ALL_CASES = ["CA", "RI", NATION, WIDE, EVERYONE]
 PARTS = ["gain", "million"]
 
@@ -195,8 +194,8 @@ def _mean(draw: Callable[..., pl.DataFrame], case: Case, measure: str) -> float:
     return float(np.mean([m[measure] for m in measures]))
 
 
-def a_million(seed: int = 0) -> dict[str, float]:
-    """Disclosure in a million records generated from California."""
+def a_million(seed: int) -> dict[str, float]:
+    """Disclosure in a million records generated from California, beside chance."""
     case = load_case("CA", seed)
     model = Synthesizer(case.targets, CONDITIONS, seed=seed).fit(case.train)
     conditions = case.holdout.drop(case.targets)
@@ -205,132 +204,23 @@ def a_million(seed: int = 0) -> dict[str, float]:
     start = time.process_time()
     drawn = model.generate(many, seed)
     cost = time.process_time() - start
-    from microplex_pipeline.evaluation.disclosure import unique_amounts, whole_record_copies
-
-    hits, chance = unique_amounts(case.train, case.holdout, drawn, case.targets)
+    samples = case.train, case.holdout
+    unique = unique_amounts(*samples, drawn, case.targets)
+    copies = copied_records(*samples, drawn, case.targets, CONDITIONS)
     return {
-        "records": drawn.height,
+        "seed": seed,
         "rows_per_cpu_s": drawn.height / cost,
-        "unique_amounts": hits,
-        "unique_amounts_by_chance": chance,
-        "copies": whole_record_copies(case.train, drawn, case.targets, CONDITIONS),
-        "held_out_records_copied": whole_record_copies(
-            case.holdout, drawn, case.targets, CONDITIONS
+        "unique_amounts": unique.value,
+        "unique_amounts_by_chance": unique.chance,
+        "unique_amounts_error": unique.standard_error,
+        "copies": copies.value,
+        "copies_by_chance": copies.chance,
+        "copies_error": copies.standard_error,
+        # what a synthesizer without any memory would reach: real people whom no model saw
+        "held_out_people_who_are_copies": whole_record_copies(
+            case.train, case.holdout, case.targets, CONDITIONS
         ),
     }
-
-
-SHOWN = ["auc", "ks", "ks_stratified", "ks_within_groups", "ks_within_groups_stratified", "zero_error",
-         "zero_error_stratified", "sign_correlation_error", "group_total_error",
-         "coverage", "nats", "nats_left_out", "copies",
-         "unique_amounts", "unique_amounts_by_chance", "fit_cpu_s", "rows_per_cpu_s"]  # fmt: skip
-
-
-def summary(results: pl.DataFrame) -> pl.DataFrame:
-    """Mean of every measure by case and method."""
-    shown = [c for c in SHOWN if c in results.columns]
-    return results.group_by("case", "method", maintain_order=True).agg(
-        pl.len().alias("draws"), pl.col(shown).mean()
-    )
-
-
-def markdown(table: pl.DataFrame) -> str:
-    """Render a table; numbers to four digits."""
-    lines = ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
-    for row in table.iter_rows():
-        cells = [
-            "" if v is None else f"{v:.4f}" if isinstance(v, float) and abs(v) < 100 else
-            f"{v:,.0f}" if isinstance(v, float) else str(v)
-            for v in row
-        ]  # fmt: skip
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def ratios(table: pl.DataFrame) -> list[str]:
-    """Ours over the better of the two tree peers, by case and measure."""
-    lines = []
-    for case in table["case"].unique(maintain_order=True):
-        rows = {r["method"]: r for r in table.filter(pl.col("case") == case).to_dicts()}
-        peers = [rows[m] for m in ("CART", "ZI forest") if m in rows]
-        for ours in ("ours", "ours, pooled"):
-            if ours not in rows or not peers:
-                continue
-            parts = []
-            for name in ("ks", "ks_within_groups", "zero_error", "sign_correlation_error"):
-                best = min(p[name] for p in peers)
-                parts.append(f"{name} {rows[ours][name] / best:.2f}")
-            best = min(p["auc"] for p in peers)
-            parts.append(f"auc {rows[ours]['auc'] - best:+.3f}")
-            lines.append(f"{case}, {ours} over the better tree peer: " + ", ".join(parts))
-    return lines
-
-
-def stored_at(name: str) -> Path:
-    """Return where the results of a case or part are kept."""
-    return OUT / f"synthesis_{name.replace(', ', '_').replace(' ', '_')}.parquet"
-
-
-def page() -> str:
-    """Write the page from all results that lie in docs/benchmarks."""
-
-    def stored(name: str) -> pl.DataFrame | None:
-        path = stored_at(name)
-        return pl.read_parquet(path) if path.exists() else None
-
-    results = pl.concat(
-        [t for c in ALL_CASES if (t := stored(c)) is not None], how="diagonal_relaxed"
-    )
-    table = summary(results)
-    parts = [
-        "# Synthesis", "",
-        f"`python -m benchmarks.synthesis`: means over {results['seed'].n_unique()} seeds (each its own"
-        f" cut and fit) and {DRAWS} draws. Independent draws unless a column says stratified. AUC:"
-        " paired, 0.5 is best. nats: negative held-out log-likelihood a record. fit_cpu_s: without the"
-        " prior's own fit.",
-        "",
-        f"{', '.join(sorted(SLOW))}: one draw a seed, whole records instead of given conditions, on a"
-        " resample by weight; beyond ten minutes on the nation, so states only. All years: one cut and"
-        " draw.", "",
-        markdown(table), "", *[f"* {line}" for line in ratios(table)], "",
-    ]  # fmt: skip
-    if (gain := stored("gain")) is not None:
-        means = gain.select(pl.all().exclude("state", "seed").mean()).row(0, named=True)
-        parts += [
-            "## Five small states", "",
-            "gain: held-out nats a record that prior and fine-tuning win over the state alone, paired by"
-            " record.", "", markdown(gain), "", "Means: "
-            + ", ".join(f"{k} {v:.4f}" for k, v in means.items()) + ".", "",
-        ]  # fmt: skip
-    if (million := stored("million")) is not None:
-        lines = [f"* {k}: {v:,.6g}" for k, v in million.row(0, named=True).items()]
-        parts += ["## A million records of California", "", *lines, ""]
-    versions = [f"{p} {version(p)}" for p in PACKAGES if installed(p)]
-    parts += ["## Versions", "", ", ".join(versions), ""]
-    chart = (
-        alt.Chart(results.select("case", "method", "auc", "ks").filter(pl.col("ks") < 0.1))
-        .mark_point()
-        .encode(
-            x=alt.X("ks:Q", title="mean KS over targets", scale=alt.Scale(zero=False)),
-            y=alt.Y("auc:Q", title="paired AUC", scale=alt.Scale(zero=False)),
-            color="method:N",
-        )
-        .facet(column="case:N")
-        .resolve_scale(x="independent")
-    )
-    chart.save(OUT / "synthesis.svg")
-    text = "\n".join([*parts, "![KS and AUC of every draw](synthesis.svg)", ""])
-    (OUT / "synthesis.md").write_text(text)
-    return text
-
-
-def installed(package: str) -> bool:
-    """Return whether a package is installed here."""
-    try:
-        version(package)
-    except PackageNotFoundError:
-        return False
-    return True
 
 
 def main() -> None:
@@ -365,8 +255,9 @@ def main() -> None:
     if "gain" in arguments.parts:
         small_states(arguments.seeds).write_parquet(stored_at("gain"))
     if "million" in arguments.parts:
-        pl.DataFrame([a_million()]).write_parquet(stored_at("million"))
-    print(page())
+        millions = [a_million(seed) for seed in range(arguments.seeds)]
+        pl.DataFrame(millions).write_parquet(stored_at("million"))
+    print(write_page(ALL_CASES, DRAWS, sorted(SLOW)))
 
 
 if __name__ == "__main__":

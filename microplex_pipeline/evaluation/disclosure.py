@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -21,6 +22,21 @@ DISCLOSURE_COLUMNS = {
     "chance": "of the synthetic records against people whom no model saw, or where chance lies",
     "meaning": "what a value above chance would say",
 }
+
+
+class AgainstChance(NamedTuple):
+    """A rate of hits on training respondents beside the rate on people whom no model saw.
+
+    Attributes
+    ----------
+    value, chance : hits a synthetic record or amount; the second scaled to as many people as the first.
+    standard_error : of their difference where chance alone decided who was in which sample: its variance
+        over all permutations of the two samples.
+    """
+
+    value: float
+    chance: float
+    standard_error: float
 
 
 def disclosure(
@@ -47,6 +63,7 @@ def disclosure(
         model saw, scaled to as many as the training records;
     unique_amounts, unique_amounts_by_chance : share of synthetic non-zero amounts that a single
         training respondent holds, and the same for held-out respondents: what a density hits anyway;
+    copies_error, unique_amounts_error : standard errors of the two differences from chance;
     nearer_to_train : share of synthetic records nearer to a training than to a held-out record, samples
         being of one size (0.5 is best);
     membership_auc : of telling training from held-out records by their distance to the nearest synthetic
@@ -54,14 +71,16 @@ def disclosure(
     attribution_train, attribution_holdout : share of non-zero amounts that an intruder who knows the
         conditions guesses within 5 % from the synthetic record nearest in conditions.
     """
-    unique, chance = unique_amounts(train, holdout, synthetic, targets)
+    unique = unique_amounts(train, holdout, synthetic, targets)
+    copies = copied_records(train, holdout, synthetic, targets, conditions)
     near, membership = nearness(train, holdout, synthetic, compared or [*conditions, *targets])
     return {
-        "copies": whole_record_copies(train, synthetic, targets, conditions),
-        "copies_by_chance": whole_record_copies(holdout, synthetic, targets, conditions)
-        * (train.height / holdout.height),
-        "unique_amounts": unique,
-        "unique_amounts_by_chance": chance,
+        "copies": copies.value,
+        "copies_by_chance": copies.chance,
+        "copies_error": copies.standard_error,
+        "unique_amounts": unique.value,
+        "unique_amounts_by_chance": unique.chance,
+        "unique_amounts_error": unique.standard_error,
         "nearer_to_train": near,
         "membership_auc": membership,
         "attribution_train": attribution(train, synthetic, targets, conditions),
@@ -110,35 +129,86 @@ def whole_record_copies(
     alike.
     """
     whole = [*conditions, *targets]
-    some = pl.sum_horizontal(pl.col(t) != 0 for t in targets) >= MIN_AMOUNTS
-    copies = synthetic.filter(some).join(
+    copies = _with_amounts(synthetic, targets).join(
         train.select(whole).unique(), on=whole, how="semi", nulls_equal=True
     )
     return copies.height / synthetic.height
 
 
+def copied_records(
+    train: pl.DataFrame,
+    holdout: pl.DataFrame,
+    synthetic: pl.DataFrame,
+    targets: Sequence[str],
+    conditions: Sequence[str],
+) -> AgainstChance:
+    """Return the share of copies (see `whole_record_copies`) beside that of held-out records."""
+    whole = [*conditions, *targets]
+    drawn = _with_amounts(synthetic, targets).group_by(whole).len("hits")
+    hits = [
+        _with_amounts(people, targets)
+        .select(whole)
+        .unique(maintain_order=True)
+        .join(drawn, on=whole, how="left", nulls_equal=True, maintain_order="left")["hits"]
+        .fill_null(0)
+        .to_numpy()
+        for people in (train, holdout)
+    ]
+    return _against_chance([(hits[0], hits[1])], train.height / holdout.height, synthetic.height)
+
+
 def unique_amounts(
     train: pl.DataFrame, holdout: pl.DataFrame, synthetic: pl.DataFrame, targets: Sequence[str]
-) -> tuple[float, float]:
+) -> AgainstChance:
     """Return how often synthetic amounts hit one respondent's own, and how often by chance.
 
     Among the amounts that a single respondent of both samples holds, which sample that one is in was
     left to chance. Without memory, amounts of training respondents are then hit as often as those of
-    held-out ones, whom the model never saw. Both rates are shares of the synthetic non-zero amounts,
-    the second scaled to as many respondents as the first.
+    held-out ones, whom the model never saw. Both rates are shares of the synthetic non-zero amounts.
     """
-    hits, chance, amounts = 0.0, 0.0, 0
+    hits, amounts = [], 0
     for target in targets:
-        drawn = synthetic[target].filter(synthetic[target] != 0)
-        held = pl.concat([train[target], holdout[target]]).value_counts()
-        unique = held.filter(pl.col("count") == 1, pl.col(target) != 0)[target].implode()
-        seen = train[target].filter(train[target].is_in(unique))
-        unseen = holdout[target].filter(holdout[target].is_in(unique))
-        amounts += len(drawn)
-        hits += int(drawn.is_in(seen.implode()).sum())
-        if len(unseen):
-            chance += int(drawn.is_in(unseen.implode()).sum()) * len(seen) / len(unseen)
-    return hits / max(amounts, 1), chance / max(amounts, 1)
+        drawn = synthetic.select(pl.col(target).alias("amount")).filter(pl.col("amount") != 0)
+        amounts += drawn.height
+        drawn = drawn.group_by("amount").len("hits")
+        held = pl.concat(
+            people.select(
+                pl.col(target).cast(synthetic[target].dtype).alias("amount"),
+                pl.lit(seen).alias("seen"),
+            )
+            for people, seen in ((train, True), (holdout, False))
+        )
+        unique = held.filter(pl.col("amount").is_unique(), pl.col("amount") != 0).join(
+            drawn, on="amount", how="left", maintain_order="left"
+        )
+        counts, seen = unique["hits"].fill_null(0).to_numpy(), unique["seen"].to_numpy()
+        hits.append((counts[seen], counts[~seen]))
+    return _against_chance(hits, None, amounts)
+
+
+def _with_amounts(people: pl.DataFrame, targets: Sequence[str]) -> pl.DataFrame:
+    """Return the records with enough amounts to be told from others'."""
+    return people.filter(pl.sum_horizontal(pl.col(t) != 0 for t in targets) >= MIN_AMOUNTS)
+
+
+def _against_chance(
+    hits: Sequence[tuple[np.ndarray, np.ndarray]], scale: float | None, drawn: int
+) -> AgainstChance:
+    """Compare hits on those seen and unseen, in each of several groups of exchangeable units."""
+    value, chance, variance = 0.0, 0.0, 0.0
+    for seen, unseen in hits:
+        value += seen.sum()
+        if not len(unseen):
+            continue
+        ratio = len(seen) / len(unseen) if scale is None else scale
+        chance += unseen.sum() * ratio
+        if len(seen):
+            both = np.concatenate([seen, unseen])
+            # of a sum over a sample drawn without replacement; the difference is 1 + ratio times it
+            of_sum = both.var(ddof=1) * len(seen) * len(unseen) / len(both)
+            variance += (1 + ratio) ** 2 * of_sum
+    drawn = max(drawn, 1)
+    return AgainstChance(float(value / drawn), float(chance / drawn), float(variance**0.5 / drawn))
 
 
 def nearness(

@@ -1,9 +1,12 @@
+from itertools import combinations
+
 import numpy as np
 import polars as pl
 import pytest
 
 from microplex_pipeline.evaluation.disclosure import (
     attribution,
+    copied_records,
     disclosure,
     unique_amounts,
     whole_record_copies,
@@ -50,9 +53,32 @@ def test_unique_amounts_count_single_holders_of_both_samples():
     holdout = pl.DataFrame({"x": [3, 9, 8, 0, 0]})
     # held by one of both samples: 1 (training), 8 and 9 (held out)
     drawn = pl.DataFrame({"x": [1, 1, 2, 3, 9, 0]})
-    hits, chance = unique_amounts(train, holdout, drawn, ["x"])
-    assert hits == pytest.approx(2 / 5)
-    assert chance == pytest.approx(1 / 5 * 1 / 2)
+    rate = unique_amounts(train, holdout, drawn, ["x"])
+    assert rate.value == pytest.approx(2 / 5)
+    assert rate.chance == pytest.approx(1 / 5 * 1 / 2)
+
+
+def test_the_standard_error_is_that_of_all_ways_to_divide_people_into_two_samples():
+    amounts = [3, 5, 8, 13, 21]
+    drawn = pl.DataFrame({"x": [3] * 4 + [8] * 3 + [21, 99]})
+    differences = []
+    for seen in combinations(amounts, 3):
+        unseen = [a for a in amounts if a not in seen]
+        train, holdout = pl.DataFrame({"x": seen}), pl.DataFrame({"x": unseen})
+        rate = unique_amounts(train, holdout, drawn, ["x"])
+        differences.append(rate.value - rate.chance)
+    assert np.mean(differences) == pytest.approx(0)
+    assert rate.standard_error == pytest.approx(np.std(differences))
+
+
+def test_copies_and_unique_amounts_beyond_chance_stand_out(halves):
+    train, holdout, fresh = halves
+    for of_fresh, of_copies in [
+        (unique_amounts(train, holdout, of, TARGETS) for of in (fresh, train)),
+        (copied_records(train, holdout, of, TARGETS, CONDITIONS) for of in (fresh, train)),
+    ]:
+        assert abs(of_fresh.value - of_fresh.chance) <= 3 * of_fresh.standard_error
+        assert of_copies.value - of_copies.chance > 10 * of_copies.standard_error
 
 
 def test_attribution_counts_amounts_near_the_truth():

@@ -1,0 +1,143 @@
+"""The page of the synthesis benchmark: tables, ratios to the better tree peer, a chart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import altair as alt
+import polars as pl
+
+from microplex_pipeline.settings import PROJECT
+
+OUT = PROJECT / "docs" / "benchmarks"
+PACKAGES = ["microplex-pipeline", "torch", "scikit-learn", "quantile-forest", "arfpy", "ctgan",
+            "copulas"]  # fmt: skip
+SHOWN = ["auc", "ks", "ks_stratified", "ks_within_groups", "ks_within_groups_stratified", "zero_error",
+         "zero_error_stratified", "sign_correlation_error", "group_total_error",
+         "coverage", "nats", "nats_left_out", "copies",
+         "unique_amounts", "unique_amounts_by_chance", "fit_cpu_s", "rows_per_cpu_s"]  # fmt: skip
+
+
+def summary(results: pl.DataFrame) -> pl.DataFrame:
+    """Mean of every measure by case and method."""
+    shown = [c for c in SHOWN if c in results.columns]
+    return results.group_by("case", "method", maintain_order=True).agg(
+        pl.len().alias("draws"), pl.col(shown).mean()
+    )
+
+
+def markdown(table: pl.DataFrame) -> str:
+    """Render a table; numbers to four digits."""
+    lines = ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
+    for row in table.iter_rows():
+        cells = [
+            "" if v is None else f"{v:.4f}" if isinstance(v, float) and abs(v) < 100 else
+            f"{v:,.0f}" if isinstance(v, float) else str(v)
+            for v in row
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def ratios(table: pl.DataFrame) -> list[str]:
+    """Ours over the better of the two tree peers, by case and measure."""
+    lines = []
+    for case in table["case"].unique(maintain_order=True):
+        rows = {r["method"]: r for r in table.filter(pl.col("case") == case).to_dicts()}
+        peers = [rows[m] for m in ("CART", "ZI forest") if m in rows]
+        for ours in ("ours", "ours, pooled"):
+            if ours not in rows or not peers:
+                continue
+            parts = []
+            for name in ("ks", "ks_within_groups", "zero_error", "sign_correlation_error"):
+                best = min(p[name] for p in peers)
+                parts.append(f"{name} {rows[ours][name] / best:.2f}")
+            best = min(p["auc"] for p in peers)
+            parts.append(f"auc {rows[ours]['auc'] - best:+.3f}")
+            lines.append(f"{case}, {ours} over the better tree peer: " + ", ".join(parts))
+    return lines
+
+
+def stored_at(name: str) -> Path:
+    """Return where the results of a case or part are kept."""
+    return OUT / f"synthesis_{name.replace(', ', '_').replace(' ', '_')}.parquet"
+
+
+def write_page(cases: Sequence[str], draws: int, slow: Sequence[str]) -> str:
+    """Write the page from all results that lie in docs/benchmarks; return it.
+
+    Parameters
+    ----------
+    cases : whose results are shown, in this order.
+    draws : a seed.
+    slow : methods that had one draw a seed.
+    """
+
+    def stored(name: str) -> pl.DataFrame | None:
+        path = stored_at(name)
+        return pl.read_parquet(path) if path.exists() else None
+
+    results = pl.concat([t for c in cases if (t := stored(c)) is not None], how="diagonal_relaxed")
+    table = summary(results)
+    parts = [
+        "# Synthesis", "",
+        f"`python -m benchmarks.synthesis`: means over {results['seed'].n_unique()} seeds (each its own"
+        f" cut and fit) and {draws} draws. Independent draws unless a column says stratified. AUC:"
+        " paired, 0.5 is best. nats: negative held-out log-likelihood a record. fit_cpu_s: without the"
+        " prior's own fit.",
+        "",
+        f"{', '.join(slow)}: one draw a seed, whole records instead of given conditions, on a"
+        " resample by weight; beyond ten minutes on the nation, so states only. All years: one cut and"
+        " draw.", "",
+        markdown(table), "", *[f"* {line}" for line in ratios(table)], "",
+    ]  # fmt: skip
+    if (gain := stored("gain")) is not None:
+        means = gain.select(pl.all().exclude("state", "seed").mean()).row(0, named=True)
+        parts += [
+            "## Five small states", "",
+            "gain: held-out nats a record that prior and fine-tuning win over the state alone, paired by"
+            " record.", "", markdown(gain), "", "Means: "
+            + ", ".join(f"{k} {v:.4f}" for k, v in means.items()) + ".", "",
+        ]  # fmt: skip
+    if (million := stored("million")) is not None:
+        beyond = {
+            name: ((million[name] - million[f"{name}_by_chance"]) / million[f"{name}_error"])
+            for name in ("unique_amounts", "copies")
+        }
+        parts += [
+            "## A million records of California", "",
+            "A cut of the survey each. by_chance: of people held out, whom the model did not see; error:"
+            " standard error of the difference where chance alone divided the two; percentages.", "",
+            markdown(million.with_columns(pl.exclude("seed", "rows_per_cpu_s") * 100)), "",
+            "Standard errors beyond chance: "
+            + "; ".join(f"{k} {', '.join(f'{z:+.1f}' for z in v)}" for k, v in beyond.items()) + ".",
+            "",
+        ]  # fmt: skip
+    versions = [f"{p} {version(p)}" for p in PACKAGES if installed(p)]
+    parts += ["## Versions", "", ", ".join(versions), ""]
+    chart = (
+        alt.Chart(results.select("case", "method", "auc", "ks").filter(pl.col("ks") < 0.1))
+        .mark_point()
+        .encode(
+            x=alt.X("ks:Q", title="mean KS over targets", scale=alt.Scale(zero=False)),
+            y=alt.Y("auc:Q", title="paired AUC", scale=alt.Scale(zero=False)),
+            color="method:N",
+        )
+        .facet(column="case:N")
+        .resolve_scale(x="independent")
+    )
+    chart.save(OUT / "synthesis.svg")
+    text = "\n".join([*parts, "![KS and AUC of every draw](synthesis.svg)", ""])
+    (OUT / "synthesis.md").write_text(text)
+    return text
+
+
+def installed(package: str) -> bool:
+    """Return whether a package is installed here."""
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
