@@ -1,0 +1,58 @@
+"""microplex backfill: many states and years, what is up to date left as it is."""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+
+import click
+
+from microplex_pipeline.cli.partition_keys import partition_key, year_keys
+from microplex_pipeline.cli.places import read_settings, use_dagster_home
+
+
+@click.command()
+@click.option("--states", default="all", show_default=True, help="all, or codes: RI,VT,DE")
+@click.option("--year", "years_", required=True, help="a year, several (2013,2014) or 2012-2014")
+@click.option("--jobs", default=2, show_default=True, help="processes side by side, one core each")
+@click.option("--force", is_flag=True, help="build what is up to date, too")
+def backfill(states: str, years_: str, jobs: int, force: bool) -> None:
+    """Build many states and years; what is up to date is left as it is.
+
+    \b
+    Examples:  microplex backfill --year 2014
+               microplex backfill --states RI,VT,DE --year 2012-2014 --jobs 4
+
+    Each state is a run of its own: one that fails costs no other, and the same command builds it again
+    alone. A change of targets builds calibration and reports again, a change of hyper-parameters
+    everything from the models on. Exit code 1 if any partition failed.
+    """
+    from microplex_pipeline.backfill import backfill as run
+    from microplex_pipeline.partitions import STATES
+
+    if jobs < 1:
+        raise click.BadParameter("at least one process is needed", param_hint="--jobs")
+    read_settings()
+    chosen = STATES if states.lower() == "all" else [s.strip() for s in states.split(",")]
+    of_years = year_keys(years_)
+    keys = [partition_key(state, year) for year in of_years for state in chosen]
+    use_dagster_home()
+    codes = list(dict.fromkeys(key.split("|")[0] for key in keys))
+    started, label = time.monotonic(), uuid.uuid4().hex[:8]
+    done, failed = 0, []
+    for outcome in run(codes, of_years, jobs, force, label):
+        done += "|" in outcome.partition
+        place = f"[{done:>{len(str(len(keys)))}}/{len(keys)}]  {outcome.partition:8}"
+        if outcome.failure:
+            failed.append(outcome)
+            click.secho(f"{place}  failed: {outcome.failure}", fg="red", err=True)
+        elif outcome.built:
+            click.echo(f"{place}  {len(outcome.built)} assets in {outcome.seconds:.0f} s")
+        else:
+            click.echo(f"{place}  up to date")
+    click.echo(
+        f"{len(keys)} partitions in {time.monotonic() - started:.0f} s, {len(failed)} failed"
+    )
+    if failed:
+        sys.exit(1)

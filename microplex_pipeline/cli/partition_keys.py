@@ -1,0 +1,42 @@
+"""States and years as they are typed: known ones as partition keys, others refused by name."""
+
+from __future__ import annotations
+
+import click
+
+
+def partition_key(state: str, year: str) -> str:
+    """Return the partition's key, or end with what is wrong with state or year."""
+    from microplex_pipeline.partitions import STATES
+
+    if state.upper() not in STATES:
+        raise click.BadParameter(
+            f"{state!r} is no state: use a postal code, one of {', '.join(STATES)}",
+            param_hint="STATE",
+        )
+    return f"{state.upper()}|{known_year(year)}"
+
+
+def known_year(year: str) -> str:
+    """Return the year, or end with what is wrong with it."""
+    from microplex_pipeline.partitions import years
+
+    known = years.get_partition_keys()
+    if year not in known:
+        raise click.BadParameter(
+            f"{year!r} is not among {known[0]} to {known[-1]}: the survey begins in {known[0]}, "
+            "and a year can be built once it is over",
+            param_hint="YEAR",
+        )
+    return year
+
+
+def year_keys(text: str) -> list[str]:
+    """Return the years that a text such as 2014, 2013,2014 or 2012-2014 names."""
+    keys = []
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if not (first.isdigit() and (last or first).isdigit()):
+            raise click.BadParameter(f"{part!r} is no year", param_hint="--year")
+        keys += [str(year) for year in range(int(first), int(last or first) + 1)]
+    return list(dict.fromkeys(keys))

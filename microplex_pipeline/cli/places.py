@@ -1,0 +1,34 @@
+"""Where things lie: settings, Dagster's history, paths as a person sees them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import click
+
+from microplex_pipeline.settings import PROJECT, Settings, SettingsError, load_settings
+
+
+def read_settings() -> Settings:
+    """Return the settings, or end with what is wrong with them."""
+    try:
+        return load_settings()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def use_dagster_home() -> None:
+    """Keep Dagster's history in the project's .dagster folder, unless DAGSTER_HOME says where."""
+    if "DAGSTER_HOME" in os.environ:
+        return
+    home = PROJECT / ".dagster"
+    home.mkdir(exist_ok=True)
+    shutil.copyfile(PROJECT / "dagster.yaml", home / "dagster.yaml")
+    os.environ["DAGSTER_HOME"] = str(home)
+
+
+def near(path: Path) -> str:
+    """Return a path as seen from the current folder, where it lies below it."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -1,0 +1,64 @@
+"""microplex report: pages of what was built."""
+
+from __future__ import annotations
+
+import sys
+import webbrowser
+from pathlib import Path
+
+import click
+
+from microplex_pipeline.cli.partition_keys import known_year, partition_key
+from microplex_pipeline.cli.places import near, read_settings
+from microplex_pipeline.cli.runs import succeeds
+from microplex_pipeline.settings import PROJECT
+
+
+@click.command()
+@click.argument("state", required=False)
+@click.argument("year", required=False)
+@click.option(
+    "--year", "whole_year", help="all states of this year, and the page that compares them"
+)
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=PROJECT / "reports",
+    show_default="the project's reports folder",
+    help="folder of the pages",
+)
+@click.option("--open/--no-open", "opens", default=True, help="show it in a browser")
+def report(
+    state: str | None, year: str | None, whole_year: str | None, folder: Path, opens: bool
+) -> None:
+    """Write a report as a page that needs no network, and open it.
+
+    \b
+    Examples:  microplex report RI 2014
+               microplex report --year 2014
+
+    The first shows one state and year that was built, as reports/2014/RI.html. The second puts the
+    states of a year side by side, as reports/2014/index.html, with the pages of all states beside it.
+    """
+    from microplex_pipeline.stored_reports import NoReport, write_state_report, write_year_report
+    from microplex_pipeline.warehouse.reading import holds_year
+
+    if (whole_year is None) == (state is None) or (state is not None and year is None):
+        raise click.UsageError("give a state and a year, as in RI 2014, or --year 2014")
+    settings = read_settings()
+    try:
+        if whole_year is None:
+            code, of_year = partition_key(str(state), str(year)).split("|")
+            page = write_state_report(settings.warehouse, folder, code, int(of_year))
+        else:
+            of_year = known_year(whole_year)
+            built = holds_year(settings.warehouse, "evaluation.state_report", int(of_year))
+            if built and not succeeds(settings, "report_nation", of_year):
+                sys.exit(1)
+            page = write_year_report(settings.warehouse, folder, int(of_year))
+    except NoReport as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(near(page))
+    if opens:
+        webbrowser.open(page.resolve().as_uri())

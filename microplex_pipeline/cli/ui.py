@@ -1,0 +1,22 @@
+"""microplex ui: Dagster's own pages and daemon."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from microplex_pipeline.cli.places import use_dagster_home
+from microplex_pipeline.settings import PROJECT
+
+
+@click.command()
+@click.option("--port", default=3000, show_default=True, help="port on this computer")
+def ui(port: int) -> None:
+    """Open Dagster's UI and daemon on this computer alone, until Ctrl-C."""
+    use_dagster_home()
+    workspace = PROJECT / "workspace.yaml"
+    command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)]
+    os.chdir(os.environ["DAGSTER_HOME"])  # elsewhere a second dagster.yaml would be warned of
+    os.execv(sys.executable, [*command, "-w", str(workspace)])
