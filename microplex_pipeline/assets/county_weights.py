@@ -5,15 +5,9 @@ import polars as pl
 
 from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
 from microplex_pipeline.calibration import GeographicReweighter
-from microplex_pipeline.calibration.published_targets import published_area_targets
+from microplex_pipeline.calibration.published_targets import COUNTY_COLUMNS, published_area_targets
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.resources import DataFolder
-
-COUNTY_COLUMNS = {
-    "geoid": "county, five digits (FIPS)",
-    "household_id": "household of calibrated_population",
-    "weight": "how many households of the county it stands for",
-}
 
 
 @state_year_asset("calibration", "scipy")

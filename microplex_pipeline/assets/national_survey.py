@@ -8,6 +8,7 @@ from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.partitions import STATES
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.survey import national_sample
+from microplex_pipeline.survey.columns import HELD_OUT
 
 
 @year_asset("survey", "polars")
@@ -33,6 +34,6 @@ def national_survey(
     held_out = pl.int_range(pl.len()) < wanted.held_out
     return stored_records(
         sample.with_columns(held_out.alias("held_out")),
-        data.column_descriptions | {"held_out": "whether no model was trained on the record"},
+        data.column_descriptions | HELD_OUT,
         {"seed": parameters.seed, "parameters": wanted.model_dump()},
     )

@@ -16,6 +16,12 @@ from microplex_pipeline.calibration.target_sources import (
 
 COLUMNS = ["geoid", "state", "year", "domain", "value", "source"]
 
+COUNTY_COLUMNS = {
+    "geoid": "county, five digits (FIPS)",
+    "household_id": "household of calibrated_population",
+    "weight": "how many households of the county it stands for",
+}
+
 
 def published_targets(
     sources: TargetSources,

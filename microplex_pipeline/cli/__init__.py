@@ -6,6 +6,8 @@ import click
 
 from microplex_pipeline.cli.backfill import backfill
 from microplex_pipeline.cli.build import build
+from microplex_pipeline.cli.export import export
+from microplex_pipeline.cli.query import query
 from microplex_pipeline.cli.report import report
 from microplex_pipeline.cli.ui import ui
 
@@ -15,5 +17,5 @@ def main() -> None:
     """Synthetic, calibrated survey microdata by state and year."""
 
 
-for command in (build, backfill, report, ui):
+for command in (build, backfill, report, query, export, ui):
     main.add_command(command)

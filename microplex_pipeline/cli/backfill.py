@@ -8,6 +8,7 @@ import uuid
 
 import click
 
+from microplex_pipeline.cli.bars import above, bar
 from microplex_pipeline.cli.partition_keys import partition_key, year_keys
 from microplex_pipeline.cli.places import read_settings, use_dagster_home
 
@@ -41,16 +42,21 @@ def backfill(states: str, years_: str, jobs: int, force: bool) -> None:
     codes = list(dict.fromkeys(key.split("|")[0] for key in keys))
     started, label = time.monotonic(), uuid.uuid4().hex[:8]
     done, failed = 0, []
-    for outcome in run(codes, of_years, jobs, force, label):
-        done += "|" in outcome.partition
-        place = f"[{done:>{len(str(len(keys)))}}/{len(keys)}]  {outcome.partition:8}"
-        if outcome.failure:
-            failed.append(outcome)
-            click.secho(f"{place}  failed: {outcome.failure}", fg="red", err=True)
-        elif outcome.built:
-            click.echo(f"{place}  {len(outcome.built)} assets in {outcome.seconds:.0f} s")
-        else:
-            click.echo(f"{place}  up to date")
+    with bar(len(keys), "building") as shown:
+        for outcome in run(codes, of_years, jobs, force, label):
+            step = int("|" in outcome.partition)
+            done += step
+            line = f"[{done:>{len(str(len(keys)))}}/{len(keys)}]  {outcome.partition:8}"
+            if outcome.failure:
+                failed.append(outcome)
+                failure = f"{line}  failed: {outcome.failure}"
+                click.secho(failure, fg="red", err=True) if shown is None else above(failure)
+            if shown is not None:
+                shown.update(step, f"{outcome.partition}, {len(failed)} failed")
+            elif outcome.built and not outcome.failure:
+                click.echo(f"{line}  {len(outcome.built)} assets in {outcome.seconds:.0f} s")
+            elif not outcome.failure:
+                click.echo(f"{line}  up to date")
     click.echo(
         f"{len(keys)} partitions in {time.monotonic() - started:.0f} s, {len(failed)} failed"
     )

@@ -32,3 +32,8 @@ def use_dagster_home() -> None:
 def near(path: Path) -> str:
     """Return a path as seen from the current folder, where it lies below it."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def no_warehouse(warehouse: Path) -> str:
+    """Return what to tell where nothing was built yet."""
+    return f"there is no warehouse {near(warehouse)} yet: run `microplex build RI 2014` first"

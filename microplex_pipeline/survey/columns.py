@@ -25,6 +25,8 @@ SYNTHETIC_KEYS = {
     "tax_unit_id": "synthetic unit, numbered from 1 within state and year",
 }
 
+HELD_OUT = {"held_out": "whether no model was trained on the record"}
+
 
 def column_descriptions(schema: SurveySchema, folder: str | Path) -> dict[str, str]:
     """Return a description with unit for each column, from the survey's column dictionary."""

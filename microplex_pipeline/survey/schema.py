@@ -22,6 +22,7 @@ class Condition(_Strict):
 
     name: str
     kind: Literal["numeric", "ordinal", "categorical"]
+    labels: dict[int, str] = {}
 
 
 class Target(_Strict):
@@ -181,6 +182,11 @@ class SurveySchema(_Strict):
     def condition_columns(self) -> list[str]:
         """Names of the conditions, in order."""
         return [c.name for c in self.conditions]
+
+    @property
+    def labels(self) -> dict[str, dict[int, str]]:
+        """What the codes of coded conditions stand for."""
+        return {c.name: c.labels for c in self.conditions if c.labels}
 
     @property
     def source_columns(self) -> list[str]:

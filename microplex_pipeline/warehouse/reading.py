@@ -8,22 +8,47 @@ import duckdb
 import polars as pl
 from filelock import FileLock
 
+# nothing but the warehouse is in reach of a query: no other file, no network, no extension, no variable
+# of this program; and no query can change that
+SHUT = {
+    "enable_external_access": "false",
+    "python_enable_replacements": "false",
+    "lock_configuration": "true",
+}
+READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+
+
+class QueryRefused(ValueError):
+    """Text that is not one statement which reads."""
+
 
 def query(warehouse: Path, sql: str, parameters: list[object] | None = None) -> pl.DataFrame:
-    """Run a query on the warehouse, read-only, between the writes of runs.
+    """Run one statement that reads the warehouse, and nothing else, between the writes of runs.
 
     Raises
     ------
     FileNotFoundError
         If nothing was built yet.
+    QueryRefused
+        If it is no statement, several, or one that does more than read.
+    duckdb.Error
+        If DuckDB cannot do it, or it reaches beyond the warehouse.
     """
     if not warehouse.exists():
         raise FileNotFoundError(f"there is no warehouse {warehouse.name} yet: build a state first")
     with (
         FileLock(f"{warehouse}.lock"),
-        duckdb.connect(str(warehouse), read_only=True) as connection,
+        duckdb.connect(str(warehouse), read_only=True, config=SHUT) as connection,
     ):
-        return pl.DataFrame(connection.execute(sql, parameters or []).to_arrow_table())
+        statements = connection.extract_statements(sql)
+        if len(statements) != 1:
+            raise QueryRefused(f"give one SQL statement, not {len(statements)}")
+        if statements[0].type not in READS:
+            raise QueryRefused(
+                f"{statements[0].type.name} is refused: only what reads is run, such as select, "
+                "describe or explain"
+            )
+        return pl.DataFrame(connection.execute(statements[0], parameters or []).to_arrow_table())
 
 
 def holds_year(warehouse: Path, table: str, year: int) -> bool:

@@ -1,0 +1,126 @@
+"""microplex export: a table's partitions as files for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from microplex_pipeline.cli.bars import bar
+from microplex_pipeline.cli.partition_keys import known_year, partition_key, year_keys
+from microplex_pipeline.cli.places import near, no_warehouse, read_settings
+
+RECORDS = "calibration.calibrated_population"
+
+
+@click.command()
+@click.argument("state", required=False)
+@click.argument("year", required=False)
+@click.option("--states", help="all that are built (the default with --year), or codes: RI,VT,DE")
+@click.option("--year", "years_", help="a year, several (2013,2014) or 2012-2014")
+@click.option("--table", default=RECORDS, show_default=True, help="which table")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["parquet", "csv", "stata"]),
+    default="parquet",
+    show_default=True,
+    help="of the files",
+)
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="folder for the files, made if need be",
+)
+def export(
+    state: str | None,
+    year: str | None,
+    states: str | None,
+    years_: str | None,
+    table: str,
+    kind: str,
+    folder: Path,
+) -> None:
+    """Write a table to files: Parquet, CSV or Stata.
+
+    \b
+    Examples:  microplex export RI 2014 --format stata --to files
+               microplex export --year 2012-2014 --to files
+               microplex export --states RI,VT --year 2014 --table evaluation.target_report
+                                --format csv --to files
+
+    \b
+    In the folder:  calibrated_population/year=2014/state=RI/records.parquet
+                    calibrated_population/RI_2014.csv, or .dta
+                    calibrated_population.codebook.csv: name, type and meaning of each column
+
+    A reader of hive folders takes all Parquet files at once, with state and year as columns:
+    polars.read_parquet("files/calibrated_population"). Stata files (format 118, Stata 14 and later) have
+    labels. Files of the same state and year are replaced, each as a whole.
+
+    Exit code 0; 1 where table or partition is not there: then nothing is written.
+    """
+    from microplex_pipeline.export import CannotExport, cut_names, exportable
+    from microplex_pipeline.export import export as write
+    from microplex_pipeline.resources import DataFolder
+    from microplex_pipeline.survey import SurveyError
+
+    states_asked, years_asked = _asked(state, year, states, years_)
+    settings = read_settings()
+    warehouse, data = settings.warehouse, settings.data
+    if not warehouse.exists():
+        raise click.ClickException(no_warehouse(warehouse))
+    try:
+        partitions = _chosen(exportable(warehouse, table), table, states_asked, years_asked)
+        schema = DataFolder(path=str(data)).survey_schema
+        files = write(warehouse, folder, table, partitions, kind, schema, data)
+        with bar(len(partitions), "exporting") as shown:
+            for _ in files:
+                if shown is not None:
+                    shown.update(1)
+        cut = cut_names(warehouse, table) if kind == "stata" else {}
+    except (CannotExport, SurveyError) as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"a file could not be written: {error}") from error
+    for own, short in cut.items():
+        click.echo(f"{own} is {short}: Stata's names have at most 32 characters", err=True)
+    click.echo(
+        f"{table}: {len(partitions)} partition{'s' * (len(partitions) > 1)} in {near(folder.resolve())}"
+    )
+
+
+def _asked(
+    state: str | None, year: str | None, states: str | None, years: str | None
+) -> tuple[list[str] | None, list[str]]:
+    """Return the states, None for all that are built, and the years that were asked for."""
+    if state is not None and year is not None and states is None and years is None:
+        code, of_year = partition_key(state, year).split("|")
+        return [code], [of_year]
+    if state is not None or years is None:
+        raise click.UsageError("give a state and a year, as in RI 2014, or --year 2014")
+    of_years = [known_year(key) for key in year_keys(years)]
+    if states is None or states.lower() == "all":
+        return None, of_years
+    keys = [partition_key(code.strip(), of_years[0]) for code in states.split(",")]
+    return list(dict.fromkeys(key.split("|")[0] for key in keys)), of_years
+
+
+def _chosen(
+    there: set[tuple[str, int]], table: str, states: list[str] | None, years: list[str]
+) -> list[tuple[str, int]]:
+    """Return the partitions to export, or end with those that are not built."""
+    if states is None:
+        chosen = sorted(place for place in there if str(place[1]) in years)
+        missing = [y for y in years if not any(place[1] == int(y) for place in chosen)]
+    else:
+        chosen = [(state, int(year)) for year in years for state in states]
+        missing = [f"{state} {year}" for state, year in chosen if (state, year) not in there]
+    if missing:
+        raise click.ClickException(
+            f"{table} has nothing of {', '.join(missing)}: build it first (microplex status shows what "
+            "is built)"
+        )
+    return chosen

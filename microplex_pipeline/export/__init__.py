@@ -1,0 +1,5 @@
+"""The warehouse's tables as files for other programs: Parquet, CSV, Stata."""
+
+from microplex_pipeline.export.files import FORMATS, CannotExport, cut_names, export, exportable
+
+__all__ = ["FORMATS", "CannotExport", "cut_names", "export", "exportable"]

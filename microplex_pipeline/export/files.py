@@ -1,0 +1,135 @@
+"""Partitions of a table as files: Parquet in hive folders, CSV and Stata a file per state and year."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from microplex_pipeline.export.codebook import codebook, descriptions_of
+from microplex_pipeline.export.stata import NotForStata, stata_names, write_stata
+from microplex_pipeline.survey import SurveySchema
+from microplex_pipeline.warehouse.reading import query, stored_partitions
+
+FORMATS = ("parquet", "csv", "stata")
+
+
+class CannotExport(LookupError):
+    """A table or partition that is not there, or is nothing for other programs."""
+
+
+def exportable(warehouse: Path, table: str) -> set[tuple[str, int]]:
+    """Return the states and years of a table that can be exported.
+
+    Raises
+    ------
+    CannotExport
+        If there is no such table, or its rows are fitted models or pages.
+    """
+    columns = _columns(warehouse)
+    if (kept := columns.get(table)) is None:
+        frames = sorted(name for name, types in columns.items() if not _rows_are(types))
+        raise CannotExport(
+            f"there is no table {table!r}; there are: {', '.join(frames) or 'none'}"
+        )
+    if what := _rows_are(kept):
+        raise CannotExport(f"the rows of {table} are {what}, nothing for other programs")
+    return stored_partitions(warehouse)[table]
+
+
+def export(
+    warehouse: Path,
+    folder: Path,
+    table: str,
+    partitions: Sequence[tuple[str, int]],
+    kind: str,
+    schema: SurveySchema,
+    data: Path,
+) -> Iterator[Path]:
+    """Write partitions one by one and yield the path of each; the codebook comes last.
+
+    Files appear whole, in the place of those of the same partition. Parquet files leave out state and
+    year, which the names of their folders say.
+
+    Parameters
+    ----------
+    folder : of all exports; files go to a folder with the table's name in it.
+    partitions : states and years, of those that `exportable` returns.
+    kind : one of FORMATS.
+    schema, data : what columns mean and codes stand for: the survey's schema, the data folder.
+
+    Raises
+    ------
+    CannotExport
+        If a partition has no rows, or the format cannot hold a column.
+    """
+    name = table.split(".")[1]
+    descriptions, labels = descriptions_of(table, schema, data), schema.labels
+    columns = pl.Schema()
+    for state, year in partitions:
+        which: list[object] = [state, year]
+        rows = query(warehouse, f"select * from {table} where state = ? and year = ?", which)
+        if rows.is_empty():
+            raise CannotExport(f"{table} has no rows of {state} {year}")
+        columns = rows.schema
+        if kind == "parquet":
+            path = folder / name / f"year={year}" / f"state={state}" / "records.parquet"
+            _put(path, folder, rows.drop("state", "year").write_parquet)
+        elif kind == "csv":
+            path = folder / name / f"{state}_{year}.csv"
+            _put(path, folder, rows.write_csv)
+        else:
+            path = folder / name / f"{state}_{year}.dta"
+            title = f"{table}, {state} {year}"
+            try:
+                write = partial(
+                    write_stata, rows, title=title, descriptions=descriptions, labels=labels
+                )
+                _put(path, folder, write)
+            except NotForStata as error:
+                raise CannotExport(f"{title}: {error}") from error
+        yield path
+    book = codebook(columns, descriptions, labels)
+    if kind == "stata":
+        book = book.with_columns(pl.col("name").replace(stata_names(columns.names())))
+    # beside the table's folder: readers of a folder of Parquet files want nothing else in it
+    _put(folder / f"{name}.codebook.csv", folder, book.write_csv)
+
+
+def cut_names(warehouse: Path, table: str) -> dict[str, str]:
+    """Return the names of those columns of a table whose own are too long for Stata."""
+    names = stata_names(list(_columns(warehouse)[table]))
+    return {own: cut for own, cut in names.items() if own != cut}
+
+
+def _columns(warehouse: Path) -> dict[str, dict[str, str]]:
+    """Return the types of the columns of each table that is partitioned by state and year."""
+    rows = query(
+        warehouse,
+        "select table_schema || '.' || table_name as name, column_name, data_type "
+        "from information_schema.columns order by ordinal_position",
+    )
+    tables: dict[str, dict[str, str]] = {}
+    for name, column, dtype in rows.iter_rows():
+        tables.setdefault(name, {})[column] = dtype
+    return {name: types for name, types in tables.items() if {"state", "year"} <= set(types)}
+
+
+def _rows_are(types: dict[str, str]) -> str | None:
+    """Return what else than records the rows are."""
+    if "BLOB" in types.values():
+        return "fitted models"
+    return "pages (see microplex report)" if "html" in types else None
+
+
+def _put(path: Path, folder: Path, write: Callable[[Path], object]) -> None:
+    """Write a file under another name, outside the folders that are read, then put it in its place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f".{'_'.join(path.relative_to(folder).parts)}.part"
+    try:
+        write(unfinished)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
