@@ -16,8 +16,9 @@ import numpy as np
 
 from microplex_pipeline.synthesis.heaping import Heaping, fit_heaping
 
-# respondents between two knots, at the least: a density that follows fewer closes in on them
-INTERVAL_HOLDERS = 10
+# respondents between two knots, at the least: a density that follows m of them gives their own amounts
+# about 1 / m more than other people's
+INTERVAL_HOLDERS = 40
 PIECE = 1.3  # ratio of neighbouring knots inside an interval
 MAX_PIECES = 40
 STEEPEST = 30.0  # power of a density inside an interval
