@@ -2,10 +2,15 @@
 
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 import pytest
+import yaml
+from click.testing import CliRunner
 
+from microplex_pipeline.backfill import _definitions
+from microplex_pipeline.cli import main
 from microplex_pipeline.definitions import build_definitions
 from microplex_pipeline.parameters import (
     Parameters,
@@ -72,3 +77,37 @@ def prior_warehouse(tmp_path_factory) -> Path:
 def warehouse_with_prior(prior_warehouse, tmp_path) -> Path:
     """A copy of it that a test may write to."""
     return Path(shutil.copy(prior_warehouse, tmp_path / "w.duckdb"))
+
+
+class Project(NamedTuple):
+    """A project of its own, and what the backfill that built it said."""
+
+    folder: Path
+    said: str
+
+
+def variables(folder: Path) -> dict[str, str]:
+    """Return the environment in which commands speak of a project."""
+    return {
+        "MICROPLEX_CONFIG": str(folder / "microplex.yaml"),
+        "MICROPLEX_DATA": str(folder / "data"),
+        "MICROPLEX_WAREHOUSE": str(folder / "w.duckdb"),
+        "DAGSTER_HOME": str(folder / "home"),
+    }
+
+
+@pytest.fixture(scope="session")
+def backfilled(tmp_path_factory) -> Project:
+    """Rhode Island and Vermont 2014, built briefly by the command from nothing; for reading only."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(DATA, folder / "data")
+    (folder / "home").mkdir()
+    shutil.copyfile(PROJECT / "dagster.yaml", folder / "home" / "dagster.yaml")
+    settings = {"parameters": BRIEF.model_dump(mode="json")}
+    (folder / "microplex.yaml").write_text(yaml.safe_dump(settings))
+    _definitions.cache_clear()  # a command starts anew
+    options = ["--jobs", "1", "--states", "RI,VT", "--year", "2014"]
+    result = CliRunner(env=variables(folder)).invoke(main, ["backfill", *options])
+    _definitions.cache_clear()
+    assert result.exit_code == 0, result.output
+    return Project(folder, result.output)

@@ -9,29 +9,19 @@ from click.testing import CliRunner
 
 from microplex_pipeline.backfill import _definitions
 from microplex_pipeline.cli import main
-from microplex_pipeline.settings import PROJECT
-from microplex_pipeline_tests.conftest import BRIEF
+from microplex_pipeline_tests.conftest import variables
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A project of its own: data that may change, brief training, an empty warehouse."""
-    folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(PROJECT / "data", folder / "data")
-    (folder / "home").mkdir()
-    shutil.copyfile(PROJECT / "dagster.yaml", folder / "home" / "dagster.yaml")
-    parameters = BRIEF.model_dump(mode="json")
-    settings = {"data": "data", "warehouse": "w.duckdb", "parameters": parameters}
-    (folder / "microplex.yaml").write_text(yaml.safe_dump(settings))
-    return folder
+def project(tmp_path_factory, backfilled):
+    """A copy of the project, whose data and settings may change."""
+    return shutil.copytree(backfilled.folder, tmp_path_factory.mktemp("changing") / "project")
 
 
 @pytest.fixture
 def run(project, monkeypatch):
-    for name in ("MICROPLEX_DATA", "MICROPLEX_WAREHOUSE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("MICROPLEX_CONFIG", str(project / "microplex.yaml"))
-    monkeypatch.setenv("DAGSTER_HOME", str(project / "home"))
+    for name, value in variables(project).items():
+        monkeypatch.setenv(name, value)
 
     def backfill(*options):
         _definitions.cache_clear()  # a command starts anew
@@ -41,12 +31,10 @@ def run(project, monkeypatch):
     _definitions.cache_clear()
 
 
-def test_a_backfill_from_nothing_then_only_what_changed(run, project):
-    first = run("--states", "RI,VT", "--year", "2014")
-    assert first.exit_code == 0, first.output
-    assert "[0/2]  2014      2 assets" in first.output
-    assert "RI|2014   14 assets" in first.output
-    assert "VT|2014   14 assets" in first.output
+def test_a_backfill_from_nothing_then_only_what_changed(run, project, backfilled):
+    assert "[0/2]  2014      2 assets" in backfilled.said
+    assert "RI|2014   14 assets" in backfilled.said
+    assert "VT|2014   14 assets" in backfilled.said
 
     again = run("--states", "RI,VT", "--year", "2014")
     assert again.output.count("up to date") == 2

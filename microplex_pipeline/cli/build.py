@@ -13,7 +13,7 @@ from microplex_pipeline.cli.runs import succeeds
 from microplex_pipeline.settings import Settings
 
 
-@click.command()
+@click.command(short_help="Build one state and year.")
 @click.argument("state")
 @click.argument("year")
 def build(state: str, year: str) -> None:
@@ -25,6 +25,8 @@ def build(state: str, year: str) -> None:
     The tables land in the DuckDB warehouse and the run in Dagster's history, so that the UI shows
     it. Building again replaces exactly this state and year. The year's national models are built first
     if they are not there.
+
+    Exit code 0, or 1 where a step failed: it says which and why, and tables keep what they had.
     """
     from microplex_pipeline.warehouse.reading import holds_year
 

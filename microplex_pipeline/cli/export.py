@@ -13,7 +13,7 @@ from microplex_pipeline.cli.places import near, no_warehouse, read_settings
 RECORDS = "calibration.calibrated_population"
 
 
-@click.command()
+@click.command(short_help="Write a table to Parquet, CSV or Stata.")
 @click.argument("state", required=False)
 @click.argument("year", required=False)
 @click.option("--states", help="all that are built (the default with --year), or codes: RI,VT,DE")
@@ -53,7 +53,8 @@ def export(
 
     \b
     In the folder:  calibrated_population/year=2014/state=RI/records.parquet
-                    calibrated_population/RI_2014.csv, or .dta
+                    calibrated_population_csv/RI_2014.csv
+                    calibrated_population_stata/RI_2014.dta
                     calibrated_population.codebook.csv: name, type and meaning of each column
 
     A reader of hive folders takes all Parquet files at once, with state and year as columns:

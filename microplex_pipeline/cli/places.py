@@ -19,11 +19,16 @@ def read_settings() -> Settings:
         raise click.ClickException(str(error)) from error
 
 
+def dagster_home() -> Path:
+    """Return where Dagster's history is kept: the project's .dagster, unless DAGSTER_HOME says where."""
+    return Path(os.environ.get("DAGSTER_HOME", PROJECT / ".dagster"))
+
+
 def use_dagster_home() -> None:
-    """Keep Dagster's history in the project's .dagster folder, unless DAGSTER_HOME says where."""
+    """Let Dagster keep its history there, made if need be where it is the project's own."""
     if "DAGSTER_HOME" in os.environ:
         return
-    home = PROJECT / ".dagster"
+    home = dagster_home()
     home.mkdir(exist_ok=True)
     shutil.copyfile(PROJECT / "dagster.yaml", home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(home)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -13,8 +14,10 @@ from microplex_pipeline.cli.places import no_warehouse, read_settings
 if TYPE_CHECKING:
     import polars as pl
 
+UNBROKEN = 10_000  # characters a line: what does not fit is left out, not wrapped
 
-@click.command()
+
+@click.command(short_help="Read the warehouse with SQL.")
 @click.argument("sql")
 @click.option(
     "--format",
@@ -35,7 +38,7 @@ def query(sql: str, kind: str, limit: int) -> None:
     """Ask the warehouse with one SQL statement that reads.
 
     \b
-    Examples:  microplex query "show all tables"
+    Examples:  microplex query "select schema_name, table_name, estimated_size from duckdb_tables()"
                microplex query "describe calibration.calibrated_population"
                microplex query "select state, count(*) as units, sum(weight * wages) as wages
                                 from calibration.calibrated_population group by all order by all"
@@ -65,20 +68,32 @@ def query(sql: str, kind: str, limit: int) -> None:
 
 
 def _table(rows: pl.DataFrame, limit: int) -> str:
-    import polars as pl
-
-    with pl.Config(
-        tbl_rows=limit,
-        tbl_cols=-1,
-        tbl_width_chars=max(80, shutil.get_terminal_size((100, 24)).columns),
-        fmt_str_lengths=80,
-        tbl_hide_dataframe_shape=True,
-    ):
-        table = str(rows.head(limit))
+    """Return rows as they fit on the screen, in full width for a file or pipe."""
     said = f"{rows.height:,} row{'' if rows.height == 1 else 's'}"
     if rows.height > limit:
         said = f"the first {limit:,} of {said}: --limit shows more, --format csv gives all"
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for columns in range(rows.width, 0, -1):
+        table = _drawn(rows.head(limit), columns)
+        if width is None or len(table.split("\n", 1)[0]) <= width:
+            break
+    if columns < rows.width:
+        said += f"; {columns} of {rows.width} columns fit on the screen"
     return f"{table}\n{said}"
+
+
+def _drawn(rows: pl.DataFrame, columns: int) -> str:
+    import polars as pl
+
+    with pl.Config(
+        tbl_rows=rows.height,
+        tbl_cols=columns,
+        tbl_width_chars=UNBROKEN,
+        fmt_str_lengths=60,
+        fmt_float="full",
+        tbl_hide_dataframe_shape=True,
+    ):
+        return str(rows)
 
 
 def _csv(rows: pl.DataFrame, limit: int) -> str:

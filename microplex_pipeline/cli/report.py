@@ -14,7 +14,7 @@ from microplex_pipeline.cli.runs import succeeds
 from microplex_pipeline.settings import PROJECT
 
 
-@click.command()
+@click.command(short_help="Write a report as a page, and open it.")
 @click.argument("state", required=False)
 @click.argument("year", required=False)
 @click.option(
@@ -40,6 +40,8 @@ def report(
 
     The first shows one state and year that was built, as reports/2014/RI.html. The second puts the
     states of a year side by side, as reports/2014/index.html, with the pages of all states beside it.
+
+    Exit code 0, or 1 where the state or year is not built.
     """
     from microplex_pipeline.stored_reports import NoReport, write_state_report, write_year_report
     from microplex_pipeline.warehouse.reading import holds_year

@@ -11,10 +11,16 @@ from microplex_pipeline.cli.places import use_dagster_home
 from microplex_pipeline.settings import PROJECT
 
 
-@click.command()
+@click.command(short_help="Open Dagster's UI on this computer.")
 @click.option("--port", default=3000, show_default=True, help="port on this computer")
 def ui(port: int) -> None:
-    """Open Dagster's UI and daemon on this computer alone, until Ctrl-C."""
+    """Open Dagster's UI and daemon on this computer alone, until Ctrl-C.
+
+    \b
+    Example:  microplex ui --port 3001
+
+    The pages are at http://127.0.0.1:3000, or the port given. Exit code 0 after Ctrl-C.
+    """
     use_dagster_home()
     workspace = PROJECT / "workspace.yaml"
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)]

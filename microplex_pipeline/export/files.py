@@ -78,10 +78,10 @@ def export(
             path = folder / name / f"year={year}" / f"state={state}" / "records.parquet"
             _put(path, folder, rows.drop("state", "year").write_parquet)
         elif kind == "csv":
-            path = folder / name / f"{state}_{year}.csv"
+            path = folder / f"{name}_csv" / f"{state}_{year}.csv"
             _put(path, folder, rows.write_csv)
         else:
-            path = folder / name / f"{state}_{year}.dta"
+            path = folder / f"{name}_stata" / f"{state}_{year}.dta"
             title = f"{table}, {state} {year}"
             try:
                 write = partial(
@@ -92,8 +92,6 @@ def export(
                 raise CannotExport(f"{title}: {error}") from error
         yield path
     book = codebook(columns, descriptions, labels)
-    if kind == "stata":
-        book = book.with_columns(pl.col("name").replace(stata_names(columns.names())))
     # beside the table's folder: readers of a folder of Parquet files want nothing else in it
     _put(folder / f"{name}.codebook.csv", folder, book.write_csv)
 

@@ -37,20 +37,23 @@ def write_stata(
     Raises
     ------
     NotForStata
-        If a column's values have no place in the format.
+        If a column's values, or its name, have no place in the format.
     """
     names = stata_names(frame.columns)
     columns = [_fitting(series).alias(names[series.name]) for series in frame]
-    pyreadstat.write_dta(
-        pl.DataFrame(columns),
-        path,
-        file_label=_cut(title),
-        column_labels=[_cut(descriptions.get(name, "")) for name in frame.columns],
-        version=FORMAT,
-        variable_value_labels={
-            names[name]: dict(codes) for name, codes in labels.items() if name in names
-        },
-    )
+    try:
+        pyreadstat.write_dta(
+            pl.DataFrame(columns),
+            path,
+            file_label=_cut(title),
+            column_labels=[_cut(descriptions.get(name, "")) for name in frame.columns],
+            version=FORMAT,
+            variable_value_labels={
+                names[name]: dict(codes) for name, codes in labels.items() if name in names
+            },
+        )
+    except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError) as error:
+        raise NotForStata(f"the names {', '.join(names.values())}: {error}") from error
 
 
 def stata_names(columns: list[str]) -> dict[str, str]:

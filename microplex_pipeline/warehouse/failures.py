@@ -30,3 +30,12 @@ def write_failure(warehouse: Path, run: str, partition: str, step: str, why: str
         writer.writerow([when, partition, step, " ".join(why.split()), run])
         with path.open("a", encoding="utf-8") as file:
             file.write(line.getvalue())
+
+
+def last_failures(warehouse: Path, count: int) -> list[dict[str, str]]:
+    """Return the newest failures that were written down, the newest first, by column."""
+    path = failures_file(warehouse)
+    if not path.exists():
+        return []
+    with FileLock(f"{path}.lock"), path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))[: -count - 1 : -1]

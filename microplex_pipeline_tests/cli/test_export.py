@@ -1,0 +1,157 @@
+"""microplex export: what other programs read back."""
+
+import duckdb
+import polars as pl
+import pyarrow.dataset
+import pyreadstat
+import pytest
+from polars.testing import assert_frame_equal
+
+from microplex_pipeline.export.stata import NotForStata, stata_names, write_stata
+from microplex_pipeline.warehouse.reading import query
+
+SORTED = "select * from {} order by all"
+
+
+def stored(warehouse, table, state):
+    return query(warehouse, f"select * from {table} where state = ? and year = 2014", [state])
+
+
+def test_parquet_is_read_at_once_by_polars_duckdb_and_arrow(microplex, warehouse, tmp_path):
+    result = microplex("export", "--year", 2014, "--to", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "calibration.calibrated_population: 2 partitions" in result.output
+    folder = tmp_path / "calibrated_population"
+    expected = query(warehouse, SORTED.format("calibration.calibrated_population"))
+    keys = ["state", "year", "tax_unit_id"]
+    own = pl.read_parquet(folder).select(expected.columns).sort(keys)
+    assert_frame_equal(own.with_columns(pl.col("year").cast(pl.Int32)), expected.sort(keys))
+    with duckdb.connect() as connection:
+        count = "select state, year, count(*) from read_parquet(?) group by all order by all"
+        there = connection.execute(count, [f"{folder}/**/*.parquet"]).fetchall()
+    counts = expected.group_by("state", "year").len().sort("state").rows()
+    assert [(state, int(year), n) for state, year, n in there] == counts
+    arrow = pyarrow.dataset.dataset(folder, partitioning="hive").to_table()
+    assert arrow.num_rows == expected.height
+    assert {"state", "year"} <= set(arrow.column_names)
+
+
+def test_csv_has_every_value_and_no_other_nulls(microplex, warehouse, tmp_path):
+    table = "calibration.targets"
+    result = microplex("export", "ri", 2014, "--table", table, "--format", "csv", "--to", tmp_path)
+    assert result.exit_code == 0, result.output
+    expected = stored(warehouse, table, "RI")
+    assert expected["note"].null_count() > 0
+    read = pl.read_csv(tmp_path / "targets_csv" / "RI_2014.csv", schema=expected.schema)
+    assert_frame_equal(read, expected)
+    book = pl.read_csv(tmp_path / "targets.codebook.csv")
+    assert book["name"].to_list() == expected.columns
+    assert book["description"].null_count() == 0
+
+
+def test_stata_keeps_values_whole_numbers_and_labels(microplex, warehouse, tmp_path):
+    result = microplex("export", "RI", 2014, "--format", "stata", "--to", tmp_path)
+    assert result.exit_code == 0, result.output
+    path = tmp_path / "calibrated_population_stata" / "RI_2014.dta"
+    assert b"<release>118</release>" in path.read_bytes()[:100]
+    read, meta = pyreadstat.read_dta(path, output_format="polars")
+    expected = stored(warehouse, "calibration.calibrated_population", "RI")
+    assert_frame_equal(read, expected, check_dtypes=False)
+    types = meta.readstat_variable_types
+    whole = [name for name, dtype in expected.schema.items() if dtype.is_integer()]
+    assert {types[name] for name in whole} == {"int32"}
+    assert types["weight"] == "double"
+    labels = meta.column_names_to_labels
+    assert labels["n_persons"] == "people in the unit (exemptions) (persons)"
+    assert labels["tax_unit_id"] == "synthetic unit, numbered from 1 within state and year"
+    assert all(0 < len(label) <= 80 for label in labels.values())
+    assert meta.variable_value_labels["filing_status"][2] == "married filing jointly"
+    assert meta.file_label == "calibration.calibrated_population, RI 2014"
+
+
+def test_the_edges_of_statas_format(tmp_path):
+    frame = pl.DataFrame(
+        {
+            "flag": [True, None, False],
+            "least": pl.Series([-2_147_483_647, None, 2_147_483_620], dtype=pl.Int64),
+            "wide": pl.Series([2_147_483_621, None, 2**53], dtype=pl.Int64),
+            "none": pl.Series([None, None, None], dtype=pl.Int64),
+            "text": ["é", None, ""],
+        }
+    )
+    write_stata(frame, tmp_path / "x.dta", "t" * 99, {"flag": "é" * 99}, {"flag": {1: "yes"}})
+    read, meta = pyreadstat.read_dta(tmp_path / "x.dta", output_format="polars")
+    assert read["flag"].to_list() == [1, None, 0]
+    assert read["least"].to_list() == frame["least"].to_list()
+    assert read["wide"].to_list() == [2_147_483_621, None, 2**53]
+    assert read["none"].null_count() == 3
+    assert read["text"].to_list() == ["é", "", ""]  # Stata has no missing text but the empty one
+    assert meta.column_labels[0] == "é" * 79 + "…"
+    assert meta.variable_value_labels["flag"] == {1: "yes"}
+    for column, message in [
+        (pl.Series("x", [2**60]), "whole numbers beyond"),
+        (pl.Series("x", ["a" * 3000]), "longer than 2045 bytes"),
+        (pl.Series("x", [float("inf")]), "infinite"),
+        (pl.Series("x", [[1]]), "List"),
+        (pl.Series("double", [1]), "the names double: .* reserved word"),
+    ]:
+        with pytest.raises(NotForStata, match=message):
+            write_stata(column.to_frame(), tmp_path / "y.dta", "", {}, {})
+    assert not (tmp_path / "y.dta").exists()
+
+
+def test_long_names_are_cut_apart_for_stata_and_said(microplex, tmp_path):
+    names = stata_names(["a" * 32, "a" * 33, "a" * 34, "b"])
+    assert names["a" * 32] == "a" * 32
+    assert len(set(names.values())) == 4
+    assert max(map(len, names.values())) == 32
+    options = ["--table", "survey.raw_survey", "--format", "stata", "--to", tmp_path]
+    result = microplex("export", "RI", 2014, *options)
+    assert result.exit_code == 0
+    assert "self_employed_pension_contributions is self_employed_pension_contributi:" in (
+        result.stderr
+    )
+
+
+def test_an_export_replaces_its_partition_and_leaves_others(microplex, tmp_path):
+    microplex("export", "--year", 2014, "--format", "csv", "--to", tmp_path)
+    folder = tmp_path / "calibrated_population_csv"
+    whole = (folder / "RI_2014.csv").read_bytes()
+    (folder / "RI_2014.csv").write_text("old")
+    (folder / "VT_2014.csv").write_text("another's")
+    microplex("export", "RI", 2014, "--format", "csv", "--to", tmp_path)
+    assert (folder / "RI_2014.csv").read_bytes() == whole
+    assert (folder / "VT_2014.csv").read_text() == "another's"
+    assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".part")]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["DE", "2014"], 1, "calibration.calibrated_population has nothing of DE 2014"),
+        (["--states", "RI,DE", "--year", "2014"], 1, "has nothing of DE 2014"),
+        (["--year", "2012-2014"], 1, "has nothing of 2012, 2013"),
+        (["RI", "2014", "--table", "models.flow"], 1, "fitted models"),
+        (["RI", "2014", "--table", "evaluation.state_report"], 1, "pages"),
+        (["RI", "2014", "--table", "calibration.nothing"], 1, "no table 'calibration.nothing'"),
+        (["RI", "2014", "--table", "x; drop table y"], 1, "no table"),
+        (["RI"], 2, "give a state and a year"),
+        (["RI", "2014", "--year", "2014"], 2, "give a state and a year"),
+        (["ZZ", "2014"], 2, "'ZZ' is no state"),
+        (["--year", "1990"], 2, "'1990' is not among"),
+        (["RI", "2014", "--format", "xlsx"], 2, "'xlsx' is not one of"),
+    ],
+)
+def test_what_is_not_there_is_named_and_nothing_written(microplex, tmp_path, words, code, message):
+    result = microplex("export", *words, "--to", tmp_path / "files")
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert isinstance(result.exception, SystemExit)
+    assert not (tmp_path / "files").exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(microplex, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = microplex("export", "RI", 2014, "--to", tmp_path / "file" / "below")
+    assert result.exit_code == 1
+    assert "could not be written" in result.stderr

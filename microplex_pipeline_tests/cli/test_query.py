@@ -1,0 +1,90 @@
+"""microplex query: what it shows, and that it can do nothing but read."""
+
+import io
+import json
+
+import polars as pl
+import pytest
+
+from microplex_pipeline.warehouse.reading import query
+
+BY_STATUS = (
+    "select state, filing_status, count(*) as units, sum(wages) as wages "
+    "from calibration.calibrated_population group by all order by all"
+)
+
+
+def test_a_table_says_how_many_rows_there_are(microplex):
+    whole = microplex("query", "from evaluation.state_report select state, year, records")
+    assert whole.exit_code == 0
+    assert "│ VT    ┆ 2014 ┆" in whole.output
+    assert whole.output.endswith("\n2 rows\n")
+    part = microplex("query", "--limit", 3, "select state from survey.survey where state = 'RI'")
+    assert part.output.count("│ RI    │") == 3
+    assert "the first 3 of 1,204 rows: --limit shows more" in part.output
+
+
+def test_csv_and_json_are_all_rows_for_another_program(microplex, warehouse):
+    expected = query(warehouse, BY_STATUS)
+    csv = microplex("query", BY_STATUS, "--format", "csv", "--limit", 1)
+    assert pl.read_csv(io.StringIO(csv.stdout)).rows() == [
+        (*row[:3], int(row[3])) for row in expected.rows()
+    ]
+    rows = json.loads(microplex("query", BY_STATUS, "--format", "json").stdout)
+    assert rows == [{**row, "wages": int(row["wages"])} for row in expected.to_dicts()]
+    null = json.loads(microplex("query", "select 'é' as a, null as b", "--format", "json").stdout)
+    assert null == [{"a": "é", "b": None}]
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("delete from survey.survey", "DELETE is refused: only what reads is run"),
+        ("create table mine as select 1", "CREATE is refused"),
+        ("create temp table mine as select 1", "CREATE is refused"),
+        ("copy survey.survey to '{folder}/out.csv'", "COPY is refused"),
+        ("attach '{folder}/other.duckdb'", "ATTACH is refused"),
+        ("export database '{folder}/all'", "EXPORT is refused"),
+        ("install httpfs", "LOAD is refused"),
+        ("set enable_external_access = true", "SET is refused"),
+        ("select 1; drop table survey.survey", "give one SQL statement, not 2"),
+        ("", "give one SQL statement, not 0"),
+        ("from read_csv('{folder}/secret.csv')", "Cannot access file"),
+        ("from '{folder}/secret.csv'", "does not exist"),
+        ("select * from read_text('{folder}/secret.csv')", "Cannot access file"),
+        ("from glob('{folder}/*')", "Cannot access file"),
+        ("explain analyze delete from survey.survey", "read-only mode"),
+        ("explain analyze copy (select 1) to '{folder}/out.csv'", "Cannot access file"),
+        ("from warehouse", "does not exist"),  # a variable of this program
+        ("selec 1", 'syntax error at or near "selec"'),
+        ("select nothing from survey.survey", "nothing"),
+        ("select 1 as a, 2 as a", "column appears more than once"),
+    ],
+)
+def test_all_but_reading_the_warehouse_is_refused(microplex, warehouse, tmp_path, sql, message):
+    (tmp_path / "secret.csv").write_text("word\nhidden\n")
+    before = warehouse.read_bytes()
+    result = microplex("query", sql.format(folder=tmp_path))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert message in result.stderr
+    assert "hidden" not in result.output
+    assert isinstance(result.exception, SystemExit)  # a message, no traceback
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]
+    assert warehouse.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_what_a_format_cannot_hold_is_named(microplex, kind):
+    result = microplex("query", "select weights from models.flow", "--format", kind)
+    assert result.exit_code == 1
+    assert "the column weights holds Binary" in result.stderr
+
+
+def test_without_a_warehouse_it_says_what_to_do(microplex, monkeypatch, tmp_path):
+    monkeypatch.setenv("MICROPLEX_WAREHOUSE", str(tmp_path / "none.duckdb"))
+    result = microplex("query", "select 1")
+    assert result.exit_code == 1
+    assert "there is no warehouse" in result.stderr
+    assert "microplex build RI 2014" in result.stderr
+    assert not list(tmp_path.iterdir())
