@@ -93,11 +93,12 @@ def test_the_edges_of_statas_format(tmp_path):
         (pl.Series("x", ["a" * 3000]), "longer than 2045 bytes"),
         (pl.Series("x", [float("inf")]), "infinite"),
         (pl.Series("x", [[1]]), "List"),
-        (pl.Series("double", [1]), "the names double: .* reserved word"),
     ]:
         with pytest.raises(NotForStata, match=message):
             write_stata(column.to_frame(), tmp_path / "y.dta", "", {}, {})
     assert not (tmp_path / "y.dta").exists()
+    with pytest.raises(NotForStata, match=r"the names double: .* reserved word"):
+        write_stata(pl.DataFrame({"double": [1]}), tmp_path / "y.dta", "", {}, {})
 
 
 def test_long_names_are_cut_apart_for_stata_and_said(microplex, tmp_path):

@@ -50,7 +50,7 @@ def test_csv_and_json_are_all_rows_for_another_program(microplex, warehouse):
         ("select 1; drop table survey.survey", "give one SQL statement, not 2"),
         ("", "give one SQL statement, not 0"),
         ("from read_csv('{folder}/secret.csv')", "Cannot access file"),
-        ("from '{folder}/secret.csv'", "does not exist"),
+        ("from '{folder}/secret.csv'", "Cannot access file"),
         ("select * from read_text('{folder}/secret.csv')", "Cannot access file"),
         ("from glob('{folder}/*')", "Cannot access file"),
         ("explain analyze delete from survey.survey", "read-only mode"),
