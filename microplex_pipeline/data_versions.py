@@ -19,6 +19,7 @@ import polars as pl
 from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.resources import DataFolder
 
+RELEASE = version("microplex-pipeline")
 # sections of the parameters that an asset reads
 SECTIONS: Mapping[str, Sequence[str]] = {
     "national_survey": ["seed", "sample"],
@@ -39,7 +40,7 @@ def data_version(
     sections = parameters.model_dump(mode="json")
     parts = [
         asset,
-        version("microplex-pipeline"),
+        RELEASE,
         json.dumps({name: sections[name] for name in SECTIONS.get(asset, [])}, sort_keys=True),
         *(FILES[asset](data, state) if asset in FILES else []),
         *sorted(parents),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import dagster as dg
 
-from microplex_pipeline.assets.versioned import recorded_version
+from microplex_pipeline.assets.versioned import recorded_versions
 from microplex_pipeline.data_versions import data_version
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.settings import Settings
@@ -32,6 +32,7 @@ class Plan:
         self.settings = settings
         self.instance = instance
         self._expected: dict[tuple[str, str | None, str], str] = {}
+        self._recorded: dict[dg.AssetKey, Mapping[str, str]] = {}
 
     @cached_property
     def _stored(self) -> dict[str, set[tuple[str, int]]]:
@@ -57,10 +58,15 @@ class Plan:
                 else any(stored_year == int(year) for _, stored_year in rows)
             )
             key = year if state is None else f"{state}|{year}"
-            recorded = recorded_version(self.instance, asset.key, key, year)
+            recorded = self._recorded_of(asset.key).get(key)
             if not exists or recorded != self._expect(name, state, year):
                 names.append(name)
         return names
+
+    def _recorded_of(self, asset: dg.AssetKey) -> Mapping[str, str]:
+        if asset not in self._recorded:
+            self._recorded[asset] = recorded_versions(self.instance, asset)
+        return self._recorded[asset]
 
     def _expect(self, asset: str, state: str | None, year: str) -> str:
         node = self.graph.get(dg.AssetKey(asset))

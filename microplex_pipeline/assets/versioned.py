@@ -1,6 +1,6 @@
 """Every asset's result carries its data version."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -9,6 +9,8 @@ import dagster as dg
 from microplex_pipeline.data_versions import data_version
 from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.partitions import STATES
+
+VERSION_TAG = "dagster/data_version"
 
 
 def versioned(compute: Callable[..., Any]) -> Callable[..., Any]:
@@ -65,4 +67,12 @@ def _version_of(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str
         return None
     materialization = record.event_log_entry.asset_materialization
     tags = materialization.tags or {} if materialization else {}
-    return tags.get("dagster/data_version", "none")
+    return tags.get(VERSION_TAG, "none")
+
+
+def recorded_versions(instance: dg.DagsterInstance, asset: dg.AssetKey) -> Mapping[str, str]:
+    """Return the version of every partition of an asset, by the partition's key, in one query."""
+    tags = instance.event_log_storage.get_latest_tags_by_partition(
+        asset, dg.DagsterEventType.ASSET_MATERIALIZATION, [VERSION_TAG]
+    )
+    return {partition: of[VERSION_TAG] for partition, of in tags.items()}
