@@ -1,5 +1,5 @@
 """The warehouse's tables as files for other programs: Parquet, CSV, Stata."""
 
-from microplex_pipeline.export.files import FORMATS, CannotExport, cut_names, export, exportable
+from microplex_pipeline.export.files import CannotExport, cut_names, export, exportable
 
-__all__ = ["FORMATS", "CannotExport", "cut_names", "export", "exportable"]
+__all__ = ["CannotExport", "cut_names", "export", "exportable"]

@@ -13,8 +13,6 @@ from microplex_pipeline.export.stata import NotForStata, stata_names, write_stat
 from microplex_pipeline.survey import SurveySchema
 from microplex_pipeline.warehouse.reading import query, stored_partitions
 
-FORMATS = ("parquet", "csv", "stata")
-
 
 class CannotExport(LookupError):
     """A table or partition that is not there, or is nothing for other programs."""
@@ -57,7 +55,7 @@ def export(
     ----------
     folder : of all exports; files go to a folder with the table's name in it.
     partitions : states and years, of those that `exportable` returns.
-    kind : one of FORMATS.
+    kind : parquet, csv or stata.
     schema, data : what columns mean and codes stand for: the survey's schema, the data folder.
 
     Raises
