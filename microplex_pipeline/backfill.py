@@ -7,18 +7,21 @@ import os
 import time
 import uuid
 import warnings
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 
 import dagster as dg
 
-from microplex_pipeline.assets import CHAIN, NATIONAL
+from microplex_pipeline.assets import CHAIN, NATIONAL, SUMMARY
 from microplex_pipeline.definitions import build_definitions
 from microplex_pipeline.plan import Plan
 from microplex_pipeline.settings import load_settings
 
+KILLED = "its process was killed (kill -9, or no memory left); nothing of its last step was stored"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -46,7 +49,8 @@ def backfill(
     """Build every state of every year, and yield each partition as it is done.
 
     Years' national models come first; a year whose models fail has its states left out, with the reason.
-    What is up to date is not built again unless `force` is set. One state's failure costs no other.
+    What is up to date is not built again unless `force` is set. One state's failure costs no other, not
+    even where its process dies. Last comes each year's page, of the states that are there.
 
     Parameters
     ----------
@@ -59,12 +63,15 @@ def backfill(
         os.environ.setdefault(name, "1")
     with dg.DagsterInstance.get() as instance:
         plan = Plan(_definitions(), settings, instance)
-        wanted: list[tuple[str, list[str]]] = []
+
+        def outdated(
+            assets: Sequence[dg.AssetsDefinition], state: str | None, year: str
+        ) -> list[str]:
+            return [a.key.path[-1] for a in assets] if force else plan.stale(assets, state, year)
+
+        wanted: list[_Task] = []
         for year in year_keys:
-            national = (
-                [a.key.path[-1] for a in NATIONAL] if force else plan.stale(NATIONAL, None, year)
-            )
-            if national:
+            if national := outdated(NATIONAL, None, year):
                 outcome = build_partition("build_prior", year, national, label)
                 yield outcome
                 if outcome.failure:
@@ -72,30 +79,64 @@ def backfill(
                     yield from (Outcome(f"{s}|{year}", [], reason, 0.0) for s in states)
                     continue
             for state in states:
-                names = (
-                    [a.key.path[-1] for a in CHAIN] if force else plan.stale(CHAIN, state, year)
-                )
-                if names:
-                    wanted.append((f"{state}|{year}", names))
+                if names := outdated(CHAIN, state, year):
+                    wanted.append(_Task("build_state", f"{state}|{year}", names, label))
                 else:
                     yield Outcome(f"{state}|{year}", [], None, 0.0)
-    if jobs == 1:
-        yield from (build_partition("build_state", key, names, label) for key, names in wanted)
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(max_workers=jobs, mp_context=context)
-    try:
-        running = {
-            pool.submit(build_partition, "build_state", key, names, label): key
-            for key, names in wanted
-        }
-        for done in as_completed(running):
-            if (error := done.exception()) is not None:  # the process died
-                yield Outcome(running[done], [], f"its process ended: {error!r}", 0.0)
+    yield from _in_turn(wanted) if jobs == 1 else _side_by_side(wanted, jobs)
+    with dg.DagsterInstance.get() as instance:
+        plan = Plan(_definitions(), settings, instance)
+        for year in year_keys:
+            if plan.holds("state_report", year) and plan.stale(SUMMARY, None, year):
+                pages = [a.key.path[-1] for a in SUMMARY]
+                yield build_partition("report_nation", year, pages, label)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Arguments of `build_partition`."""
+
+    job: str
+    key: str
+    assets: Sequence[str]
+    label: str
+
+    def run(self) -> Outcome:
+        return build_partition(self.job, self.key, self.assets, self.label)
+
+
+def _in_turn(tasks: Sequence[_Task]) -> Iterator[Outcome]:
+    yield from (task.run() for task in tasks)
+
+
+def _side_by_side(tasks: Sequence[_Task], jobs: int) -> Iterator[Outcome]:
+    """Run tasks in processes; those that a killed process took along are run again, one by one.
+
+    A killed process breaks its pool, and whose process it was cannot be told: the one that dies again
+    when it runs alone has failed.
+    """
+    waiting, suspects = deque(tasks), deque[_Task]()
+    while waiting or suspects:
+        queue = suspects or waiting
+        alone = queue is suspects
+        pool = ProcessPoolExecutor(1 if alone else jobs, multiprocessing.get_context("spawn"))
+        running: dict[Future[Outcome], _Task] = {}
+        try:
+            while queue or running:
+                while queue and len(running) < (1 if alone else jobs):
+                    task = queue.popleft()
+                    running[pool.submit(task.run)] = task
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield done.result()
+                    del running[done]
+        except BrokenProcessPool:
+            lost = list(running.values())
+            if alone:
+                yield from (Outcome(task.key, [], KILLED, 0.0) for task in lost)
             else:
-                yield done.result()
-    finally:  # after Ctrl-C nothing that waits is begun
-        pool.shutdown(cancel_futures=True)
+                suspects.extend(lost)
+        finally:  # after Ctrl-C nothing that waits is begun
+            pool.shutdown(cancel_futures=True)
 
 
 def build_partition(job: str, key: str, assets: Sequence[str], label: str) -> Outcome:

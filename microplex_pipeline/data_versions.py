@@ -18,6 +18,7 @@ import polars as pl
 
 from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.resources import DataFolder
+from microplex_pipeline.survey import survey_file, survey_year
 
 RELEASE = version("microplex-pipeline")
 # sections of the parameters that an asset reads
@@ -34,34 +35,50 @@ SECTIONS: Mapping[str, Sequence[str]] = {
 
 
 def data_version(
-    asset: str, state: str | None, data: DataFolder, parameters: Parameters, parents: Sequence[str]
+    asset: str,
+    state: str | None,
+    year: int,
+    data: DataFolder,
+    parameters: Parameters,
+    parents: Sequence[str],
 ) -> str:
-    """Return the version of an asset's partition, given the versions of its parents' partitions."""
+    """Return the version of an asset's partition, given the versions of its parents' partitions.
+
+    Parameters
+    ----------
+    state : None for assets by year alone.
+    """
     sections = parameters.model_dump(mode="json")
     parts = [
         asset,
         RELEASE,
         json.dumps({name: sections[name] for name in SECTIONS.get(asset, [])}, sort_keys=True),
-        *(FILES[asset](data, state) if asset in FILES else []),
+        *(FILES[asset](data, state, year) if asset in FILES else []),
         *sorted(parents),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
 
 
-def _survey_file(data: DataFolder, state: str | None) -> list[str]:
-    del state
-    return [_digest(data, data.survey_schema.file), _digest(data, data.schema_file)]
+def survey_contents(data: DataFolder, year: int) -> list[str]:
+    """Return digests of what the survey that serves a year consists of."""
+    schema = data.survey_schema
+    surveyed = survey_year(schema, data.path, year)
+    return [
+        str(surveyed),
+        _digest(data, survey_file(schema, data.path, surveyed)),
+        _digest(data, data.schema_file),
+    ]
 
 
-def _preparation_files(data: DataFolder, state: str | None) -> list[str]:
-    del state
+def _preparation_files(data: DataFolder) -> list[str]:
     schema = data.survey_schema
     ageing = schema.ageing
     files = [schema.state_scaling.file, ageing.factors, ageing.map, ageing.population]
     return [_digest(data, name) for name in (data.schema_file, *files)]
 
 
-def _target_rows(data: DataFolder, state: str | None) -> list[str]:
+def target_contents(data: DataFolder, state: str | None) -> list[str]:
+    """Return digests of a state's rows of the files that its targets come from."""
     sources = data.target_sources
     files = sorted({file for source in sources.published for file in source.files})
     return [
@@ -71,7 +88,8 @@ def _target_rows(data: DataFolder, state: str | None) -> list[str]:
     ]
 
 
-def _county_rows(data: DataFolder, state: str | None) -> list[str]:
+def county_contents(data: DataFolder, state: str | None) -> list[str]:
+    """Return digests of a state's rows of the files that its counties' targets come from."""
     sources = data.target_sources
     files = sorted({file for source in sources.areas for file in source.files})
     return [
@@ -80,23 +98,22 @@ def _county_rows(data: DataFolder, state: str | None) -> list[str]:
     ]
 
 
-def _boundaries(data: DataFolder, state: str | None) -> list[str]:
-    del state
+def _boundaries(data: DataFolder) -> list[str]:
     return [_digest(data, str(data.boundaries.relative_to(data.path)))]
 
 
-FILES: Mapping[str, Callable[[DataFolder, str | None], list[str]]] = {
-    "raw_survey": _survey_file,
-    "survey": _preparation_files,
-    "national_survey": lambda data, state: [
-        *_survey_file(data, state),
-        *_preparation_files(data, state),
+FILES: Mapping[str, Callable[[DataFolder, str | None, int], list[str]]] = {
+    "raw_survey": lambda data, state, year: survey_contents(data, year),
+    "survey": lambda data, state, year: _preparation_files(data),
+    "national_survey": lambda data, state, year: [
+        *survey_contents(data, year),
+        *_preparation_files(data),
     ],
-    "targets": _target_rows,
-    "county_weights": _county_rows,
-    "county_report": _county_rows,
-    "state_report": _boundaries,
-    "national_report": _boundaries,
+    "targets": lambda data, state, year: target_contents(data, state),
+    "county_weights": lambda data, state, year: county_contents(data, state),
+    "county_report": lambda data, state, year: county_contents(data, state),
+    "state_report": lambda data, state, year: _boundaries(data),
+    "national_report": lambda data, state, year: _boundaries(data),
 }
 
 

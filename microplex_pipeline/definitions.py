@@ -6,9 +6,10 @@ from typing import Any
 
 import dagster as dg
 
+from microplex_pipeline.arrivals import take_in_survey
 from microplex_pipeline.assets import CHAIN, NATIONAL, SUMMARY
 from microplex_pipeline.checks import CHECKS
-from microplex_pipeline.jobs import build_prior, build_state, recalibrate, report_nation
+from microplex_pipeline.jobs import build_prior, build_state, ingest, recalibrate, report_nation
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.schedules import annual_rebuild, states_follow_the_nation
 from microplex_pipeline.sensors import SENSORS
@@ -22,7 +23,7 @@ def build_definitions(settings: Settings | None = None, **resources: Any) -> dg.
     return dg.Definitions(
         assets=[*NATIONAL, *CHAIN, *SUMMARY],
         asset_checks=CHECKS,
-        jobs=[build_prior, build_state, recalibrate, report_nation],
+        jobs=[build_prior, build_state, ingest, recalibrate, report_nation, take_in_survey],
         schedules=[annual_rebuild],
         sensors=[states_follow_the_nation, *SENSORS],
         resources={

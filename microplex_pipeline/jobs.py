@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from microplex_pipeline.assets import CALIBRATION, CHAIN, NATIONAL, SUMMARY
+from microplex_pipeline.assets import CALIBRATION, CHAIN, INGEST, NATIONAL, SUMMARY
 
 build_prior = dg.define_asset_job(
     "build_prior",
@@ -15,6 +15,12 @@ build_state = dg.define_asset_job(
     selection=dg.AssetSelection.assets(*CHAIN),
     description="The whole chain for one state and year: from the survey's file to calibrated "
     "synthetic records and the report on their targets. The year's national_prior must be there.",
+)
+
+ingest = dg.define_asset_job(
+    "ingest",
+    selection=dg.AssetSelection.assets(*INGEST),
+    description="The survey's records of one state and year, raw and canonical; nothing that follows.",
 )
 
 recalibrate = dg.define_asset_job(

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import dagster as dg
 
-from microplex_pipeline.assets.versioned import recorded_versions
+from microplex_pipeline.assets.versioned import recorded_versions, version_of_states
 from microplex_pipeline.data_versions import data_version
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.settings import Settings
@@ -45,23 +45,26 @@ class Plan:
 
         Parameters
         ----------
-        state : None for assets by year alone.
+        state : None for assets by year alone. What a year makes of its states is compared with the
+            states as they are stored.
         """
         names = []
         for asset in assets:
             name = asset.key.path[-1]
-            table = f"{self.graph.get(asset.key).group_name}.{name}"
-            rows = self._stored.get(table, set())
-            exists = (
-                (state, int(year)) in rows
-                if state is not None
-                else any(stored_year == int(year) for _, stored_year in rows)
-            )
             key = year if state is None else f"{state}|{year}"
             recorded = self._recorded_of(asset.key).get(key)
-            if not exists or recorded != self._expect(name, state, year):
+            if not self.holds(name, year, state) or recorded != self._expect(name, state, year):
                 names.append(name)
         return names
+
+    def holds(self, asset: str, year: str, state: str | None = None) -> bool:
+        """Return whether the warehouse has rows of an asset's year, of one state or any."""
+        node = self.graph.get(dg.AssetKey(asset))
+        rows = self._stored.get(f"{node.group_name}.{asset}", set())
+        return any(
+            stored_year == int(year) and state in (None, stored_state)
+            for stored_state, stored_year in rows
+        )
 
     def _recorded_of(self, asset: dg.AssetKey) -> Mapping[str, str]:
         if asset not in self._recorded:
@@ -71,10 +74,12 @@ class Plan:
     def _expect(self, asset: str, state: str | None, year: str) -> str:
         node = self.graph.get(dg.AssetKey(asset))
         by_state = isinstance(node.partitions_def, dg.MultiPartitionsDefinition)
+        if by_state and state is None:
+            return version_of_states(self._recorded_of(node.key), year)
         place = (asset, state if by_state else None, year)
         if place not in self._expected:
             parents = [self._expect(p.path[-1], state, year) for p in node.parent_keys]
             self._expected[place] = data_version(
-                asset, place[1], self.data, self.settings.parameters, parents
+                asset, place[1], int(year), self.data, self.settings.parameters, parents
             )
         return self._expected[place]

@@ -6,7 +6,12 @@ from pathlib import Path
 import dagster as dg
 
 from microplex_pipeline.calibration.target_sources import TargetSources, load_target_sources
-from microplex_pipeline.survey import SurveySchema, column_descriptions, load_schema
+from microplex_pipeline.survey import (
+    SurveySchema,
+    column_descriptions,
+    load_schema,
+    survey_years,
+)
 
 
 class DataFolder(dg.ConfigurableResource):
@@ -23,6 +28,11 @@ class DataFolder(dg.ConfigurableResource):
     def survey_schema(self) -> SurveySchema:
         """What the survey is."""
         return load_schema(Path(self.path) / self.schema_file)
+
+    @property
+    def survey_years(self) -> list[int]:
+        """The years that were surveyed, later editions included."""
+        return survey_years(self.survey_schema, self.path)
 
     @cached_property
     def column_descriptions(self) -> dict[str, str]:

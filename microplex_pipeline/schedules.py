@@ -25,18 +25,18 @@ def newest_year(context: dg.ScheduleEvaluationContext) -> str:
 
 def refusal(data: DataFolder, parameters: Parameters, year: str) -> str | None:
     """Return why a year is not rebuilt, or None: no survey covers it, and ageing is not wanted."""
-    last = max(data.survey_schema.years)
+    last = max(data.survey_years)
     if int(year) <= last or parameters.missing_survey == "age":
         return None
     return (
-        f"no survey covers {year}, the last one is of {last}: bring its file in and name the year in "
-        "the survey's schema, or set parameters.missing_survey to age"
+        f"no survey covers {year}, the last one is of {last}: drop its file into the incoming folder, "
+        "or set parameters.missing_survey to age"
     )
 
 
 def note(data: DataFolder, year: str) -> str:
     """Return on what survey a year's build rests, for its runs' tags."""
-    last = max(data.survey_schema.years)
+    last = max(data.survey_years)
     return f"survey of {year}" if int(year) <= last else f"survey of {last}, aged to {year}"
 
 
@@ -74,13 +74,14 @@ def annual_rebuild(
 def states_follow_the_nation(
     context: dg.RunStatusSensorContext,
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """After an annual rebuild's national models, run every state of the year, the largest first."""
+    """After a rebuild's national models, run the states that it names, or all, the largest first."""
     tags = context.dagster_run.tags
     tick, year = tags.get("microplex/rebuild"), tags.get("dagster/partition")
     if tick is None or year is None:
-        yield dg.SkipReason("the national models were not built by the annual rebuild")
+        yield dg.SkipReason("the national models were not built by a rebuild")
         return
-    for place, state in enumerate(BY_SIZE):
+    wanted = tags.get("microplex/states", "").split()
+    for place, state in enumerate(s for s in BY_SIZE if not wanted or s in wanted):
         yield dg.RunRequest(
             run_key=f"{tick}|{state}|{year}",
             partition_key=dg.MultiPartitionKey({"state": state, "year": year}),

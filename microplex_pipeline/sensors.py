@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from microplex_pipeline.data_versions import data_version
-from microplex_pipeline.jobs import build_prior, build_state, recalibrate
-from microplex_pipeline.partitions import STATES
+from microplex_pipeline.arrivals import take_in_survey
+from microplex_pipeline.assets import SUMMARY
+from microplex_pipeline.data_versions import county_contents, survey_contents, target_contents
+from microplex_pipeline.jobs import (
+    build_prior,
+    build_state,
+    ingest,
+    recalibrate,
+    report_nation,
+)
+from microplex_pipeline.partitions import STATES, years
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.settings import Settings
 from microplex_pipeline.warehouse.failures import write_failure
@@ -29,10 +38,7 @@ def targets_changed(
     Only the states whose rows changed; survey, models and synthetic records stay as they are.
     """
     now = {
-        state: [
-            data_version(a, state, data, settings.parameters, [])
-            for a in ("targets", "county_weights")
-        ]
+        state: _digest([*target_contents(data, state), *county_contents(data, state)])
         for state in STATES
     }
     before = json.loads(context.cursor) if context.cursor else now
@@ -42,37 +48,74 @@ def targets_changed(
     for state, year in sorted(stored):
         if state in changed:
             yield dg.RunRequest(
-                run_key=f"{state}|{year}|{'|'.join(now[state])}",
+                run_key=f"{state}|{year}|{now[state]}",
                 partition_key=dg.MultiPartitionKey({"state": state, "year": str(year)}),
             )
     if not changed:
         yield dg.SkipReason("no state's targets changed")
 
 
-@dg.sensor(job=build_state, minimum_interval_seconds=MINUTE, name="survey_changed")
+@dg.sensor(job=take_in_survey, minimum_interval_seconds=MINUTE, name="survey_arrived")
+def survey_arrived(
+    context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Take in a file that was dropped into the incoming folder, once it has stopped growing."""
+    files = sorted(settings.incoming.glob("*.parquet"))
+    now = {f.name: f"{f.stat().st_size}|{f.stat().st_mtime_ns}" for f in files}
+    before = json.loads(context.cursor) if context.cursor else {}
+    context.update_cursor(json.dumps(now))
+    still = [name for name, state in now.items() if before.get(name) == state]
+    for name in still:
+        yield dg.RunRequest(
+            run_key=f"{name}|{now[name]}",
+            run_config={"ops": {"store_by_year": {"config": {"name": name}}}},
+        )
+    if not still:
+        yield dg.SkipReason("no Parquet file lies complete in the incoming folder")
+
+
+@dg.sensor(jobs=[ingest, build_prior], minimum_interval_seconds=MINUTE, name="survey_changed")
 def survey_changed(
     context: dg.SensorEvaluationContext,
     data: DataFolder,
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Take in a survey's new file: every state and year that was built is built again from it."""
-    now = data_version("raw_survey", None, data, settings.parameters, [])
-    before = context.cursor or now
-    context.update_cursor(now)
-    if now == before:
-        yield dg.SkipReason("the survey's file and schema are as they were")
-        return
-    for state, year in sorted(
-        stored_partitions(settings.warehouse).get("survey.raw_survey", set())
-    ):
-        yield dg.RunRequest(
-            run_key=f"{state}|{year}|{now}",
-            partition_key=dg.MultiPartitionKey({"state": state, "year": str(year)}),
-        )
+    """Follow a survey's new edition.
+
+    Of a year that it newly covers, every state's records are ingested. What was built from an older
+    edition is built again, nation first, then the states that were there.
+    """
+    now = {year: _digest(survey_contents(data, int(year))) for year in years.get_partition_keys()}
+    before = json.loads(context.cursor) if context.cursor else now
+    context.update_cursor(json.dumps(now))
+    changed = [year for year in now if now[year] != before.get(year)]
+    built = stored_partitions(settings.warehouse).get("calibration.calibrated_population", set())
+    for year in changed:
+        again = sorted(state for state, of_year in built if of_year == int(year))
+        if again:
+            yield dg.RunRequest(
+                job_name=build_prior.name,
+                run_key=f"{year}|{before.get(year)}|{now[year]}",
+                partition_key=year,
+                tags={"microplex/rebuild": now[year], "microplex/states": " ".join(again)},
+            )
+        if int(year) in data.survey_years:
+            for state in (s for s in STATES if s not in again):
+                yield dg.RunRequest(
+                    job_name=ingest.name,
+                    run_key=f"{state}|{year}|{before.get(year)}|{now[year]}",
+                    partition_key=dg.MultiPartitionKey({"state": state, "year": year}),
+                )
+    if not changed:
+        yield dg.SkipReason("the survey's files and schema are as they were")
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
 
 
 @dg.run_failure_sensor(
-    monitored_jobs=[build_prior, build_state, recalibrate],
+    monitored_jobs=[build_prior, build_state, recalibrate, ingest, report_nation, take_in_survey],
     default_status=dg.DefaultSensorStatus.RUNNING,
     name="failures_written_down",
 )
@@ -93,4 +136,17 @@ def failures_written_down(
         )
 
 
-SENSORS = [targets_changed, survey_changed, failures_written_down]
+nation_follows_its_states = dg.AutomationConditionSensorDefinition(
+    "nation_follows_its_states",
+    target=dg.AssetSelection.assets(*SUMMARY),
+    description="Builds a year's page when the last of its 51 states has landed, and again when one of "
+    "them is built anew.",
+)
+
+SENSORS = [
+    targets_changed,
+    survey_arrived,
+    survey_changed,
+    nation_follows_its_states,
+    failures_written_down,
+]

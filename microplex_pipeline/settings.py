@@ -41,9 +41,12 @@ class Settings(BaseSettings):
     warehouse: Path = Field(
         PROJECT / "warehouse" / "microplex.duckdb", description="the DuckDB file"
     )
+    incoming: Path = Field(
+        PROJECT / "incoming", description="where later editions of the survey are dropped"
+    )
     parameters: Parameters = Parameters()
 
-    @field_validator("data", "warehouse")
+    @field_validator("data", "warehouse", "incoming")
     @classmethod
     def _is_a_path(cls, path: Path) -> Path:
         if not path.name:

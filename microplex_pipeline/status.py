@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from microplex_pipeline.assets import CHAIN, NATIONAL
+from microplex_pipeline.assets import CHAIN, NATIONAL, SUMMARY
 from microplex_pipeline.definitions import build_definitions
 from microplex_pipeline.partitions import STATES
 from microplex_pipeline.plan import Plan
 from microplex_pipeline.settings import Settings
-from microplex_pipeline.warehouse.reading import holds_year, stored_partitions
+from microplex_pipeline.warehouse.reading import stored_partitions
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class YearStatus:
     current : states of which everything is up to date.
     outdated : states of which something is built, with their assets that are out of date or missing.
     missing : states of which nothing is built.
+    report : the national report, if it is out of date or missing.
     has_report : whether the national report is built.
     assets : how many a state has.
     """
@@ -37,6 +38,7 @@ class YearStatus:
     current: list[str]
     outdated: dict[str, list[str]]
     missing: list[str]
+    report: list[str]
     has_report: bool
     assets: int
 
@@ -71,7 +73,8 @@ def status(
                 current=[state for state, names in stale.items() if not names],
                 outdated={state: names for state, names in stale.items() if names},
                 missing=[state for state in STATES if state not in stale],
-                has_report=holds_year(settings.warehouse, "evaluation.national_report", year),
+                report=plan.stale(SUMMARY, None, str(year)),
+                has_report=plan.holds("national_report", str(year)),
                 assets=len(CHAIN),
             )
         )

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+import dagster as dg
 import polars as pl
 import pytest
 import yaml
@@ -61,16 +62,33 @@ def records(rhode_island, schema) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def prior_warehouse(tmp_path_factory) -> Path:
-    """A warehouse that holds the national prior of 2014, trained briefly on few records."""
-    warehouse = tmp_path_factory.mktemp("prior") / "w.duckdb"
-    result = (
-        build_definitions(Settings(warehouse=warehouse, parameters=BRIEF))
-        .resolve_job_def("build_prior")
-        .execute_in_process(partition_key="2014")
-    )
+def prior_project(tmp_path_factory) -> Path:
+    """Settings of brief training, warehouse and Dagster's history (home) with 2014's national prior."""
+    folder = tmp_path_factory.mktemp("prior")
+    (folder / "home").mkdir()
+    shutil.copyfile(PROJECT / "dagster.yaml", folder / "home" / "dagster.yaml")
+    settings = {"warehouse": "w.duckdb", "parameters": BRIEF.model_dump(mode="json")}
+    (folder / "microplex.yaml").write_text(yaml.safe_dump(settings))
+    with dg.DagsterInstance.from_config(str(folder / "home")) as instance:
+        result = (
+            build_definitions(Settings(warehouse=folder / "w.duckdb", parameters=BRIEF))
+            .resolve_job_def("build_prior")
+            .execute_in_process(instance=instance, partition_key="2014")
+        )
     assert result.success
-    return warehouse
+    return folder
+
+
+@pytest.fixture
+def project_with_prior(prior_project, tmp_path) -> Path:
+    """A copy of it that a test may write to."""
+    return Path(shutil.copytree(prior_project, tmp_path / "project"))
+
+
+@pytest.fixture(scope="session")
+def prior_warehouse(prior_project) -> Path:
+    """A warehouse that holds the national prior of 2014, trained briefly on few records."""
+    return prior_project / "w.duckdb"
 
 
 @pytest.fixture

@@ -40,13 +40,11 @@ def test_help_teaches():
 
 
 @pytest.fixture
-def environment(tmp_path, warehouse_with_prior):
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+def environment(project_with_prior):
     return {
         **os.environ,
-        "DAGSTER_HOME": str(tmp_path / "home"),
-        "MICROPLEX_WAREHOUSE": str(warehouse_with_prior),
+        "DAGSTER_HOME": str(project_with_prior / "home"),
+        "MICROPLEX_CONFIG": str(project_with_prior / "microplex.yaml"),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -54,14 +52,14 @@ def environment(tmp_path, warehouse_with_prior):
 COMMAND = [sys.executable, "-m", "microplex_pipeline.cli", "build", "RI", "2014"]
 
 
-def test_a_killed_run_leaves_whole_partitions_and_can_be_repeated(environment, tmp_path):
+def test_a_killed_run_leaves_whole_partitions_and_can_be_repeated(environment, project_with_prior):
     run = subprocess.Popen(COMMAND, env=environment, stdout=subprocess.PIPE, text=True)
     for line in run.stdout:
         if line.strip() == "flow":
             break
     run.send_signal(signal.SIGKILL)
     run.wait()
-    warehouse = tmp_path / "w.duckdb"
+    warehouse = project_with_prior / "w.duckdb"
     count = "select count(*) as n from {}"
     assert query(warehouse, count.format("survey.survey"))["n"][0] == 1204
     assert query(warehouse, count.format("models.zero_model"))["n"][0] == 1
@@ -84,5 +82,5 @@ def test_a_failed_run_says_why_and_ends_with_an_error(environment, tmp_path):
         text=True,
     )
     assert failed.returncode == 1
-    assert "raw_survey failed: survey schema cps_tax_units.yaml" in failed.stderr
+    assert "Error: survey schema cps_tax_units.yaml" in failed.stderr
     assert "Traceback" not in failed.stderr

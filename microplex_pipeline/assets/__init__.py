@@ -44,6 +44,9 @@ CHAIN = [
     state_report,
 ]
 
+# what comes of a survey's file
+INGEST = [raw_survey, survey]
+
 # what depends on targets
 CALIBRATION = [
     targets,
@@ -63,6 +66,7 @@ SUMMARY = [national_report]
 __all__ = [
     "CALIBRATION",
     "CHAIN",
+    "INGEST",
     "NATIONAL",
     "SUMMARY",
     *(asset.key.path[-1] for asset in [*NATIONAL, *CHAIN, *SUMMARY]),

@@ -35,6 +35,7 @@ def versioned(compute: Callable[..., Any]) -> Callable[..., Any]:
         version = data_version(
             context.asset_key.path[-1],
             state,
+            int(year),
             inputs["data"],
             inputs.get("parameters", Parameters()),
             parents,
@@ -54,11 +55,12 @@ def recorded_version(instance: dg.DagsterInstance, asset: dg.AssetKey, key: str,
     for partition in dict.fromkeys((key, year)):  # by state and year, or by year alone
         if version := _version_of(instance, asset, partition):
             return version
-    if key == year:
-        of_states = [_version_of(instance, asset, f"{state}|{year}") for state in STATES]
-        if any(of_states):
-            return " ".join(version or "none" for version in of_states)
-    return "none"
+    return version_of_states(recorded_versions(instance, asset), year) if key == year else "none"
+
+
+def version_of_states(recorded: Mapping[str, str], year: str) -> str:
+    """Return the version of what a year has of all states, given the recorded ones by partition."""
+    return " ".join(recorded.get(f"{state}|{year}", "none") for state in STATES)
 
 
 def _version_of(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str) -> str | None:

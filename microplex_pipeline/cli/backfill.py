@@ -11,7 +11,7 @@ import click
 
 from microplex_pipeline.cli.bars import above, bar
 from microplex_pipeline.cli.partition_keys import partition_key, year_keys
-from microplex_pipeline.cli.places import read_settings, use_dagster_home
+from microplex_pipeline.cli.places import read_settings_and_data, use_dagster_home
 
 
 @click.command(short_help="Build many; leave what is up to date.")
@@ -42,7 +42,7 @@ def backfill(states: str, years_: str, jobs: int, force: bool) -> None:
 
     if jobs < 1:
         raise click.BadParameter("at least one process is needed", param_hint="--jobs")
-    read_settings()
+    read_settings_and_data()
     chosen = STATES if states.lower() == "all" else [s.strip() for s in states.split(",")]
     of_years = year_keys(years_)
     keys = [partition_key(state, year) for year in of_years for state in chosen]

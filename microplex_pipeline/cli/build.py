@@ -8,8 +8,8 @@ import time
 import click
 
 from microplex_pipeline.cli.partition_keys import partition_key
-from microplex_pipeline.cli.places import near, read_settings
-from microplex_pipeline.cli.runs import succeeds
+from microplex_pipeline.cli.places import near, read_settings_and_data
+from microplex_pipeline.cli.runs import lacks_national_models, succeeds
 from microplex_pipeline.settings import Settings
 
 
@@ -24,17 +24,15 @@ def build(state: str, year: str) -> None:
 
     The tables land in the DuckDB warehouse and the run in Dagster's history, so that the UI shows
     it. Building again replaces exactly this state and year. The year's national models are built first
-    if they are not there.
+    if they are not there, or were made from other files or parameters than those of today.
 
     Exit code 0, or 1 where a step failed: it says which and why, and tables keep what they had.
     """
-    from microplex_pipeline.warehouse.reading import holds_year
-
     key = partition_key(state, year)
-    settings = read_settings()
+    settings = read_settings_and_data()
     started = time.monotonic()
     runs = [("build_state", key)]
-    if not holds_year(settings.warehouse, "models.national_prior", int(year)):
+    if lacks_national_models(settings, year):
         runs.insert(0, ("build_prior", year))
     for job, partition in runs:
         if not succeeds(settings, job, partition):

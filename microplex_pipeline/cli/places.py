@@ -24,6 +24,19 @@ def dagster_home() -> Path:
     return Path(os.environ.get("DAGSTER_HOME", PROJECT / ".dagster"))
 
 
+def read_settings_and_data() -> Settings:
+    """Return the settings, or end with what is wrong with them or the files that describe the data."""
+    from microplex_pipeline.resources import DataFolder
+
+    settings = read_settings()
+    data = DataFolder(path=str(settings.data))
+    try:
+        _ = data.survey_schema, data.target_sources
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    return settings
+
+
 def use_dagster_home() -> None:
     """Let Dagster keep its history there, made if need be where it is the project's own."""
     if "DAGSTER_HOME" in os.environ:

@@ -1,4 +1,4 @@
-"""Running a job of the pipeline in this process."""
+"""Running a job of the pipeline in this process, and what has to run before it."""
 
 from __future__ import annotations
 
@@ -36,3 +36,18 @@ def succeeds(settings: Settings, job: str, partition: str) -> bool:
             )
         )
     return result.success
+
+
+def lacks_national_models(settings: Settings, year: str) -> bool:
+    """Return whether a year's national models are missing or out of date."""
+    import dagster as dg
+
+    warnings.simplefilter("ignore", dg.PreviewWarning)
+    from microplex_pipeline.assets import NATIONAL
+    from microplex_pipeline.definitions import build_definitions
+    from microplex_pipeline.plan import Plan
+
+    use_dagster_home()
+    with dg.DagsterInstance.get() as instance:
+        plan = Plan(build_definitions(settings), settings, instance)
+        return bool(plan.stale(NATIONAL, None, year))

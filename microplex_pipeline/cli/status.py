@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from microplex_pipeline.cli.partition_keys import known_year, year_keys
-from microplex_pipeline.cli.places import dagster_home, near, no_warehouse, read_settings
+from microplex_pipeline.cli.places import dagster_home, near, no_warehouse, read_settings_and_data
 
 if TYPE_CHECKING:
     from microplex_pipeline.status import YearStatus
@@ -36,7 +36,7 @@ def status(years_: str | None) -> None:
     Exit code 0, whatever is built; 1 where warehouse or history cannot be read.
     """
     chosen = [int(known_year(key)) for key in year_keys(years_)] if years_ else None
-    settings = read_settings()
+    settings = read_settings_and_data()
     warehouse = settings.warehouse
     if not warehouse.exists():
         click.echo(no_warehouse(warehouse))
@@ -72,8 +72,10 @@ def _show_years(found: list[YearStatus]) -> None:
     row = "{:<6}{:>16}{:>13}{:>9}   {:<13}{}"
     click.echo(row.format("year", "states current", "out of date", "missing", "nation", "report"))
     for year in found:
-        nation = ("out of date" if year.nation else "current") if year.has_nation else "not built"
-        report = "built" if year.has_report else "not built"
+        nation, report = (
+            ("out of date" if stale else "current") if has else "not built"
+            for stale, has in ((year.nation, year.has_nation), (year.report, year.has_report))
+        )
         counts = [len(year.current), len(year.outdated), len(year.missing)]
         click.echo(row.format(year.year, *counts, nation, report))
     for year in found:

@@ -5,11 +5,13 @@ Nothing here knows Dagster; what a particular survey is, its YAML schema says.
 
 from microplex_pipeline.survey.columns import column_descriptions
 from microplex_pipeline.survey.errors import SurveyError
+from microplex_pipeline.survey.later_edition import take_in
 from microplex_pipeline.survey.model_frame import complete_records, model_frame
 from microplex_pipeline.survey.national import national_sample
 from microplex_pipeline.survey.preparation import prepare_survey, weighted_persons
 from microplex_pipeline.survey.reader import read_survey
 from microplex_pipeline.survey.schema import SurveySchema, load_schema
+from microplex_pipeline.survey.years import survey_file, survey_year, survey_years
 
 __all__ = [
     "SurveyError",
@@ -21,5 +23,9 @@ __all__ = [
     "national_sample",
     "prepare_survey",
     "read_survey",
+    "survey_file",
+    "survey_year",
+    "survey_years",
+    "take_in",
     "weighted_persons",
 ]

@@ -44,21 +44,23 @@ def age_records(records: pl.DataFrame, schema: SurveySchema, folder: str | Path)
 def _growth_factors(
     schema: SurveySchema, folder: str | Path, surveyed: int, year: int
 ) -> dict[str, float]:
-    table = pl.read_csv(Path(folder) / schema.ageing.factors).filter(
-        pl.col("base_year") == surveyed, pl.col("year") == year
-    )
-    if table.height != 1:
+    """Return factors from one year to another, chained where the table has another base year."""
+    table = pl.read_csv(Path(folder) / schema.ageing.factors)
+    base = table.filter(pl.col("base_year") <= surveyed)["base_year"].max()
+    to_both = {
+        y: table.filter(pl.col("base_year") == base, pl.col("year") == y) for y in (surveyed, year)
+    }
+    if any(rows.height != 1 for rows in to_both.values()):
         raise SurveyError(f"{schema.ageing.factors} has no factors from {surveyed} to {year}")
-    return table.drop("base_year", "year").row(0, named=True)
+    start, end = (r.drop("base_year", "year").row(0, named=True) for r in to_both.values())
+    return {item: end[item] / start[item] for item in end}
 
 
 def _population_growth(
     schema: SurveySchema, folder: str | Path, state: str, surveyed: int, year: int
 ) -> float:
-    table = pl.read_csv(Path(folder) / schema.ageing.population).filter(
-        pl.col("state") == state, pl.col("year") == year
-    )
-    column = f"ratio_to_{surveyed}"
-    if table.height != 1 or column not in table.columns:
-        raise SurveyError(f"{schema.ageing.population} has no {column} for {state} {year}")
-    return float(table[column][0])
+    table = pl.read_csv(Path(folder) / schema.ageing.population).filter(pl.col("state") == state)
+    persons = dict(table.select("year", "persons").iter_rows())
+    if missing := [y for y in (surveyed, year) if not persons.get(y)]:
+        raise SurveyError(f"{schema.ageing.population} has no persons of {state} {missing[0]}")
+    return float(persons[year] / persons[surveyed])

@@ -9,19 +9,7 @@ import polars as pl
 from microplex_pipeline.survey.errors import SurveyError
 from microplex_pipeline.survey.identities import broken_identities
 from microplex_pipeline.survey.schema import SurveySchema
-
-
-def survey_year(schema: SurveySchema, year: int) -> int:
-    """Return the survey that serves a year: its own, or the last one for later years.
-
-    Raises
-    ------
-    SurveyError
-        For a year before the first survey.
-    """
-    if year < min(schema.years):
-        raise SurveyError(f"year {year} is before the first survey, {min(schema.years)}")
-    return year if year in schema.years else max(schema.years)
+from microplex_pipeline.survey.years import survey_file, survey_year
 
 
 def read_survey(schema: SurveySchema, folder: str | Path, state: str, year: int) -> pl.DataFrame:
@@ -38,23 +26,24 @@ def read_survey(schema: SurveySchema, folder: str | Path, state: str, year: int)
         If the file is missing or damaged, lacks a column, has no record of the state and year, or
         its records break the schema.
     """
-    path = Path(folder) / schema.file
-    source_year = survey_year(schema, year)
+    source_year = survey_year(schema, folder, year)
+    name = survey_file(schema, folder, source_year)
+    path = Path(folder) / name
     try:
         scan = pl.scan_parquet(path)
         present = scan.collect_schema().names()
         if missing := [c for c in schema.source_columns if c not in present]:
-            raise SurveyError(f"survey file {schema.file} lacks columns: {', '.join(missing)}")
+            raise SurveyError(f"survey file {name} lacks columns: {', '.join(missing)}")
         records = scan.filter(
             pl.col(schema.state) == state, pl.col(schema.year) == source_year
         ).collect()
     except FileNotFoundError as error:
-        raise SurveyError(f"survey file {schema.file} is not in the data folder") from error
+        raise SurveyError(f"survey file {name} is not in the data folder") from error
     except (pl.exceptions.ComputeError, OSError) as error:
-        raise SurveyError(f"survey file {schema.file} is damaged or truncated: {error}") from error
+        raise SurveyError(f"survey file {name} is damaged or truncated: {error}") from error
     if not records.height:
-        raise SurveyError(f"survey file {schema.file} has no records of {state} in {source_year}")
-    verify(records, schema, f"{schema.file}, {state} {source_year}")
+        raise SurveyError(f"survey file {name} has no records of {state} in {source_year}")
+    verify(records, schema, f"{name}, {state} {source_year}")
     return records.with_columns(
         pl.col(schema.year).cast(pl.Int32).alias("survey_year"),
         pl.lit(year, pl.Int32).alias(schema.year),

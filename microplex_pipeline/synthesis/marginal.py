@@ -182,8 +182,8 @@ def _continuous_part(
 def _falling(low: float, high: float, mean: float) -> tuple[np.ndarray, np.ndarray]:
     """Knots inside (low, high) and the shares below them, of a power density with a given mean.
 
-    Where incomes thin out, ten records lie between one and a hundred times an amount: spread evenly they
-    would be worth many times what they are. One mean of ten records or more is all that is kept of them.
+    Where incomes thin out, forty records lie between one and a hundred times an amount: spread evenly
+    they would be worth many times what they are. The mean of forty or more is all that is kept of them.
     """
     pieces = min(MAX_PIECES, math.ceil(math.log(high / low) / math.log(PIECE)))
     if pieces < 2:

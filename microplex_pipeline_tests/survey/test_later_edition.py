@@ -1,0 +1,116 @@
+"""Later editions of a survey: taken in as a whole, or refused as a whole."""
+
+import polars as pl
+import pytest
+
+from microplex_pipeline.survey import (
+    SurveyError,
+    prepare_survey,
+    read_survey,
+    survey_year,
+    survey_years,
+    take_in,
+)
+
+STATES = ["RI", "VT"]
+
+
+@pytest.fixture
+def folder(data, schema, tmp_path):
+    """A data folder with the records of two states."""
+    first = pl.scan_parquet(data / schema.file).filter(pl.col("state").is_in(STATES)).collect()
+    first.write_parquet(tmp_path / schema.file)
+    for name in (schema.state_scaling.file, schema.ageing.factors, schema.ageing.map,
+                 schema.ageing.population):  # fmt: skip
+        (tmp_path / name).write_bytes((data / name).read_bytes())
+    return tmp_path
+
+
+@pytest.fixture
+def edition(folder, schema):
+    """The records of 2014, as if they had been asked in 2015, with a column more."""
+    records = pl.read_parquet(folder / schema.file).filter(pl.col("year") == 2014)
+    return records.with_columns(year=pl.lit(2015, pl.Int32), extra=pl.lit("x"))
+
+
+def arrive(records, folder, name="march_2016.parquet"):
+    records.write_parquet(folder / name)
+    return folder / name
+
+
+def test_a_new_year_serves_itself_and_later_years(folder, schema, edition):
+    assert survey_year(schema, folder, 2015) == 2014
+    assert take_in(arrive(edition, folder), schema, folder, STATES) == [2015]
+    assert survey_years(schema, folder) == [2012, 2013, 2014, 2015]
+    records = read_survey(schema, folder, "RI", 2015)
+    assert records["survey_year"].unique().to_list() == [2015]
+    assert records.columns == read_survey(schema, folder, "RI", 2014).columns
+    aged = prepare_survey(read_survey(schema, folder, "RI", 2016), schema, folder)
+    assert aged["survey_year"].unique().to_list() == [2015]
+
+
+def test_ageing_over_a_later_edition_is_ageing_in_two_steps(folder, schema):
+    amounts = ["social_security", "wages_head"]
+    direct = prepare_survey(read_survey(schema, folder, "VT", 2018), schema, folder)
+    halfway = prepare_survey(read_survey(schema, folder, "VT", 2015), schema, folder)
+    raw = read_survey(schema, folder, "VT", 2014)
+    # what 2014 grew to by 2015, surveyed in 2015; wages as the source would have them
+    factor = pl.read_csv(folder / schema.state_scaling.file).filter(pl.col("state") == "VT")
+    scaled = {
+        name: (halfway[name] * factor["wage_factor"][0]).floor() for name in ("wages_head",)
+    }
+    both = halfway.sort("household_id", "tax_unit_id")
+    later = raw.sort("household_id", "tax_unit_id").with_columns(
+        year=pl.lit(2015, pl.Int32), weight=both["weight"], social_security=both["social_security"],
+        **scaled,
+    ).with_columns(wages=pl.col("wages_head") + pl.col("wages_spouse"))  # fmt: skip
+    others = pl.read_parquet(folder / schema.file).filter(
+        pl.col("year") == 2014, pl.col("state") == "RI"
+    )
+    file = arrive(
+        pl.concat([later.select(others.columns), others.with_columns(year=pl.lit(2015))],
+                  how="vertical_relaxed"), folder)  # fmt: skip
+    take_in(file, schema, folder, STATES)
+    stepwise = prepare_survey(read_survey(schema, folder, "VT", 2018), schema, folder)
+    for name in amounts:
+        assert (stepwise[name] - direct[name]).abs().max() <= 3  # each step rounds
+    assert stepwise["weight"].sum() == pytest.approx(direct["weight"].sum(), rel=1e-9)
+
+
+def test_an_edition_of_a_known_year_takes_its_place(folder, schema, edition):
+    fewer = edition.with_columns(year=pl.lit(2014, pl.Int32)).filter(
+        pl.col("household_id") % 2 == 0
+    )
+    before = read_survey(schema, folder, "RI", 2014).height
+    take_in(arrive(fewer, folder), schema, folder, STATES)
+    assert read_survey(schema, folder, "RI", 2014).height < before
+    assert read_survey(schema, folder, "RI", 2013)["survey_year"][0] == 2013
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda e: e.drop("snap", "age_head"), "march_2016.parquet lacks columns: .*age_head"),
+        (lambda e: e.filter(pl.col("state") == "VT"), "no records of RI in 2015"),
+        (lambda e: e.with_columns(year=pl.lit(2010)), "records of 2010, before the first survey"),
+        (lambda e: e.with_columns(snap=pl.lit("a lot")), "values of another type: .*a lot"),
+        (lambda e: e.with_columns(snap=-pl.col("snap") - 1), "VT 2015: snap is negative|RI 2015: snap"),
+        (lambda e: e.clear(), "march_2016.parquet has no records"),
+        (lambda e: e.with_columns(state=pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("ZZ"))
+                                  .otherwise("state")), "records of ZZ: no such state"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_file_is_named_and_nothing_stored(
+    folder, schema, edition, change, message
+):
+    with pytest.raises(SurveyError, match=message):
+        take_in(arrive(change(edition), folder), schema, folder, STATES)
+    assert survey_years(schema, folder) == [2012, 2013, 2014]
+    assert not list(folder.glob("surveys/**/*.part"))
+
+
+def test_a_truncated_file_is_refused(folder, schema, edition):
+    file = arrive(edition, folder)
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(SurveyError, match=r"march_2016.parquet cannot be read as Parquet"):
+        take_in(file, schema, folder, STATES)
