@@ -16,12 +16,12 @@ class ArrivedFile(dg.Config):
     name: str
 
 
-@dg.op
+@dg.op(out=dg.Out(dg.Nothing))
 def store_by_year(
     config: ArrivedFile,
     data: DataFolder,
     settings: dg.ResourceParam[Settings],
-) -> dg.Output[list[int]]:
+) -> dg.Output[None]:
     """Verify a file and store its records by year; refuse it as a whole, with the reason beside it."""
     file = _in_incoming(settings.incoming, config.name)
     try:
@@ -33,7 +33,7 @@ def store_by_year(
             allow_retries=False,
         ) from error
     _put_aside(file, "taken")
-    return dg.Output(years, metadata={"file": config.name, "years": years})
+    return dg.Output(None, metadata={"file": config.name, "years": years})
 
 
 @dg.job(

@@ -15,8 +15,9 @@ from microplex_pipeline.partitions import BY_SIZE, STATES
 from microplex_pipeline.settings import PROJECT, Settings
 
 
-def tick(when, **parameters):
-    definitions = build_definitions(Settings(parameters=Parameters(**parameters)))
+def tick(when, settings=None, **parameters):
+    settings = settings or Settings(parameters=Parameters(**parameters))
+    definitions = build_definitions(settings)
     schedule = definitions.get_schedule_def("annual_rebuild")
     context = dg.build_schedule_context(
         scheduled_execution_time=when.replace(tzinfo=ZoneInfo("America/New_York")),
@@ -103,10 +104,15 @@ def copied(tmp_path):
         rows = "select * from (values ('RI', 2014), ('VT', 2014), ('VT', 2013)) t(state, year)"
         connection.execute(f"create table calibration.calibrated_population as {rows}")
         connection.execute(f"create table survey.raw_survey as {rows}")
-    return Settings(data=tmp_path / "data", warehouse=tmp_path / "w.duckdb")
+    return Settings(
+        data=tmp_path / "data",
+        warehouse=tmp_path / "w.duckdb",
+        incoming=tmp_path / "incoming",
+    )
 
 
 def looked_at(settings, name, cursor):
+    """What a sensor asks for at a tick, and its cursor afterwards."""
     definitions = build_definitions(settings)
     sensor = definitions.get_sensor_def(name)
     context = dg.build_sensor_context(
@@ -115,8 +121,11 @@ def looked_at(settings, name, cursor):
         resources=definitions.resources,
     )
     result = sensor.evaluate_tick(context)
-    keys = [r.partition_key for r in result.run_requests]
-    return keys, result.cursor
+    return result.run_requests, result.cursor
+
+
+def partitions(requests):
+    return [r.partition_key for r in requests]
 
 
 def test_only_the_states_whose_targets_changed_are_calibrated_again(copied):
@@ -128,17 +137,124 @@ def test_only_the_states_whose_targets_changed_are_calibrated_again(copied):
     table.with_columns(value=pl.when(vermont).then(pl.lit("640000")).otherwise("value")).write_csv(
         file
     )
-    keys, after = looked_at(copied, "targets_changed", cursor)
-    assert keys == ["VT|2013", "VT|2014"]
+    requests, after = looked_at(copied, "targets_changed", cursor)
+    assert partitions(requests) == ["VT|2013", "VT|2014"]
     assert json.loads(after)["RI"] == json.loads(cursor)["RI"]
     again, _ = looked_at(copied, "targets_changed", after)
     assert not again
 
 
-def test_a_new_survey_file_sets_off_what_was_built(copied):
-    nothing, cursor = looked_at(copied, "survey_changed", None)
-    assert not nothing
-    schema = copied.data / "surveys" / "cps_tax_units.yaml"
-    schema.write_text(schema.read_text() + "\n# a new edition\n")
-    keys, _ = looked_at(copied, "survey_changed", cursor)
-    assert keys == ["RI|2014", "VT|2013", "VT|2014"]
+def edition(settings, year, change=lambda records: records):
+    """The records of 2014 as those of another year."""
+    records = pl.read_parquet(settings.data / "cps_tax_units.parquet").filter(
+        pl.col("year") == 2014
+    )
+    return change(records.with_columns(year=pl.lit(year, records.schema["year"])))
+
+
+def dropped(settings, records):
+    """Put a file into the incoming folder; return the request for it, after it has lain still."""
+    settings.incoming.mkdir()
+    records.write_parquet(settings.incoming / "march.parquet")
+    growing, cursor = looked_at(settings, "survey_arrived", None)
+    assert not growing
+    (request,), _ = looked_at(settings, "survey_arrived", cursor)
+    return request
+
+
+def taken_in(settings, request):
+    job = build_definitions(settings).resolve_job_def("take_in_survey")
+    return job.execute_in_process(run_config=request.run_config, raise_on_error=False)
+
+
+def test_a_dropped_survey_of_a_new_year_is_taken_in_and_its_partitions_ingested(copied):
+    _, cursor = looked_at(copied, "survey_changed", None)
+    request = dropped(copied, edition(copied, 2016))
+    assert taken_in(copied, request).success
+    assert [f.name for f in copied.incoming.rglob("*.parquet")] == ["march.parquet"]
+    assert (copied.incoming / "taken" / "march.parquet").exists()
+    requests, after = looked_at(copied, "survey_changed", cursor)
+    assert {r.job_name for r in requests} == {"ingest"}
+    assert partitions(requests) == [f"{state}|2016" for state in STATES]
+    again, _ = looked_at(copied, "survey_changed", after)
+    assert not again
+    (rebuild,) = tick(datetime(2017, 10, 15, 6), settings=copied).run_requests
+    assert rebuild.tags["microplex/survey"] == "survey of 2016"
+
+
+def test_what_was_built_from_an_older_edition_is_built_again_nation_first(copied):
+    _, cursor = looked_at(copied, "survey_changed", None)
+    assert taken_in(copied, dropped(copied, edition(copied, 2014))).success
+    requests, _ = looked_at(copied, "survey_changed", cursor)
+    nation = [r for r in requests if r.job_name == "build_prior"]
+    assert partitions(nation) == ["2014"]  # 2013 has its own records still
+    assert nation[0].tags["microplex/states"] == "RI VT"
+    followers = follow(nation[0].tags)
+    assert [r.partition_key for r in followers] == ["RI|2014", "VT|2014"]
+    ingested = partitions(r for r in requests if r.job_name == "ingest")
+    assert ingested == [f"{state}|2014" for state in STATES if state not in ("RI", "VT")]
+
+
+def test_a_dropped_file_that_is_no_survey_is_refused_with_the_reason_beside_it(copied):
+    request = dropped(copied, edition(copied, 2016, lambda records: records.drop("snap")))
+    result = taken_in(copied, request)
+    assert not result.success
+    failure = result.all_events[-1 - next(
+        i for i, e in enumerate(reversed(result.all_events)) if e.is_step_failure
+    )].step_failure_data.user_failure_data.description  # fmt: skip
+    assert failure.startswith(
+        "march.parquet lacks columns: snap. The file lies in incoming/refused"
+    )
+    refused = copied.incoming / "refused"
+    assert (refused / "march.parquet").exists()
+    assert (refused / "march.txt").read_text() == "march.parquet lacks columns: snap\n"
+    assert not (copied.data / "surveys" / "cps_tax_units").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["../data/cps_tax_units.parquet", "/etc/passwd", "..", "none.parquet"]
+)
+def test_only_files_of_the_incoming_folder_are_taken_in(copied, name):
+    copied.incoming.mkdir()
+    config = {"ops": {"store_by_year": {"config": {"name": name}}}}
+    job = build_definitions(copied).resolve_job_def("take_in_survey")
+    with pytest.raises(dg.Failure, match=r"is no file name|there is no file none"):
+        job.execute_in_process(run_config=config)
+
+
+def landed(instance, state, year):
+    for asset in ("state_report", "county_report"):
+        instance.report_runless_asset_event(
+            dg.AssetMaterialization(asset, partition=f"{state}|{year}")
+        )
+
+
+def test_the_years_page_follows_when_the_last_state_has_landed(copied):
+    definitions = build_definitions(copied)
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def asked(cursor):
+            result = dg.evaluate_automation_conditions(
+                definitions, instance=instance, cursor=cursor
+            )
+            page = dg.AssetKey("national_report")
+            return sorted(result.get_requested_partitions(page)), result.cursor
+
+        for state in STATES[:-1]:
+            landed(instance, state, 2013)
+        requested, cursor = asked(None)
+        assert requested == []
+        landed(instance, STATES[-1], 2013)
+        requested, cursor = asked(cursor)
+        assert requested == ["2013"]
+        requested, cursor = asked(cursor)
+        assert requested == []
+        landed(instance, "RI", 2013)  # built anew
+        requested, cursor = asked(cursor)
+        assert requested == ["2013"]
+
+
+def test_the_page_is_what_its_sensor_looks_after():
+    sensor = build_definitions().get_sensor_def("nation_follows_its_states")
+    graph = build_definitions().resolve_asset_graph()
+    assert sensor.asset_selection.resolve(graph) == {dg.AssetKey("national_report")}

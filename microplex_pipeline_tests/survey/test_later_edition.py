@@ -56,9 +56,7 @@ def test_ageing_over_a_later_edition_is_ageing_in_two_steps(folder, schema):
     raw = read_survey(schema, folder, "VT", 2014)
     # what 2014 grew to by 2015, surveyed in 2015; wages as the source would have them
     factor = pl.read_csv(folder / schema.state_scaling.file).filter(pl.col("state") == "VT")
-    scaled = {
-        name: (halfway[name] * factor["wage_factor"][0]).floor() for name in ("wages_head",)
-    }
+    scaled = {name: (halfway[name] * factor["wage_factor"][0]).floor() for name in ("wages_head",)}
     both = halfway.sort("household_id", "tax_unit_id")
     later = raw.sort("household_id", "tax_unit_id").with_columns(
         year=pl.lit(2015, pl.Int32), weight=both["weight"], social_security=both["social_security"],
