@@ -30,7 +30,7 @@ def build_definitions(settings: Settings | None = None, **resources: Any) -> dg.
             "settings": settings,
             "parameters": settings.parameters,
             "data": DataFolder(path=str(settings.data)),
-            "io_manager": Warehouse(database=str(settings.warehouse)),
+            "io_manager": Warehouse(database=settings.warehouse),
             **resources,
         },
         # one process a run: starting one per step costs more than most steps

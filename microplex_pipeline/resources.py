@@ -1,9 +1,10 @@
 """Resources that assets share: the data folder and what its files say."""
 
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import dagster as dg
+from dagster._core.definitions.resource_annotation import TreatAsResourceParam
 
 from microplex_pipeline.calibration.target_sources import TargetSources, load_target_sources
 from microplex_pipeline.survey import (
@@ -14,8 +15,12 @@ from microplex_pipeline.survey import (
 )
 
 
-class DataFolder(dg.ConfigurableResource):
-    """The folder of bundled surveys and targets."""
+@dataclass(frozen=True)
+class DataFolder(TreatAsResourceParam):
+    """The folder of bundled surveys and targets.
+
+    No configurable resource: the UI would show the machine's path, and let a run's config change it.
+    """
 
     path: str
 

@@ -25,11 +25,15 @@ class LockedClient(DuckDbClient):
     milliseconds, so runs take turns; the operating system frees the lock of a run that is killed.
     """
 
-    @staticmethod
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
     @contextmanager
-    def connect(context: Any, _: TableSlice | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    def connect(  # type: ignore[override]
+        self, context: Any, _: TableSlice | None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a connection inside a transaction: delete and insert are one unit."""
-        path = Path(context.resource_config["database"])
+        path = self.path
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{path}.lock", timeout=QUEUE_WAIT)
         try:
@@ -40,7 +44,7 @@ class LockedClient(DuckDbClient):
                 "look for a run that hangs, then run this again"
             ) from error
         try:
-            connection = _open(path, context.resource_config["connection_config"])
+            connection = _open(path)
             try:
                 connection.execute("begin")
                 yield connection
@@ -73,22 +77,23 @@ def table_columns(connection: Any, table_slice: TableSlice) -> list[str]:
     return [name for (name,) in rows]
 
 
-def _open(path: Path, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+def _open(path: Path) -> duckdb.DuckDBPyConnection:
     """Open the file, waiting a while for somebody outside the pipeline who has it open."""
     deadline = time.monotonic() + FOREIGN_LOCK_WAIT
     while True:
         try:
-            return duckdb.connect(str(path), config=config)
+            return duckdb.connect(str(path))
         except duckdb.IOException as error:
-            if "lock" not in str(error):
+            said = str(error).replace(str(path), path.name)
+            if "lock" not in said:
                 raise dg.Failure(
-                    f"the warehouse {path.name} cannot be opened: {error}. If it is damaged, put "
+                    f"the warehouse {path.name} cannot be opened: {said}. If it is damaged, put "
                     "it aside and restore a copy, or build the partitions again",
                     allow_retries=False,
                 ) from error
             if time.monotonic() > deadline:
                 raise dg.Failure(
-                    f"the warehouse {path.name} is open in another program ({error}). Close it "
+                    f"the warehouse {path.name} is open in another program ({said}). Close it "
                     "there (read-only connections block too), then run this again"
                 ) from error
             time.sleep(0.25)

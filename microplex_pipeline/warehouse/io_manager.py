@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 import polars as pl
-from dagster._core.storage.db_io_manager import DbIOManager, DbTypeHandler
-from dagster_duckdb import DuckDBIOManager
+from dagster._core.storage.db_io_manager import DbIOManager
 
 from microplex_pipeline.warehouse.client import LockedClient
 from microplex_pipeline.warehouse.frames import FrameHandler
 from microplex_pipeline.warehouse.models import ModelHandler
 
 
-class Warehouse(DuckDBIOManager):
+class Warehouse(DbIOManager):
     """DuckDB file with a schema per asset group, a table per asset, a slice per partition.
 
-    A write replaces exactly its partition in one transaction, or leaves the old one as it was.
+    A write replaces exactly its partition in one transaction, or leaves the old one as it was. No
+    configurable resource: the UI would show the machine's path, and let a run's config change it.
+
+    Parameters
+    ----------
+    database : the file.
     """
 
-    @staticmethod
-    def type_handlers() -> Sequence[DbTypeHandler]:
-        """Frames and fitted models."""
-        return [FrameHandler(), ModelHandler()]
-
-    @staticmethod
-    def default_load_type() -> type | None:
-        """Inputs without annotation are frames."""
-        return pl.DataFrame
-
-    def create_io_manager(self, context: Any) -> DbIOManager:
-        """Build the manager on the locked client; the stock one has its client wired in."""
-        return DbIOManager(
-            db_client=LockedClient(),
-            database=self.database,
-            schema=self.schema_,
-            type_handlers=self.type_handlers(),
-            default_load_type=self.default_load_type(),
+    def __init__(self, database: str | Path) -> None:
+        super().__init__(
+            db_client=LockedClient(Path(database)),
+            database="",  # of tables' names; a DuckDB file has one
+            type_handlers=[FrameHandler(), ModelHandler()],
+            default_load_type=pl.DataFrame,
             io_manager_name="Warehouse",
         )
