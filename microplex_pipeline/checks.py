@@ -17,6 +17,10 @@ from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.survey.identities import broken_identities
 
 SUMS_TOLERANCE = 1e-9
+WHAT_TO_DO_WITH_IDENTITIES = (
+    "the models were fitted to another schema, or the schema misses a rule: build the state again from "
+    "transformer on; if it stays, correct `identities` in the survey's schema"
+)
 
 
 @dg.asset_check(asset=survey, partitions_def=state_years, blocking=True)
@@ -27,6 +31,7 @@ def enough_records(
     least = parameters.checks.min_records
     return dg.AssetCheckResult(
         passed=survey.height >= least,
+        metadata={"records": survey.height},
         description=f"{survey.height} records; fewer than {least} are too few to train on: "
         "pool survey years, or build the state from the nation",
     )
@@ -37,7 +42,11 @@ def identities_hold(data: DataFolder, synthetic_population: pl.DataFrame) -> dg.
     """Totals, parts and structural zeros of the schema hold in every synthetic row."""
     broken = broken_identities(synthetic_population, data.survey_schema)
     return dg.AssetCheckResult(
-        passed=not broken, description="; ".join(broken) or "every identity holds in every row"
+        passed=not broken,
+        metadata={"broken": len(broken)},
+        description="; ".join([*broken, WHAT_TO_DO_WITH_IDENTITIES])
+        if broken
+        else "every identity holds in every row",
     )
 
 
@@ -54,7 +63,10 @@ def weights_usable(data: DataFolder, calibrated_population: pl.DataFrame) -> dg.
     )
     return dg.AssetCheckResult(
         passed=not bad and not mixed,
-        description=f"{bad} weights are not finite and positive, {mixed} households have several",
+        metadata={"unusable_weights": bad, "households_with_several": mixed},
+        description=f"{bad} weights are not finite and positive, {mixed} households have several. If "
+        "there are any, targets may contradict each other: look for odd figures in `targets`, correct "
+        "their files and run the job recalibrate",
     )
 
 
@@ -69,8 +81,18 @@ def targets_met(
     return dg.AssetCheckResult(
         passed=missed.is_empty(),
         severity=dg.AssetCheckSeverity.ERROR,
+        metadata={
+            "missed": missed.height,
+            "worst_error": float(target_report["relative_error"].abs().max()),  # type: ignore[arg-type]
+        },
         description=f"{missed.height} of {target_report.height} targets are missed by more than "
-        f"{tolerance:.1%}" + (f": {names}. Calibrate the partition again" if names else ""),
+        f"{100 * tolerance:g} %"
+        + (
+            f": {names}. Run the job recalibrate on this partition; if they are missed again, look at "
+            "their source and value in target_report"
+            if names
+            else ""
+        ),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from microplex_pipeline.partitions import STATES
 from microplex_pipeline.warehouse.reading import holds_year, query
 
 
@@ -47,6 +48,10 @@ def write_year_report(warehouse: Path, folder: Path, year: int) -> Path:
             raise NoReport(f"{table} has nothing of {year} yet: run `{job} {year}` first")
     pages = "select state, html from evaluation.state_report where year = ? order by state"
     for state, html in query(warehouse, pages, [year]).iter_rows():
+        if state not in STATES:  # it would become a file's name
+            raise NoReport(
+                f"evaluation.state_report holds {state!r}, which is no state: delete it"
+            )
         _write(folder / str(year) / f"{state}.html", html)
     index = query(warehouse, "select html from evaluation.national_report where year = ?", [year])
     return _write(folder / str(year) / "index.html", index["html"][0])

@@ -12,9 +12,9 @@ from microplex_pipeline.settings import PROJECT
 PACKAGE = PROJECT / "microplex_pipeline"
 LIBRARY = ["synthesis", "calibration", "survey", "evaluation", "reports"]
 LAYERS = {
-    "survey": {"frames"},
+    "survey": {"frames", "data_files"},
     "synthesis": {"frames"},
-    "calibration": {"frames"},
+    "calibration": {"frames", "data_files"},
     "evaluation": {"frames", "calibration", "synthesis", "survey"},
     "reports": {"frames", "calibration", "evaluation", "survey"},
     "warehouse": {"frames", "synthesis"},

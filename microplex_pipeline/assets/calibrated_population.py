@@ -16,10 +16,11 @@ from microplex_pipeline.survey.columns import SYNTHETIC_KEYS
 def calibrated_population(
     data: DataFolder, synthetic_population: pl.DataFrame, targets: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """The synthetic population with household weights that meet every target of the state.
+    """The product: one row per synthetic tax unit, weighted so that the state's totals come out right.
 
-    Raking: the weights closest to the design weights that meet the targets, all positive.
-    `design_weight` keeps the weight before.
+    Sums and means of the state are those of the rows, weighted by `weight`, which all units of a
+    household share. Raking gives the weights closest to the design weights that meet the targets, all
+    positive; `design_weight` keeps the weight before.
     """
     schema = data.survey_schema
     with bad_input_fails():
@@ -41,6 +42,8 @@ def calibrated_population(
             "design_effect": design_effect(weights),
             "effective_households": effective_sample_size(weights),
             "largest_weight_ratio": float(np.max(ratios)),
-            "weights": dg.MetadataValue.md(markdown_picture("weights", weight_chart(ratios))),
+            "weight_distribution": dg.MetadataValue.md(
+                markdown_picture("weights", weight_chart(ratios))
+            ),
         },
     )

@@ -3,7 +3,12 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
+from microplex_pipeline.assets.state_year import (
+    bad_input_fails,
+    metadata_table,
+    state_year_asset,
+    stored_records,
+)
 from microplex_pipeline.calibration.published_targets import published_area_targets
 from microplex_pipeline.evaluation.areas import AREA_COLUMNS, area_errors
 from microplex_pipeline.partitions import partition_of
@@ -31,6 +36,11 @@ def county_report(
         {
             "counties": table["geoid"].n_unique(),
             "worst_error": float(table["relative_error"].abs().max()),  # type: ignore[arg-type]
+            "worst_counties": metadata_table(
+                table.sort(pl.col("relative_error").abs(), descending=True)
+                .head(5)
+                .select("geoid", "value", "achieved", error="relative_error")
+            ),
             "fewest_effective_households": float(table["effective_households"].min()),  # type: ignore[arg-type]
         },
     )

@@ -3,7 +3,12 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
+from microplex_pipeline.assets.state_year import (
+    bad_input_fails,
+    metadata_table,
+    state_year_asset,
+    stored_records,
+)
 from microplex_pipeline.evaluation.disclosure import DISCLOSURE_COLUMNS, disclosure_table
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.resources import DataFolder
@@ -36,5 +41,5 @@ def disclosure_report(
     return stored_records(
         table.select(pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()),
         DISCLOSURE_COLUMNS,
-        {row["measure"]: row["value"] for row in table.to_dicts()},
+        {"beside_chance": metadata_table(table.select("measure", "value", "chance"))},
     )

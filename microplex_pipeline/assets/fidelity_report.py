@@ -3,7 +3,12 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
+from microplex_pipeline.assets.state_year import (
+    bad_input_fails,
+    metadata_table,
+    state_year_asset,
+    stored_records,
+)
 from microplex_pipeline.evaluation.fidelity import FIDELITY_COLUMNS, fidelity_by_variable
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.resources import DataFolder
@@ -18,7 +23,8 @@ def fidelity_report(
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One row per amount: how far synthetic and surveyed distributions are apart.
 
-    Before calibration, with design weights: what the models add, not what the targets ask for.
+    Before calibration, with design weights: what the models add, not what the targets ask for. `ks` is 0
+    where two distributions are the same and 1 where they do not overlap.
     """
     state, year = partition_of(context)
     schema = data.survey_schema
@@ -31,7 +37,7 @@ def fidelity_report(
             schema.weight,
         )
     headline = [t.name for t in schema.targets if t.headline]
-    worst = table.sort("ks", descending=True).row(0, named=True)
+    worst = table.sort("ks", descending=True).head(5)
     return stored_records(
         table.select(
             pl.lit(state).alias("state"),
@@ -44,6 +50,6 @@ def fidelity_report(
             "mean_ks_of_headline_amounts": float(
                 table.filter(pl.col("variable").is_in(headline))["ks"].mean()  # type: ignore[arg-type]
             ),
-            "worst": f"{worst['variable']}: {worst['ks']:.4f}",
+            "worst_amounts": metadata_table(worst.select("variable", "ks")),
         },
     )

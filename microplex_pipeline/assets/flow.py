@@ -23,9 +23,10 @@ def flow(
     transformer: Transformer,
     national_prior: Prior,
 ) -> dg.MaterializeResult[Flow]:
-    """Conditional normalizing flow of the magnitudes, one amount after the other.
+    """How large the amounts are that are not zero: a model of each amount's size, one after the other.
 
-    Exact densities in rank space given demography, the pattern of zeros and the amounts before.
+    A conditional normalizing flow: exact densities in rank space given demography, the pattern of zeros
+    and the amounts before. The loss curve shows what every density gained on records left out.
     """
     with bad_input_fails():
         records, weights = training_records(survey, data.survey_schema)
@@ -47,6 +48,6 @@ def flow(
             "parameters": parameters.fine_tuning.model_dump(),
             "densities": len(fitted.inputs),
             "epochs": int(history["epoch"].max()),  # type: ignore[arg-type]
-            "loss": dg.MetadataValue.md(markdown_picture("loss", loss_chart(history))),
+            "loss_curve": dg.MetadataValue.md(markdown_picture("loss", loss_chart(history))),
         },
     )

@@ -19,8 +19,9 @@ def national_prior(
     parameters: dg.ResourceParam[Parameters],
     national_survey: pl.DataFrame,
 ) -> dg.MaterializeResult[Prior]:
-    """Transformer, zero model and flow of the nation in one year, the prior of every state's.
+    """The nation's fitted models of one year, from which every state's start: build it before any state.
 
+    Transformer, zero model and flow, as for a state, on the records of national_survey not held out.
     A state has some thousand respondents, the nation a hundred thousand. States shrink their margins
     towards the nation's and fine-tune its networks instead of starting from nothing.
     """
@@ -37,6 +38,6 @@ def national_prior(
             "records": survey.height,
             "seed": parameters.seed,
             "parameters": parameters.prior.model_dump(),
-            "loss": dg.MetadataValue.md(markdown_picture("loss", loss_chart(history))),
+            "loss_curve": dg.MetadataValue.md(markdown_picture("loss", loss_chart(history))),
         },
     )

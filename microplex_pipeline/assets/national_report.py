@@ -48,6 +48,7 @@ def national_report(
         row.with_columns(pl.col("year").cast(pl.Int32)),
         NATIONAL_COLUMNS,
         {
+            "open_it": dg.MetadataValue.text(f"microplex report --year {year}"),
             "states": state_report.height,
             "worst_target_error": float(state_report["worst_target_error"].max()),  # type: ignore[arg-type]
             "kilobytes": len(html.encode()) // 1000,

@@ -31,9 +31,13 @@ def national_survey(
             wanted.records + wanted.held_out,
             parameters.seed,
         )
-    held_out = pl.int_range(pl.len()) < wanted.held_out
+    sample = sample.with_columns((pl.int_range(pl.len()) < wanted.held_out).alias("held_out"))
     return stored_records(
-        sample.with_columns(held_out.alias("held_out")),
+        sample,
         data.column_descriptions | HELD_OUT,
-        {"seed": parameters.seed, "parameters": wanted.model_dump()},
+        {
+            "held_out_records": int(sample["held_out"].sum()),
+            "seed": parameters.seed,
+            "parameters": wanted.model_dump(),
+        },
     )

@@ -45,5 +45,9 @@ def state_report(
             pl.col("year", "survey_year").cast(pl.Int32)
         ),
         SUMMARY_COLUMNS,
-        {**numbers, "kilobytes": len(html.encode()) // 1000},
+        {
+            "open_it": dg.MetadataValue.text(f"microplex report {state} {year}"),
+            **numbers,
+            "kilobytes": len(html.encode()) // 1000,
+        },
     )

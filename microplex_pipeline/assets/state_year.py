@@ -16,6 +16,7 @@ from microplex_pipeline.partitions import (
 )
 
 OWNERS = ["team:microdata"]
+KEYS = {"state": "state, postal code; US for the nation", "year": "calendar year of the amounts"}
 
 
 def state_year_asset(group: str, *kinds: str, **options: Any) -> Callable[..., Any]:
@@ -59,10 +60,27 @@ def stored_records(
     records: pl.DataFrame, descriptions: Mapping[str, str], metadata: dict[str, Any]
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Return records to store, with metadata and their columns described."""
+    described = {**KEYS, **descriptions}
     columns = [
-        dg.TableColumn(name, str(dtype), description=descriptions.get(name))
+        dg.TableColumn(name, str(dtype), description=described.get(name))
         for name, dtype in records.schema.items()
     ]
+    legible = {k: _rounded(v) if isinstance(v, float) else v for k, v in metadata.items()}
     return dg.MaterializeResult(
-        value=records, metadata={**metadata, "dagster/column_schema": dg.TableSchema(columns)}
+        value=records, metadata={**legible, "dagster/column_schema": dg.TableSchema(columns)}
     )
+
+
+def metadata_table(rows: pl.DataFrame) -> dg.TableMetadataValue:
+    """Return a few rows as a table for the UI, its numbers rounded to what an eye takes in."""
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord({k: _rounded(v) if isinstance(v, float) else v for k, v in r.items()})
+            for r in rows.to_dicts()
+        ]
+    )
+
+
+def _rounded(value: float) -> float:
+    """Four digits of a small number, a large one without its fraction."""
+    return float(f"{value:.4g}") if abs(value) < 1000 else float(round(value))

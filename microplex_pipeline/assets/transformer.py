@@ -17,8 +17,9 @@ def transformer(
     survey: pl.DataFrame,
     national_prior: Prior,
 ) -> dg.MaterializeResult[Transformer]:
-    """Fitted transforms: codes of the conditions, and a margin of each amount by sign.
+    """What the models see instead of raw columns: codes of conditions, a margin of each amount by sign.
 
+    Margins are the distributions of single amounts; the zero model and the flow add what binds them.
     An amount that at least `atom_holders` respondents share is a point mass and may come back; every
     other amount is only seen through a density, so that no respondent's own figure is reproduced.
     Margins are shrunk towards the nation's: n records of the state against `kappa` of the nation.

@@ -20,10 +20,11 @@ def zero_model(
     transformer: Transformer,
     national_prior: Prior,
 ) -> dg.MaterializeResult[ZeroModel]:
-    """Zero model: the joint pattern of which amounts are zero, negative or positive.
+    """Who has which amounts: a model of which are zero, negative or positive, all of them jointly.
 
     A masked autoregressive network over all amounts given the unit's demography, so that who has
-    both interest and dividends comes out right, not just each share by itself.
+    both interest and dividends comes out right, not just each share by itself. The loss curve shows
+    what it gained on records left out.
     """
     with bad_input_fails():
         records, weights = training_records(survey, data.survey_schema)
@@ -45,6 +46,6 @@ def zero_model(
             "parameters": parameters.fine_tuning.model_dump(),
             "epochs": int(history["epoch"].max()),  # type: ignore[arg-type]
             "held_out_loss": float(history["validation_loss"].min()),  # type: ignore[arg-type]
-            "loss": dg.MetadataValue.md(markdown_picture("loss", loss_chart(history))),
+            "loss_curve": dg.MetadataValue.md(markdown_picture("loss", loss_chart(history))),
         },
     )

@@ -13,6 +13,7 @@ from microplex_pipeline.calibration.target_sources import (
     PublishedSource,
     TargetSources,
 )
+from microplex_pipeline.data_files import read_table
 
 COLUMNS = ["geoid", "state", "year", "domain", "value", "source"]
 
@@ -132,23 +133,24 @@ def published_area_targets(
 
 
 def _area_rows(source: AreaSource, folder: str | Path, file: str, state: str) -> pl.DataFrame:
-    return _table(folder, file).filter(
+    return _table(source, folder, file).filter(
         pl.col("state") == state, *[pl.col(c) == v for c, v in source.select.items()]
     ).select(COLUMNS)  # fmt: skip
 
 
-def _table(folder: str | Path, file: str) -> pl.DataFrame:
-    path = Path(folder) / file
-    if not path.exists():
-        raise CalibrationError(f"targets file {file} is not in the data folder")
-    return pl.read_csv(path, schema_overrides={"geoid": pl.String, "value": pl.Float64})
+def _table(source: PublishedSource | AreaSource, folder: str | Path, file: str) -> pl.DataFrame:
+    return read_table(
+        Path(folder) / file,
+        [*COLUMNS, *source.select],
+        {"geoid": pl.String, "value": pl.Float64},
+    )
 
 
 def _rows(
     source: PublishedSource, folder: str | Path, state: str, year: int, population: str | Path
 ) -> pl.DataFrame:
     for file in source.files:
-        rows = _table(folder, file).filter(
+        rows = _table(source, folder, file).filter(
             pl.col("state") == state,
             pl.col("year") == year,
             *[pl.col(c) == v for c, v in source.select.items()],
@@ -157,7 +159,9 @@ def _rows(
         if rows.height:
             return rows.select(COLUMNS)
     if source.projection is not None:
-        table = pl.read_csv(population).filter(pl.col("state") == state, pl.col("year") == year)
+        table = read_table(Path(population), ["state", "year", "persons", "basis"]).filter(
+            pl.col("state") == state, pl.col("year") == year
+        )
         if table.height == 1:
             return table.select(
                 pl.lit(state).alias("geoid"),

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from microplex_pipeline.calibration.errors import CalibrationError
+from microplex_pipeline.data_files import FileName
 
 
 class _Strict(BaseModel):
@@ -30,7 +31,7 @@ class PublishedSource(_Strict):
     """
 
     name: str
-    files: list[str]
+    files: list[FileName]
     select: dict[str, str]
     leave_out: dict[str, str] = {}
     entity: str
@@ -77,7 +78,7 @@ class AreaSource(_Strict):
     """
 
     name: str
-    files: list[str]
+    files: list[FileName]
     select: dict[str, str]
     entity: str
     measure: str
@@ -102,5 +103,7 @@ def load_target_sources(path: str | Path) -> TargetSources:
     """
     try:
         return TargetSources.model_validate(yaml.safe_load(Path(path).read_text("utf-8")))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
+    except OSError as error:
+        raise CalibrationError(f"target sources {Path(path).name}: {error.strerror}") from error
+    except (UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
         raise CalibrationError(f"target sources {Path(path).name}: {error}") from error

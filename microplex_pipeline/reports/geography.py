@@ -37,7 +37,9 @@ def load_boundaries(path: str | Path) -> Topology:
     try:
         topology = json.loads(Path(path).read_text("utf-8"))
         topology["objects"]["states"], topology["objects"]["counties"], topology["transform"]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except OSError as error:
+        raise ValueError(f"boundaries {Path(path).name}: {error.strerror}") from error
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"boundaries {Path(path).name}: {error!r}") from error
     return topology
 

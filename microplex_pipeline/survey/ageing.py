@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from microplex_pipeline.data_files import read_table
 from microplex_pipeline.survey.errors import SurveyError
 from microplex_pipeline.survey.schema import SurveySchema
 
@@ -26,7 +27,7 @@ def age_records(records: pl.DataFrame, schema: SurveySchema, folder: str | Path)
         return records
     state = records[schema.state][0]
     factors = _growth_factors(schema, folder, surveyed, year)
-    items = pl.read_csv(Path(folder) / schema.ageing.map)
+    items = read_table(Path(folder) / schema.ageing.map, ["column", "growth_factor"])
     item_of: dict[str, str] = dict(items.select("column", "growth_factor").iter_rows())
     if missing := [c for c in schema.target_columns if item_of.get(c, "") not in factors]:
         raise SurveyError(f"no growth factor for {', '.join(missing)} in {schema.ageing.map}")
@@ -45,7 +46,7 @@ def _growth_factors(
     schema: SurveySchema, folder: str | Path, surveyed: int, year: int
 ) -> dict[str, float]:
     """Return factors from one year to another, chained where the table has another base year."""
-    table = pl.read_csv(Path(folder) / schema.ageing.factors)
+    table = read_table(Path(folder) / schema.ageing.factors, ["base_year", "year"])
     base = table.filter(pl.col("base_year") <= surveyed)["base_year"].max()
     to_both = {
         y: table.filter(pl.col("base_year") == base, pl.col("year") == y) for y in (surveyed, year)
@@ -59,7 +60,9 @@ def _growth_factors(
 def _population_growth(
     schema: SurveySchema, folder: str | Path, state: str, surveyed: int, year: int
 ) -> float:
-    table = pl.read_csv(Path(folder) / schema.ageing.population).filter(pl.col("state") == state)
+    table = read_table(
+        Path(folder) / schema.ageing.population, ["state", "year", "persons"]
+    ).filter(pl.col("state") == state)
     persons = dict(table.select("year", "persons").iter_rows())
     if missing := [y for y in (surveyed, year) if not persons.get(y)]:
         raise SurveyError(f"{schema.ageing.population} has no persons of {state} {missing[0]}")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import polars as pl
-
+from microplex_pipeline.data_files import read_table
 from microplex_pipeline.survey.schema import SurveySchema
 
 DERIVED = {
@@ -30,7 +29,7 @@ HELD_OUT = {"held_out": "whether no model was trained on the record"}
 
 def column_descriptions(schema: SurveySchema, folder: str | Path) -> dict[str, str]:
     """Return a description with unit for each column, from the survey's column dictionary."""
-    table = pl.read_csv(Path(folder) / schema.columns_file)
+    table = read_table(Path(folder) / schema.columns_file, ["column", "description", "unit"])
     described = {
         row["column"]: f"{row['description']} ({row['unit']})" for row in table.to_dicts()
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from microplex_pipeline.data_files import read_table
 from microplex_pipeline.survey.ageing import age_records
 from microplex_pipeline.survey.errors import SurveyError
 from microplex_pipeline.survey.identities import add_totals
@@ -44,7 +45,7 @@ def _undo_state_scaling(
     records: pl.DataFrame, schema: SurveySchema, folder: str | Path
 ) -> pl.DataFrame:
     scaling = schema.state_scaling
-    factors = pl.read_csv(Path(folder) / scaling.file)
+    factors = read_table(Path(folder) / scaling.file, [schema.state, scaling.factor])
     state = records[schema.state][0]
     known = factors.filter(pl.col(schema.state) == state)
     factor = known[scaling.factor].cast(pl.Float64, strict=False)[0] if known.height else None

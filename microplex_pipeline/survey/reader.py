@@ -39,8 +39,9 @@ def read_survey(schema: SurveySchema, folder: str | Path, state: str, year: int)
         ).collect()
     except FileNotFoundError as error:
         raise SurveyError(f"survey file {name} is not in the data folder") from error
-    except (pl.exceptions.ComputeError, OSError) as error:
-        raise SurveyError(f"survey file {name} is damaged or truncated: {error}") from error
+    except (pl.exceptions.PolarsError, OSError) as error:
+        said = str(error).replace(str(path), name)
+        raise SurveyError(f"survey file {name} is damaged or truncated: {said}") from error
     if not records.height:
         raise SurveyError(f"survey file {name} has no records of {state} in {source_year}")
     verify(records, schema, f"{name}, {state} {source_year}")

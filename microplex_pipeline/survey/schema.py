@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from microplex_pipeline.data_files import FileName
 from microplex_pipeline.survey.errors import SurveyError
 
 DERIVED_CONDITIONS = ("unit_number", "household_units", "household_persons")
@@ -81,17 +82,17 @@ class StateScaling(_Strict):
     """A factor per state that the source put on columns."""
 
     columns: list[str]
-    file: str
+    file: FileName
     factor: str
 
 
 class Ageing(_Strict):
     """Files of growth factors and population, for years beyond the last survey."""
 
-    factors: str
-    map: str
+    factors: FileName
+    map: FileName
     negative_factors: dict[str, str]
-    population: str
+    population: FileName
 
 
 class SurveySchema(_Strict):
@@ -99,8 +100,8 @@ class SurveySchema(_Strict):
 
     name: str
     title: str
-    file: str
-    columns_file: str
+    file: FileName
+    columns_file: FileName
     years: list[int]
     year: str
     state: str
@@ -207,5 +208,7 @@ def load_schema(path: str | Path) -> SurveySchema:
     """
     try:
         return SurveySchema.model_validate(yaml.safe_load(Path(path).read_text("utf-8")))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
+    except OSError as error:
+        raise SurveyError(f"survey schema {Path(path).name}: {error.strerror}") from error
+    except (UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
         raise SurveyError(f"survey schema {Path(path).name}: {error}") from error

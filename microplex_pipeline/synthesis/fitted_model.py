@@ -54,7 +54,9 @@ class FittedModel(ABC):
             architecture = json.loads(text)
             arrays = safetensors.numpy.load(weights)
             found = architecture.pop("kind", None)
-        except (json.JSONDecodeError, SafetensorError, AttributeError, TypeError) as error:
+        except RecursionError as error:
+            raise ValueError(f"the stored {cls.kind} is damaged (nested too deeply)") from error
+        except (ValueError, SafetensorError, AttributeError, TypeError, KeyError) as error:
             raise ValueError(
                 f"the stored {cls.kind} is damaged ({error}); fit it again"
             ) from error
@@ -66,7 +68,7 @@ class FittedModel(ABC):
             )
         try:
             return cls.restore(architecture, arrays)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise ValueError(
                 f"the stored {cls.kind} is damaged ({type(error).__name__}: {error}); fit it again"
             ) from error

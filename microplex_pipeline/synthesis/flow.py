@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from microplex_pipeline.synthesis.fitted_model import FittedModel
+from microplex_pipeline.synthesis.stored_network import check_sizes
 from microplex_pipeline.synthesis.target_transforms import AmountTransform
 from microplex_pipeline.synthesis.training import Progress, TrainingSettings, one_thread, train
 from microplex_pipeline.synthesis.transformer import Transformer
@@ -205,7 +206,10 @@ class Flow(FittedModel):
     @classmethod
     def restore(cls, architecture: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
         """Rebuild from `architecture` and `arrays`."""
-        return cls(parameters=arrays, **architecture)
+        model = cls(parameters=arrays, **architecture)
+        for key, inputs in model.inputs.items():
+            check_sizes(model.parameters_of(key), inputs, model.hidden, model.layers)
+        return model
 
 
 def bin_overlap(low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -332,23 +332,30 @@ class Synthesizer:
         ValueError
             If the file is no such archive, or is damaged.
         """
+        name = Path(path).name
         try:
             with zipfile.ZipFile(path) as archive:
+                if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                    # `save` compresses nothing, and what is stored cannot unfold into gigabytes
+                    raise ValueError("it has compressed entries")
                 about = json.loads(archive.read("format.json"))
                 if about["format"] != FORMAT:
-                    raise ValueError(f"{path} was written by another version")
+                    raise ValueError("it was written by another version")
 
                 def part(kind: type[Any]) -> Any:
                     text = archive.read(f"{kind.kind}.json").decode()
                     return kind.from_data(text, archive.read(f"{kind.kind}.safetensors"))
 
                 result = cls.from_parts(part(Transformer), part(ZeroModel), part(Flow))
-                for name in OPTIONS:
-                    setattr(result, name, about["options"][name])
+                for option in OPTIONS:
+                    setattr(result, option, about["options"][option])
                 result.settings = TrainingSettings(**about["options"]["settings"])
                 return result
-        except (zipfile.BadZipFile, KeyError, TypeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is no synthesizer file, or is damaged: {error}") from error
+        except (
+            zipfile.BadZipFile, KeyError, TypeError, ValueError, AttributeError, EOFError,
+            RuntimeError,  # an entry that wants a password, or JSON that is nested too deeply
+        ) as error:  # fmt: skip
+            raise ValueError(f"{name} is no synthesizer file, or is damaged: {error}") from error
 
     def _check_prior(self, prior: Synthesizer) -> None:
         prior._require_fit()

@@ -108,7 +108,9 @@ class AmountTransform:
         cls, name: str, stored: dict[str, Any], arrays: dict[str, np.ndarray]
     ) -> AmountTransform:
         """Rebuild from `architecture` and `arrays`."""
-        signs = tuple(stored["signs"])
+        signs, resolution = tuple(stored["signs"]), stored["resolution"]
+        if not signs or not set(signs) <= {-1, 0, 1} or not 0 < resolution < np.inf:
+            raise ValueError(f"signs {signs}, resolution {resolution}")
         marginals = {
             s: Marginal(
                 arrays[f"{s}/x"],
@@ -119,7 +121,7 @@ class AmountTransform:
             for s in signs
             if s
         }
-        return cls(name, signs, stored["resolution"], marginals)
+        return cls(name, signs, resolution, marginals)
 
 
 @dataclass(frozen=True)

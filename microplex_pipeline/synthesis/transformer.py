@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
+from pydantic import TypeAdapter
 
 from microplex_pipeline.synthesis.conditions import ConditionEncoding, fit_condition
 from microplex_pipeline.synthesis.fitted_model import FittedModel
@@ -176,22 +177,23 @@ class Transformer(FittedModel):
     @classmethod
     def restore(cls, architecture: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
         """Rebuild from `architecture` and `arrays`."""
-        conditions = tuple(
-            ConditionEncoding(
-                **{**c, "categories": tuple(c["categories"]), "edges": tuple(c["edges"])}
-            )
-            for c in architecture["conditions"]
+        conditions = TypeAdapter(tuple[ConditionEncoding, ...]).validate_python(
+            architecture["conditions"]
         )
         transforms: dict[str, TargetTransform] = {}
         for stored in architecture["targets"]:
             name, prefix = stored["name"], f"{stored['name']}/"
             if stored["type"] == "category":
                 transforms[name] = CategoryTransform.restore(name, stored)
-            else:
+            elif stored["type"] == "amount":
                 own = {
                     k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)
                 }
                 transforms[name] = AmountTransform.restore(name, stored, own)
+            else:
+                raise ValueError(f"no type of target: {stored['type']!r}")
+        if not conditions or not transforms:
+            raise ValueError("no condition, or no target")
         rules = {v: OnlyWhere(*rule) for v, rule in architecture["only_where"].items()}
         return cls(conditions, transforms, rules)
 

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from microplex_pipeline.synthesis.fitted_model import FittedModel
+from microplex_pipeline.synthesis.stored_network import check_sizes
 from microplex_pipeline.synthesis.target_transforms import UNKNOWN
 from microplex_pipeline.synthesis.training import Progress, TrainingSettings, one_thread, train
 from microplex_pipeline.synthesis.transformer import Transformer
@@ -172,7 +173,12 @@ class ZeroModel(FittedModel):
     @classmethod
     def restore(cls, architecture: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
         """Rebuild from `architecture` and `arrays`."""
-        return cls(parameters=arrays, **architecture)
+        model = cls(parameters=arrays, **architecture)
+        if arrays["base"].shape != (sum(model.n_states),) or min(model.n_states) < 1:
+            raise ValueError(f"base is {arrays['base'].shape}, not ({sum(model.n_states)},)")
+        inputs = model.n_context + sum(model.n_states) - len(model.n_states)
+        check_sizes(arrays, inputs, model.hidden, model.layers)
+        return model
 
 
 def _rake_intercepts(

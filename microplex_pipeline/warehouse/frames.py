@@ -11,6 +11,7 @@ from dagster._core.storage.db_io_manager import DbTypeHandler, TableSlice
 from dagster_duckdb.io_manager import DuckDbClient
 
 from microplex_pipeline.warehouse.client import table_columns
+from microplex_pipeline.warehouse.comments import write_comments
 
 
 class FrameHandler(DbTypeHandler[pl.DataFrame]):
@@ -26,6 +27,9 @@ class FrameHandler(DbTypeHandler[pl.DataFrame]):
     ) -> dict[str, Any]:
         """Insert the rows; the client has deleted the partition's old ones in this transaction."""
         insert(table_slice, obj, connection)
+        schema = context.output_metadata.get("dagster/column_schema")
+        described = {c.name: c.description for c in schema.value.columns} if schema else {}
+        write_comments(connection, table_slice, context.asset_spec.description, described)
         return {"dagster/partition_row_count": obj.height}
 
     def load_input(self, context: Any, table_slice: TableSlice, connection: Any) -> pl.DataFrame:

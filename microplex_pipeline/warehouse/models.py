@@ -10,9 +10,17 @@ import polars as pl
 from dagster._core.storage.db_io_manager import DbTypeHandler, TableSlice
 
 from microplex_pipeline.synthesis import FittedModel
+from microplex_pipeline.warehouse.comments import write_comments
 from microplex_pipeline.warehouse.frames import insert, select
 
 NATION = "US"
+MODEL_COLUMNS = {
+    "state": "state, postal code; US for the nation",
+    "year": "calendar year of the amounts",
+    "kind": "which part of the synthesizer it is",
+    "architecture": "names, sizes, categories (JSON)",
+    "weights": "fitted parameters (safetensors)",
+}
 
 
 class ModelHandler(DbTypeHandler[FittedModel]):
@@ -44,7 +52,13 @@ class ModelHandler(DbTypeHandler[FittedModel]):
             }
         )
         insert(table_slice, row, connection)
-        return {"dagster/partition_row_count": 1, "model_bytes": len(weights)}
+        write_comments(connection, table_slice, context.asset_spec.description, MODEL_COLUMNS)
+        columns = [dg.TableColumn(c, str(row.schema[c]), d) for c, d in MODEL_COLUMNS.items()]
+        return {
+            "dagster/column_schema": dg.TableSchema(columns),
+            "dagster/partition_row_count": 1,
+            "model_bytes": len(weights),
+        }
 
     def load_input(self, context: Any, table_slice: TableSlice, connection: Any) -> FittedModel:
         """Read the partition's model back, as the kind that the input is annotated with."""

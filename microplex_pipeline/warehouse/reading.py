@@ -8,6 +8,8 @@ import duckdb
 import polars as pl
 from filelock import FileLock
 
+from microplex_pipeline.warehouse.names import identifier, literal
+
 # nothing but the warehouse is in reach of a query: no other file, no network, no extension, no variable
 # of this program; and no query can change that
 SHUT = {
@@ -74,12 +76,16 @@ def stored_partitions(warehouse: Path) -> dict[str, set[tuple[str, int]]]:
         return {}
     tables = query(
         warehouse,
-        "select table_schema || '.' || table_name as name from information_schema.columns "
-        "where column_name in ('state', 'year') group by all having count(*) = 2 order by name",
-    )["name"]
-    found: dict[str, set[tuple[str, int]]] = {name: set() for name in tables}
+        "select table_schema, table_name from information_schema.columns "
+        "where column_name in ('state', 'year') group by all having count(*) = 2 order by all",
+    ).rows()
+    found: dict[str, set[tuple[str, int]]] = {f"{schema}.{name}": set() for schema, name in tables}
     if found:  # one query: a connection each would take longer than the rest of many a command
-        selects = (f"select distinct '{name}', state, year from {name}" for name in tables)
-        for name, state, year in query(warehouse, " union all ".join(selects)).iter_rows():
-            found[name].add((state, int(year)))
+        selects = (
+            f"select distinct {literal(f'{schema}.{name}')}, state, year "
+            f"from {identifier(schema)}.{identifier(name)}"
+            for schema, name in tables
+        )
+        for table, state, year in query(warehouse, " union all ".join(selects)).iter_rows():
+            found[table].add((state, int(year)))
     return found
