@@ -27,15 +27,26 @@ def build_definitions(settings: Settings | None = None, **resources: Any) -> dg.
         schedules=[annual_rebuild],
         sensors=[states_follow_the_nation, *SENSORS],
         resources={
-            "settings": settings,
-            "parameters": settings.parameters,
-            "data": DataFolder(path=str(settings.data)),
-            "io_manager": Warehouse(database=settings.warehouse),
+            "settings": _resource(settings, "Paths and parameters, from microplex.yaml."),
+            "parameters": _resource(
+                settings.parameters, "Sizes, hyper-parameters, tolerances, seeds of a build."
+            ),
+            "data": _resource(
+                DataFolder(path=str(settings.data)), "The folder of bundled surveys and targets."
+            ),
+            "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(
+                Warehouse(database=settings.warehouse),
+                "The DuckDB file: a schema per asset group, a table per asset, a slice per partition.",
+            ),
             **resources,
         },
         # one process a run: starting one per step costs more than most steps
         executor=dg.in_process_executor,
     )
+
+
+def _resource(value: Any, description: str) -> dg.ResourceDefinition:
+    return dg.ResourceDefinition.hardcoded_resource(value, description)
 
 
 @dg.definitions

@@ -33,7 +33,12 @@ def loss_chart(history: pl.DataFrame) -> bytes:
         .encode(
             x=alt.X("epoch:Q", title="epoch"),
             y=alt.Y("gain:Q", title="held-out loss, change from start (nats)"),
-            color=alt.Color("network:N", title=None, legend=alt.Legend(symbolLimit=0)),
+            color=alt.Color(
+                "network:N",
+                title=None,
+                legend=alt.Legend(symbolLimit=0),
+                scale=alt.Scale(scheme="tableau20"),
+            ),
         )
     )
     return _png(chart)
@@ -43,12 +48,14 @@ def target_chart(errors: pl.DataFrame) -> bytes:
     """Achieved value of every target over its value."""
     import altair as alt
 
+    scale = alt.Scale(type="symlog", constant=1000)  # readable from nothing to billions
+    axis = alt.Axis(format="~s", values=[0, *(10**k for k in range(3, 14))], labelOverlap=True)
     chart = (
         alt.Chart(errors.select("target", "kind", "value", "achieved"))
         .mark_point(filled=True)
         .encode(
-            x=alt.X("value:Q", title="target", scale=alt.Scale(type="symlog")),
-            y=alt.Y("achieved:Q", title="achieved", scale=alt.Scale(type="symlog")),
+            x=alt.X("value:Q", title="target", scale=scale, axis=axis),
+            y=alt.Y("achieved:Q", title="achieved", scale=scale, axis=axis),
             color=alt.Color("kind:N", title=None),
         )
     )
@@ -63,7 +70,12 @@ def weight_chart(ratios: np.ndarray) -> bytes:
         alt.Chart(pl.DataFrame({"ratio": ratios}))
         .mark_bar()
         .encode(
-            x=alt.X("ratio:Q", bin=alt.Bin(maxbins=40), title="weight / design weight"),
+            x=alt.X(
+                "ratio:Q",
+                bin=alt.Bin(maxbins=40),
+                title="weight / design weight",
+                axis=alt.Axis(format=".2~f", labelOverlap=True),
+            ),
             y=alt.Y("count():Q", title="households"),
         )
     )
