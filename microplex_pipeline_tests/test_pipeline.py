@@ -207,7 +207,10 @@ def test_an_aged_year_says_so(warehouse_with_prior):
     assert aged == "from 2014 to 2018"
 
 
-@pytest.mark.parametrize("key", ["ZZ|2014", "RI|2011", "RI|2099", "RI"])
+@pytest.mark.parametrize(
+    "key",
+    ["ZZ|2014", "RI|2011", "RI|2099", "RI", "RI' or 1=1 --|2014", "../../x|2014", "RI|2014|2013"],
+)
 def test_what_is_no_partition_is_refused(tmp_path, key):
     with pytest.raises((dg.DagsterUnknownPartitionError, dg.DagsterError)):
         build(tmp_path / "w.duckdb", key)
@@ -234,6 +237,17 @@ def test_a_bad_survey_file_stops_the_run_with_one_message(tmp_path, schema, chan
     step, said = failure_of(build(tmp_path / "w.duckdb", "RI|2014", data=folder))
     assert step == "raw_survey"
     assert message in said
+
+
+def test_a_missing_column_dictionary_stops_the_run_with_one_message(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for path in (PROJECT / "data").iterdir():
+        if path.name != "cps_tax_units_columns.csv":
+            (folder / path.name).symlink_to(path)
+    step, said = failure_of(build(tmp_path / "w.duckdb", "RI|2014", data=folder))
+    assert step == "raw_survey"
+    assert said == "file cps_tax_units_columns.csv is not in the data folder"
 
 
 def test_without_the_national_prior_the_run_says_what_to_do(tmp_path):

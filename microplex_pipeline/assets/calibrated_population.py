@@ -4,7 +4,7 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
+from microplex_pipeline.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.calibration import Reweighter, Targets
 from microplex_pipeline.evaluation.calibration import design_effect, effective_sample_size
 from microplex_pipeline.evaluation.charts import markdown_picture, weight_chart
@@ -23,13 +23,12 @@ def calibrated_population(
     positive; `design_weight` keeps the weight before.
     """
     schema = data.survey_schema
-    with bad_input_fails():
-        records = Reweighter(distance="raking").fit_transform(
-            synthetic_population,
-            Targets(targets),
-            schema.weight,
-            household_id=schema.household,
-        )
+    records = Reweighter(distance="raking").fit_transform(
+        synthetic_population,
+        Targets(targets),
+        schema.weight,
+        household_id=schema.household,
+    )
     records = records.with_columns(synthetic_population[schema.weight].alias("design_weight"))
     households = records.unique(schema.household, keep="first")
     weights = households[schema.weight].to_numpy()

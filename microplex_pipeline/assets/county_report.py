@@ -4,7 +4,6 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.assets.state_year import (
-    bad_input_fails,
     metadata_table,
     state_year_asset,
     stored_records,
@@ -25,11 +24,10 @@ def county_report(
     """One row per county and target: published figure, figure aimed at, achieved, error."""
     state, year = partition_of(context)
     schema = data.survey_schema
-    with bad_input_fails():
-        targets = published_area_targets(data.target_sources, data.targets, state, year)
-        table = area_errors(
-            calibrated_population, county_weights, targets, schema.weight, schema.household
-        )
+    targets = published_area_targets(data.target_sources, data.targets, state, year)
+    table = area_errors(
+        calibrated_population, county_weights, targets, schema.weight, schema.household
+    )
     return stored_records(
         table.select(pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()),
         AREA_COLUMNS,

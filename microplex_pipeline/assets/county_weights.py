@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
+from microplex_pipeline.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.calibration import GeographicReweighter
 from microplex_pipeline.calibration.published_targets import COUNTY_COLUMNS, published_area_targets
 from microplex_pipeline.partitions import partition_of
@@ -21,11 +21,10 @@ def county_weights(
     """
     state, year = partition_of(context)
     schema = data.survey_schema
-    with bad_input_fails():
-        targets = published_area_targets(data.target_sources, data.targets, state, year)
-        fitted = GeographicReweighter(scale_to_total=True).fit(
-            calibrated_population, targets, schema.weight, household_id=schema.household
-        )
+    targets = published_area_targets(data.target_sources, data.targets, state, year)
+    fitted = GeographicReweighter(scale_to_total=True).fit(
+        calibrated_population, targets, schema.weight, household_id=schema.household
+    )
     return stored_records(
         fitted.area_weights_.select(
             pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()

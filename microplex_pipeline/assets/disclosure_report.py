@@ -4,7 +4,6 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.assets.state_year import (
-    bad_input_fails,
     metadata_table,
     state_year_asset,
     stored_records,
@@ -30,14 +29,13 @@ def disclosure_report(
     state, year = partition_of(context)
     schema = data.survey_schema
     others = national_survey.filter(pl.col("held_out"), pl.col(schema.state) != state)
-    with bad_input_fails():
-        table = disclosure_table(
-            survey,
-            others,
-            synthetic_population,
-            schema.target_columns,
-            schema.condition_columns,
-        )
+    table = disclosure_table(
+        survey,
+        others,
+        synthetic_population,
+        schema.target_columns,
+        schema.condition_columns,
+    )
     return stored_records(
         table.select(pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()),
         DISCLOSURE_COLUMNS,

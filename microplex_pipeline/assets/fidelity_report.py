@@ -4,7 +4,6 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.assets.state_year import (
-    bad_input_fails,
     metadata_table,
     state_year_asset,
     stored_records,
@@ -28,14 +27,13 @@ def fidelity_report(
     """
     state, year = partition_of(context)
     schema = data.survey_schema
-    with bad_input_fails():
-        table = fidelity_by_variable(
-            survey,
-            synthetic_population,
-            schema.amount_columns,
-            schema.condition_columns[0],
-            schema.weight,
-        )
+    table = fidelity_by_variable(
+        survey,
+        synthetic_population,
+        schema.amount_columns,
+        schema.condition_columns[0],
+        schema.weight,
+    )
     headline = [t.name for t in schema.targets if t.headline]
     worst = table.sort("ks", descending=True).head(5)
     return stored_records(

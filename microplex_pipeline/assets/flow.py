@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
+from microplex_pipeline.assets.state_year import state_year_asset
 from microplex_pipeline.assets.training import training_records
 from microplex_pipeline.assets.zero_model import zero_model
 from microplex_pipeline.evaluation.charts import loss_chart, markdown_picture
@@ -28,17 +28,16 @@ def flow(
     A conditional normalizing flow: exact densities in rank space given demography, the pattern of zeros
     and the amounts before. The loss curve shows what every density gained on records left out.
     """
-    with bad_input_fails():
-        records, weights = training_records(survey, data.survey_schema)
-        fitted = Flow.fit(
-            records,
-            transformer,
-            weights,
-            parameters.fine_tuning,
-            parameters.seed,
-            prior=national_prior.flow,
-            progress=context.log.info,
-        )
+    records, weights = training_records(survey, data.survey_schema)
+    fitted = Flow.fit(
+        records,
+        transformer,
+        weights,
+        parameters.fine_tuning,
+        parameters.seed,
+        prior=national_prior.flow,
+        progress=context.log.info,
+    )
     history = pl.DataFrame(fitted.history)
     return dg.MaterializeResult(
         value=fitted,

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, year_asset
+from microplex_pipeline.assets.state_year import year_asset
 from microplex_pipeline.assets.training import synthesizer_of
 from microplex_pipeline.evaluation.charts import loss_chart, markdown_picture
 from microplex_pipeline.parameters import Parameters
@@ -26,11 +26,10 @@ def national_prior(
     towards the nation's and fine-tune its networks instead of starting from nothing.
     """
     schema = data.survey_schema
-    with bad_input_fails():
-        survey = national_survey.filter(~pl.col("held_out"))
-        synthesizer = synthesizer_of(schema, parameters.prior, parameters.seed).fit(
-            model_frame(survey, schema), schema.weight, progress=context.log.info
-        )
+    survey = national_survey.filter(~pl.col("held_out"))
+    synthesizer = synthesizer_of(schema, parameters.prior, parameters.seed).fit(
+        model_frame(survey, schema), schema.weight, progress=context.log.info
+    )
     history = pl.DataFrame(synthesizer.training_history_)
     return dg.MaterializeResult(
         value=Prior(synthesizer.transformer_, synthesizer.zero_model_, synthesizer.flow_model_),

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, stored_records, year_asset
+from microplex_pipeline.assets.state_year import stored_records, year_asset
 from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.reports import SUMMARY_COLUMNS, national_page
 from microplex_pipeline.resources import DataFolder
@@ -37,10 +37,9 @@ def national_report(
     `microplex report --year 2014` writes beside it.
     """
     year = int(context.partition_key)
-    with bad_input_fails():
-        html = national_page(
-            year, state_report, county_report, parameters.checks.target_tolerance, data.boundaries
-        )
+    html = national_page(
+        year, state_report, county_report, parameters.checks.target_tolerance, data.boundaries
+    )
     row = pl.DataFrame(
         [{"state": "US", "year": year, "states": state_report.height, "html": html}]
     )

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, stored_records, year_asset
+from microplex_pipeline.assets.state_year import stored_records, year_asset
 from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.partitions import STATES
 from microplex_pipeline.resources import DataFolder
@@ -22,15 +22,14 @@ def national_survey(
     what they may have in common with the state's respondents.
     """
     wanted = parameters.sample
-    with bad_input_fails():
-        sample = national_sample(
-            data.survey_schema,
-            data.path,
-            STATES,
-            int(context.partition_key),
-            wanted.records + wanted.held_out,
-            parameters.seed,
-        )
+    sample = national_sample(
+        data.survey_schema,
+        data.path,
+        STATES,
+        int(context.partition_key),
+        wanted.records + wanted.held_out,
+        parameters.seed,
+    )
     sample = sample.with_columns((pl.int_range(pl.len()) < wanted.held_out).alias("held_out"))
     return stored_records(
         sample,

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
+from microplex_pipeline.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.survey import read_survey
@@ -19,8 +19,7 @@ def raw_survey(
     survey holds the last survey's records; `survey_year` says when they were asked.
     """
     state, year = partition_of(context)
-    with bad_input_fails():
-        records = read_survey(data.survey_schema, data.path, state, year)
+    records = read_survey(data.survey_schema, data.path, state, year)
     return stored_records(
         records,
         data.column_descriptions,

@@ -4,7 +4,7 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.assets.seeds import seeds_of
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
+from microplex_pipeline.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.reports import SUMMARY_COLUMNS, state_page, state_summary
@@ -34,11 +34,10 @@ def state_report(
         survey, calibrated_population, target_report, fidelity_report, disclosure_report,
         county_report, parameters.checks.target_tolerance,
     )  # fmt: skip
-    with bad_input_fails():
-        summary = state_summary(schema, *inputs)
-        html = state_page(
-            state, year, schema, *inputs, seeds=seeds_of(context), boundaries=data.boundaries
-        )
+    summary = state_summary(schema, *inputs)
+    html = state_page(
+        state, year, schema, *inputs, seeds=seeds_of(context), boundaries=data.boundaries
+    )
     numbers = {k: v for k, v in summary.items() if k not in ("respondents", "survey_year")}
     return stored_records(
         pl.DataFrame([{"state": state, "year": year, **summary, "html": html}]).with_columns(

@@ -1,7 +1,6 @@
-"""What every asset shares: partitions, table, owner, version, failure on bad input."""
+"""What every asset shares: partitions, table, owner, metadata."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -45,15 +44,6 @@ def _asset(
         **options,
     )
     return lambda compute: asset(versioned(compute))
-
-
-@contextmanager
-def bad_input_fails() -> Iterator[None]:
-    """Turn the library's errors about data into a failure that is shown as one message."""
-    try:
-        yield
-    except ValueError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
 
 
 def stored_records(

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
+from microplex_pipeline.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.survey import prepare_survey, weighted_persons
@@ -19,8 +19,7 @@ def survey(
     population. Every unit knows its place in the household, and the household's size and income.
     """
     _, year = partition_of(context)
-    with bad_input_fails():
-        records = prepare_survey(raw_survey, data.survey_schema, data.path)
+    records = prepare_survey(raw_survey, data.survey_schema, data.path)
     surveyed = int(records["survey_year"][0])
     return stored_records(
         records,

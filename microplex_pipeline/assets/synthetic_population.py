@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
+from microplex_pipeline.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.resources import DataFolder
@@ -40,18 +40,17 @@ def synthetic_population(
     n_households = wanted.households or max(surveyed, wanted.min_households)
     keys = [schema.state, schema.year, schema.household, schema.unit, schema.weight]
     columns = dict.fromkeys([*keys, *schema.condition_columns, *schema.carried])
-    with bad_input_fails():
-        skeleton = resample_households(
-            survey.select(list(columns)),
-            n_households,
-            parameters.seed,
-            household_id=schema.household,
-            weight=schema.weight,
-            unit_id=schema.unit,
-        ).drop("source_household_id")
-        synthesizer = Synthesizer.from_parts(transformer, zero_model, flow)
-        drawn = synthesizer.generate(model_frame(skeleton, schema), seed=parameters.seed)
-        records = describe_households(complete_records(skeleton, drawn, schema), schema)
+    skeleton = resample_households(
+        survey.select(list(columns)),
+        n_households,
+        parameters.seed,
+        household_id=schema.household,
+        weight=schema.weight,
+        unit_id=schema.unit,
+    ).drop("source_household_id")
+    synthesizer = Synthesizer.from_parts(transformer, zero_model, flow)
+    drawn = synthesizer.generate(model_frame(skeleton, schema), seed=parameters.seed)
+    records = describe_households(complete_records(skeleton, drawn, schema), schema)
     context.log.info(f"drew {records.height} units in {n_households} households of {year}")
     return stored_records(
         records,

@@ -4,7 +4,6 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.assets.state_year import (
-    bad_input_fails,
     metadata_table,
     state_year_asset,
     stored_records,
@@ -24,10 +23,9 @@ def target_report(
     An error of 0.001 is a tenth of a percent. Raking meets every target; one that is missed was changed
     since, or the weights were not calibrated to it.
     """
-    with bad_input_fails():
-        errors = target_errors(
-            calibrated_population, targets, data.survey_schema.weight, data.survey_schema.household
-        )
+    errors = target_errors(
+        calibrated_population, targets, data.survey_schema.weight, data.survey_schema.household
+    )
     worst = errors.sort(pl.col("relative_error").abs(), descending=True).head(5)
     return stored_records(
         errors,

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset, stored_records
+from microplex_pipeline.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.calibration.modelled_targets import modelled_targets
 from microplex_pipeline.calibration.published_targets import published_persons, published_targets
 from microplex_pipeline.calibration.raised_survey import (
@@ -28,15 +28,14 @@ def targets(
     """
     state, year = partition_of(context)
     sources, schema = data.target_sources, data.survey_schema
-    with bad_input_fails():
-        files = (sources, data.targets, state, year, data.population)
-        keys = {"weight": schema.weight, "household_id": schema.household}
-        raised, factor = raise_to_persons(
-            survey, published_persons(*files), persons_column=schema.persons, **keys
-        )
-        published = published_targets(*files, entity_counts(raised, **keys))
-        raked = rake_to_published(raised, published, **keys)
-        modelled = modelled_targets(raked, sources.modelled, schema.weight, schema.title)
+    files = (sources, data.targets, state, year, data.population)
+    keys = {"weight": schema.weight, "household_id": schema.household}
+    raised, factor = raise_to_persons(
+        survey, published_persons(*files), persons_column=schema.persons, **keys
+    )
+    published = published_targets(*files, entity_counts(raised, **keys))
+    raked = rake_to_published(raised, published, **keys)
+    modelled = modelled_targets(raked, sources.modelled, schema.weight, schema.title)
     rows = pl.concat([published, modelled]).select(
         pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()
     )

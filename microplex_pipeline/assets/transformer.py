@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
+from microplex_pipeline.assets.state_year import state_year_asset
 from microplex_pipeline.assets.training import training_records
 from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.resources import DataFolder
@@ -24,17 +24,16 @@ def transformer(
     other amount is only seen through a density, so that no respondent's own figure is reproduced.
     Margins are shrunk towards the nation's: n records of the state against `kappa` of the nation.
     """
-    with bad_input_fails():
-        records, weights = training_records(survey, data.survey_schema)
-        fitted = Transformer.fit(
-            records,
-            data.survey_schema.model_columns,
-            data.survey_schema.condition_columns,
-            weights,
-            data.survey_schema.discrete_targets,
-            prior=national_prior.transformer,
-            **parameters.margins.model_dump(),
-        )
+    records, weights = training_records(survey, data.survey_schema)
+    fitted = Transformer.fit(
+        records,
+        data.survey_schema.model_columns,
+        data.survey_schema.condition_columns,
+        weights,
+        data.survey_schema.discrete_targets,
+        prior=national_prior.transformer,
+        **parameters.margins.model_dump(),
+    )
     return dg.MaterializeResult(
         value=fitted,
         metadata={

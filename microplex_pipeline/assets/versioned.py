@@ -1,6 +1,7 @@
-"""Every asset's result carries its data version."""
+"""Every asset's result carries its data version, and bad input fails with one message."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -22,7 +23,8 @@ def versioned(compute: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(compute)
     def computed(*args: Any, **inputs: Any) -> dg.MaterializeResult[Any]:
-        result = compute(*args, **inputs)
+        with bad_input_fails():
+            result = compute(*args, **inputs)
         context = dg.AssetExecutionContext.get()
         key = context.partition_key
         by_state = isinstance(key, dg.MultiPartitionKey)
@@ -78,3 +80,12 @@ def recorded_versions(instance: dg.DagsterInstance, asset: dg.AssetKey) -> Mappi
         asset, dg.DagsterEventType.ASSET_MATERIALIZATION, [VERSION_TAG]
     )
     return {partition: of[VERSION_TAG] for partition, of in tags.items()}
+
+
+@contextmanager
+def bad_input_fails() -> Iterator[None]:
+    """Turn the library's errors about data into a failure that is shown as one message."""
+    try:
+        yield
+    except ValueError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.assets.state_year import bad_input_fails, state_year_asset
+from microplex_pipeline.assets.state_year import state_year_asset
 from microplex_pipeline.assets.training import training_records
 from microplex_pipeline.evaluation.charts import loss_chart, markdown_picture
 from microplex_pipeline.parameters import Parameters
@@ -26,17 +26,16 @@ def zero_model(
     both interest and dividends comes out right, not just each share by itself. The loss curve shows
     what it gained on records left out.
     """
-    with bad_input_fails():
-        records, weights = training_records(survey, data.survey_schema)
-        fitted = ZeroModel.fit(
-            records,
-            transformer,
-            weights,
-            parameters.fine_tuning,
-            parameters.seed,
-            prior=national_prior.zero_model,
-            progress=context.log.info,
-        )
+    records, weights = training_records(survey, data.survey_schema)
+    fitted = ZeroModel.fit(
+        records,
+        transformer,
+        weights,
+        parameters.fine_tuning,
+        parameters.seed,
+        prior=national_prior.zero_model,
+        progress=context.log.info,
+    )
     history = pl.DataFrame(fitted.history)
     return dg.MaterializeResult(
         value=fitted,

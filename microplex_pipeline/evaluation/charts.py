@@ -49,7 +49,11 @@ def target_chart(errors: pl.DataFrame) -> bytes:
     import altair as alt
 
     scale = alt.Scale(type="symlog", constant=1000)  # readable from nothing to billions
-    axis = alt.Axis(format="~s", values=[0, *(10**k for k in range(3, 14))], labelOverlap=True)
+    axis = alt.Axis(
+        labelExpr="format(datum.value, '~s')",
+        values=[0, *(10**k for k in range(3, 14))],
+        labelOverlap=True,
+    )
     chart = (
         alt.Chart(errors.select("target", "kind", "value", "achieved"))
         .mark_point(filled=True)

@@ -34,14 +34,19 @@ class LockedClient(DuckDbClient):
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a connection inside a transaction: delete and insert are one unit."""
         path = self.path
-        path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{path}.lock", timeout=QUEUE_WAIT)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout as error:
             raise dg.Failure(
                 f"another run held the warehouse {path.name} for {QUEUE_WAIT:.0f} seconds: "
                 "look for a run that hangs, then run this again"
+            ) from error
+        except OSError as error:
+            raise dg.Failure(
+                f"the folder of the warehouse {path.name} cannot be written to: {error.strerror}",
+                allow_retries=False,
             ) from error
         try:
             connection = _open(path)

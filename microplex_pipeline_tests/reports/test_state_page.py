@@ -1,7 +1,10 @@
+import json
+
 import polars as pl
 import pytest
 
 from microplex_pipeline.reports import state_page
+from microplex_pipeline.survey import SurveySchema
 from microplex_pipeline_tests.reports.reading import Page
 
 
@@ -103,3 +106,27 @@ def test_hostile_target_names_do_not_escape_from_charts(frames, schema, boundari
     )
     assert "<script>alert" not in html
     Page(html)
+
+
+def test_hostile_words_of_surveys_come_out_escaped(frames, schema, boundaries):
+    hostile = "</script></svg><script>alert(3)</script>"
+    text = schema.model_dump_json().replace('"alimony_received"', json.dumps(hostile))
+    schema = SurveySchema.model_validate_json(text).model_copy(update={"title": hostile})
+    survey, calibrated, targets, fidelity, disclosure, counties, tolerance = frames
+    html = state_page(
+        "RI",
+        2014,
+        schema,
+        survey.rename({"alimony_received": hostile}),
+        calibrated.rename({"alimony_received": hostile}),
+        targets.with_columns(note=pl.lit(hostile)),
+        fidelity.with_columns(pl.col("variable").replace({"alimony_received": hostile})),
+        disclosure,
+        counties.with_columns(target=pl.lit(hostile), source=pl.lit(hostile)),
+        tolerance,
+        seeds={hostile: 1},
+        boundaries=boundaries,
+    )
+    assert "alert(3)" in html
+    assert "<script>alert" not in html
+    assert Page(html).tags.count("script") == 1

@@ -181,6 +181,14 @@ def test_a_damaged_file_is_named(store, warehouse):
     warehouse.write_bytes(b"not a database" * 1000)
     result = store("RI|2014", {"a": 2, "b": "x"})
     assert "the warehouse warehouse.duckdb cannot be opened" in failure_of(result)
+    assert str(warehouse.parent) not in failure_of(result)
+
+
+def test_a_folder_that_cannot_be_made_is_named_without_its_path(store, warehouse):
+    warehouse.parent.write_text("a file where the folder should be")
+    said = failure_of(store("RI|2014", {"a": 1, "b": "x"}))
+    assert "the folder of the warehouse warehouse.duckdb cannot be written to" in said
+    assert str(warehouse.parent) not in said
 
 
 def test_nothing_built_yet_is_said(warehouse):
