@@ -103,7 +103,8 @@ def graphql(address, query, **variables):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser(project):
+    del project  # its runs come first: their event loops and the driver's do not mix
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
