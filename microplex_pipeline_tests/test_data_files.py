@@ -16,7 +16,7 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
-@pytest.mark.parametrize("place", ["file", "columns_file", "state_scaling", "ageing"])
+@pytest.mark.parametrize("place", ["name", "file", "columns_file", "state_scaling", "ageing"])
 def test_a_schema_reads_nothing_outside_the_data_folder(data, tmp_path, place, name):
     stored = yaml.safe_load((data / "surveys" / "cps_tax_units.yaml").read_text())
     if place in ("state_scaling", "ageing"):

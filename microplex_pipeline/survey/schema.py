@@ -98,7 +98,7 @@ class Ageing(_Strict):
 class SurveySchema(_Strict):
     """What a survey is: its file, keys, conditions, targets and identities."""
 
-    name: str
+    name: FileName  # of the folder of later editions, too
     title: str
     file: FileName
     columns_file: FileName
