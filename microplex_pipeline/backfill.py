@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import time
 import uuid
-import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -19,6 +18,7 @@ import dagster as dg
 from microplex_pipeline.assets import CHAIN, NATIONAL, SUMMARY
 from microplex_pipeline.definitions import build_definitions
 from microplex_pipeline.plan import Plan
+from microplex_pipeline.previews import accept_previews
 from microplex_pipeline.settings import load_settings
 
 KILLED = "its process was killed (kill -9, or no memory left); nothing of its last step was stored"
@@ -119,11 +119,14 @@ def _side_by_side(tasks: Sequence[_Task], jobs: int) -> Iterator[Outcome]:
     while waiting or suspects:
         queue = suspects or waiting
         alone = queue is suspects
-        pool = ProcessPoolExecutor(1 if alone else jobs, multiprocessing.get_context("spawn"))
+        processes = 1 if alone else jobs
+        pool = ProcessPoolExecutor(
+            processes, multiprocessing.get_context("spawn"), initializer=accept_previews
+        )
         running: dict[Future[Outcome], _Task] = {}
         try:
             while queue or running:
-                while queue and len(running) < (1 if alone else jobs):
+                while queue and len(running) < processes:
                     task = queue.popleft()
                     running[pool.submit(task.run)] = task
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
@@ -141,7 +144,7 @@ def _side_by_side(tasks: Sequence[_Task], jobs: int) -> Iterator[Outcome]:
 
 def build_partition(job: str, key: str, assets: Sequence[str], label: str) -> Outcome:
     """Build some assets of one partition in this process."""
-    warnings.simplefilter("ignore", dg.PreviewWarning)
+    accept_previews()
     started = time.monotonic()
     with dg.DagsterInstance.get() as instance:
         result = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 import uuid
-import warnings
 
 import click
 
@@ -33,10 +32,9 @@ def backfill(states: str, years_: str, jobs: int, force: bool) -> None:
 
     Exit code 0, or 1 if any partition failed.
     """
-    import dagster as dg
+    from microplex_pipeline.previews import accept_previews
 
-    # partitioned checks are a preview feature of Dagster's; the pinned version is tested with them
-    warnings.simplefilter("ignore", dg.PreviewWarning)
+    accept_previews()
     from microplex_pipeline.backfill import backfill as run
     from microplex_pipeline.partitions import STATES
 

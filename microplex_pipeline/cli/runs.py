@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-import warnings
 
 import click
 
@@ -15,8 +14,9 @@ def succeeds(settings: Settings, job: str, partition: str) -> bool:
     """Run a job on a partition, with its progress on the screen and in Dagster's history."""
     import dagster as dg
 
-    # partitioned checks are a preview feature of Dagster's; the pinned version is tested with them
-    warnings.simplefilter("ignore", dg.PreviewWarning)
+    from microplex_pipeline.previews import accept_previews
+
+    accept_previews()
     from microplex_pipeline.definitions import build_definitions
     from microplex_pipeline.progress import shown
 
@@ -42,7 +42,9 @@ def lacks_national_models(settings: Settings, year: str) -> bool:
     """Return whether a year's national models are missing or out of date."""
     import dagster as dg
 
-    warnings.simplefilter("ignore", dg.PreviewWarning)
+    from microplex_pipeline.previews import accept_previews
+
+    accept_previews()
     from microplex_pipeline.assets import NATIONAL
     from microplex_pipeline.definitions import build_definitions
     from microplex_pipeline.plan import Plan

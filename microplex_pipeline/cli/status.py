@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +51,9 @@ def status(years_: str | None) -> None:
     import dagster as dg
     import duckdb
 
-    warnings.simplefilter("ignore", dg.PreviewWarning)
+    from microplex_pipeline.previews import accept_previews
+
+    accept_previews()
     from microplex_pipeline.status import built_years
     from microplex_pipeline.status import status as look
 
