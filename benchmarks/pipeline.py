@@ -114,7 +114,7 @@ def report(
         "# The pipeline", "",
         f"`python -m benchmarks.pipeline`: {states.height} states of a year from an empty warehouse, "
         f"{jobs} processes; then again after the persons of {CHANGED} changed.", "",
-        f"* {first['seconds'] / 60:.1f} minutes in all, {nation['wall'].sum():.0f} s of them the nation's "
+        f"* {first['seconds'] / 60:.1f} minutes, {nation['wall'].sum():.0f} s of them the nation's "
         "models",
         f"* a state {states['wall'].mean():.1f} s (median {states['wall'].median():.1f}, most "
         f"{states['wall'].max():.1f} s, {states.sort('wall')['partition'][-1]})",

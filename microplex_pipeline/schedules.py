@@ -41,18 +41,19 @@ def note(data: DataFolder, year: str) -> str:
 
 
 @dg.schedule(
-    job=build_prior, cron_schedule=OCTOBER_15TH, execution_timezone=TIME_ZONE,
+    job=build_prior,
+    cron_schedule=OCTOBER_15TH,
+    execution_timezone=TIME_ZONE,
     name="annual_rebuild",
-)  # fmt: skip
+    description="In mid-October rebuilds the newest closed year: the nation's models first, then 51 "
+    "states, the largest first. No year is written here: what is newest is read off the date.",
+)
 def annual_rebuild(
     context: dg.ScheduleEvaluationContext,
     data: DataFolder,
     parameters: dg.ResourceParam[Parameters],
 ) -> dg.RunRequest | dg.SkipReason:
-    """Rebuild the nation's models of the newest closed year; the states follow when they are there.
-
-    No year is written here: what is newest is read off the date.
-    """
+    """Ask for the nation's models of the newest closed year; the states follow when they are there."""
     year = newest_year(context)
     if reason := refusal(data, parameters, year):
         return dg.SkipReason(reason)
@@ -70,6 +71,8 @@ def annual_rebuild(
     request_job=build_state,
     default_status=dg.DefaultSensorStatus.RUNNING,
     name="states_follow_the_nation",
+    description="After a rebuild's national models, runs the states that it names, or all, the largest "
+    "first.",
 )
 def states_follow_the_nation(
     context: dg.RunStatusSensorContext,

@@ -27,16 +27,19 @@ from microplex_pipeline.warehouse.reading import stored_partitions
 MINUTE = 60
 
 
-@dg.sensor(job=recalibrate, minimum_interval_seconds=MINUTE, name="targets_changed")
+@dg.sensor(
+    job=recalibrate,
+    minimum_interval_seconds=MINUTE,
+    name="targets_changed",
+    description="Calibrates again the built states whose rows of the targets' files have changed; "
+    "survey, models and synthetic records stay as they are.",
+)
 def targets_changed(
     context: dg.SensorEvaluationContext,
     data: DataFolder,
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Calibrate again what was built, where a state's rows of the targets' files have changed.
-
-    Only the states whose rows changed; survey, models and synthetic records stay as they are.
-    """
+    """Compare the states' rows of the targets' files with those of the last tick."""
     now = {
         state: _digest([*target_contents(data, state), *county_contents(data, state)])
         for state in STATES
@@ -55,11 +58,17 @@ def targets_changed(
         yield dg.SkipReason("no state's targets changed")
 
 
-@dg.sensor(job=take_in_survey, minimum_interval_seconds=MINUTE, name="survey_arrived")
+@dg.sensor(
+    job=take_in_survey,
+    minimum_interval_seconds=MINUTE,
+    name="survey_arrived",
+    description="Verifies a Parquet file that was dropped into the incoming folder, and stores it by "
+    "year, or refuses it with the reason beside it.",
+)
 def survey_arrived(
     context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Take in a file that was dropped into the incoming folder, once it has stopped growing."""
+    """Ask for the files that have stopped growing since the last tick."""
     files = sorted(settings.incoming.glob("*.parquet"))
     now = {f.name: f"{f.stat().st_size}|{f.stat().st_mtime_ns}" for f in files}
     before = json.loads(context.cursor) if context.cursor else {}
@@ -74,17 +83,20 @@ def survey_arrived(
         yield dg.SkipReason("no Parquet file lies complete in the incoming folder")
 
 
-@dg.sensor(jobs=[ingest, build_prior], minimum_interval_seconds=MINUTE, name="survey_changed")
+@dg.sensor(
+    jobs=[ingest, build_prior],
+    minimum_interval_seconds=MINUTE,
+    name="survey_changed",
+    description="Follows a survey's new edition: every state of a year that it newly covers is "
+    "ingested; what was built from an older edition is built again, nation first, then the states that "
+    "were there.",
+)
 def survey_changed(
     context: dg.SensorEvaluationContext,
     data: DataFolder,
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Follow a survey's new edition.
-
-    Of a year that it newly covers, every state's records are ingested. What was built from an older
-    edition is built again, nation first, then the states that were there.
-    """
+    """Compare the editions that serve each year with those of the last tick."""
     now = {year: _digest(survey_contents(data, int(year))) for year in years.get_partition_keys()}
     before = json.loads(context.cursor) if context.cursor else now
     context.update_cursor(json.dumps(now))
@@ -118,6 +130,7 @@ def _digest(parts: Sequence[str]) -> str:
     monitored_jobs=[build_prior, build_state, recalibrate, ingest, report_nation, take_in_survey],
     default_status=dg.DefaultSensorStatus.RUNNING,
     name="failures_written_down",
+    description="Writes what failed and why to failures.csv beside the warehouse, a line a step.",
 )
 def failures_written_down(
     context: dg.RunFailureSensorContext, settings: dg.ResourceParam[Settings]

@@ -64,8 +64,9 @@ def _as_first_edition(file: Path, schema: SurveySchema, folder: str | Path) -> p
     try:
         records = pl.read_parquet(file)
     except (pl.exceptions.PolarsError, OSError) as error:
+        said = str(error).replace(str(file), file.name)
         raise SurveyError(
-            f"{file.name} cannot be read as Parquet, it may be truncated: {error}"
+            f"{file.name} cannot be read as Parquet, it may be truncated: {said}"
         ) from error
     if missing := [c for c in types if c not in records.columns]:
         raise SurveyError(f"{file.name} lacks columns: {', '.join(missing)}")
