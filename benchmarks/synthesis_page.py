@@ -109,8 +109,9 @@ def write_page(cases: Sequence[str], draws: int, slow: Sequence[str]) -> str:
         parts += [
             "## A million records of California", "",
             "A cut of the survey each. by_chance: of people held out, whom the model did not see; error:"
-            " standard error of the difference where chance alone divided the two; percentages.", "",
-            markdown(million.with_columns(pl.exclude("seed", "rows_per_cpu_s") * 100)), "",
+            " standard error of the difference where chance alone divided the two; percentages."
+            " no_copies: with no_copies_of=train, which draws copies again.", "",
+            markdown(million.with_columns(pl.exclude("seed", "^rows.*$") * 100)), "",
             "Standard errors beyond chance: "
             + "; ".join(f"{k} {', '.join(f'{z:+.1f}' for z in v)}" for k, v in beyond.items()) + ".",
             "",

@@ -31,7 +31,8 @@ def synthetic_population(
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Synthetic tax units in households: real compositions drawn by weight, amounts drawn anew.
 
-    Every identity of the survey's schema (totals, parts, structural zeros) holds in every row.
+    Every identity of the survey's schema (totals, parts, structural zeros) holds in every row. What
+    comes out as a copy of a respondent's record is drawn again.
     """
     schema = data.survey_schema
     _, year = partition_of(context)
@@ -49,7 +50,11 @@ def synthetic_population(
         unit_id=schema.unit,
     ).drop("source_household_id")
     synthesizer = Synthesizer.from_parts(transformer, zero_model, flow)
-    drawn = synthesizer.generate(model_frame(skeleton, schema), seed=parameters.seed)
+    drawn = synthesizer.generate(
+        model_frame(skeleton, schema),
+        seed=parameters.seed,
+        no_copies_of=model_frame(survey, schema),
+    )
     records = describe_households(complete_records(skeleton, drawn, schema), schema)
     context.log.info(f"drew {records.height} units in {n_households} households of {year}")
     return stored_records(

@@ -14,6 +14,7 @@ import polars as pl
 from narwhals.typing import IntoFrameT
 
 from microplex_pipeline.frames import to_polars, with_columns
+from microplex_pipeline.synthesis.copies import without_copies
 from microplex_pipeline.synthesis.drawing import draw_records
 from microplex_pipeline.synthesis.flow import Flow
 from microplex_pipeline.synthesis.input_checks import (
@@ -233,6 +234,7 @@ class Synthesizer:
         seed: int | None = None,
         *,
         draws: Literal["stratified", "independent"] = "stratified",
+        no_copies_of: Any = None,
     ) -> IntoFrameT:
         """Draw the targets for given conditions.
 
@@ -242,6 +244,9 @@ class Synthesizer:
         seed : the same seed gives the same records; None draws fresh ones.
         draws : "stratified" takes sampling noise out of totals and distributions; "independent"
             makes rows independent of each other, as variance estimation needs.
+        no_copies_of : frame of records, such as the training data, or None. What comes out equal to one
+            of them in all conditions and targets, and has two non-zero amounts or more, is drawn again.
+            The model itself keeps no records.
 
         Returns
         -------
@@ -250,7 +255,8 @@ class Synthesizer:
         Raises
         ------
         ValueError
-            For a missing column, an unseen category, a value missing where training had none.
+            For a missing column, an unseen category, a value missing where training had none; if some
+            conditions leave nothing but copies.
         RuntimeError
             If the synthesizer is not fitted.
         """
@@ -261,15 +267,20 @@ class Synthesizer:
         require_columns(frame, self.condition_vars)
         if not frame.height:
             raise ValueError("no conditions were given: the frame has no rows")
+        parts = self.transformer_, self.zero_model_, self.flow_model_
         with one_thread():
-            columns = draw_records(
-                frame,
-                self.transformer_,
-                self.zero_model_,
-                self.flow_model_,
-                seed,
-                stratified=draws == "stratified",
-            )
+            columns = draw_records(frame, *parts, seed, stratified=draws == "stratified")
+            if no_copies_of is not None:
+                apart = without_copies(
+                    frame.with_columns(columns),
+                    to_polars(no_copies_of),
+                    self.condition_vars,
+                    self.target_vars,
+                    self.transformer_.amounts,
+                    lambda some, again: draw_records(some, *parts, again, stratified=False),
+                    seed,
+                )
+                columns = [apart[target] for target in self.target_vars]
         return with_columns(conditions, columns)
 
     def implicates(self, conditions: Any, n: int, seed: int | None = None) -> list[Any]:

@@ -101,6 +101,11 @@ class Transformer(FittedModel):
         return list(self.transformers_)
 
     @property
+    def amounts(self) -> list[str]:
+        """Names of the targets that are amounts."""
+        return [n for n, t in self.transformers_.items() if isinstance(t, AmountTransform)]
+
+    @property
     def n_states(self) -> list[int]:
         """Number of states of each target in the zero model."""
         return [transform.n_states for transform in self.transformers_.values()]

@@ -10,6 +10,7 @@ from microplex_pipeline.calibration.raised_survey import (
     rake_to_published,
 )
 from microplex_pipeline.calibration.target_sources import load_target_sources
+from microplex_pipeline.data_files import DataFileError
 from microplex_pipeline.evaluation.calibration import target_errors
 
 
@@ -84,7 +85,7 @@ def test_unknown_words_in_sources_are_refused(data, tmp_path):
 
 
 def test_a_missing_file_is_named(sources, data, tmp_path):
-    with pytest.raises(CalibrationError, match=r"bundled_state_population_2010_2019\.csv is not"):
+    with pytest.raises(DataFileError, match=r"bundled_state_population_2010_2019\.csv is not"):
         published_targets(sources, tmp_path, "RI", 2014, data / "population_growth.csv", COUNTS)
 
 

@@ -1,0 +1,98 @@
+"""What comes out as a copy of a given record is drawn again."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from microplex_pipeline import Synthesizer
+from microplex_pipeline.evaluation.disclosure import whole_record_copies
+
+TARGETS, CONDITIONS = ["wage", "benefit"], ["age"]
+
+
+@pytest.fixture(scope="module")
+def people():
+    """Amounts of few values, so that records coincide often."""
+    rng = np.random.default_rng(0)
+    n = 1500
+    return pl.DataFrame(
+        {
+            "age": rng.integers(20, 50, n),
+            "wage": rng.choice([0, *range(1000, 15000, 1000)], n),
+            "benefit": rng.choice([0, *range(500, 9000, 500)], n),
+            "weight": 1.0,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(people):
+    return Synthesizer(TARGETS, CONDITIONS, seed=0).fit(people, epochs=3)
+
+
+def copies(people, drawn):
+    return whole_record_copies(people, drawn, TARGETS, CONDITIONS)
+
+
+@pytest.mark.parametrize("draws", ["stratified", "independent"])
+def test_no_copy_comes_out_and_nothing_else_changes(people, fitted, draws):
+    ages = people.select("age", name=pl.int_range(pl.len()))
+    free = fitted.generate(ages, 1, draws=draws)
+    apart = fitted.generate(ages, 1, draws=draws, no_copies_of=people)
+    assert copies(people, free) > 0.1
+    assert copies(people, apart) == 0
+    assert apart.select("age", "name").equals(ages)
+    key = [*CONDITIONS, *TARGETS]
+    were_copies = free.join(
+        people.filter(pl.col("wage") != 0, pl.col("benefit") != 0), on=key, how="semi"
+    )["name"]
+    kept = ~pl.col("name").is_in(were_copies.implode())
+    assert apart.filter(kept).equals(free.filter(kept))
+    # people with one amount or none are alike in great numbers: they come out as before
+    for frame in (free, apart):
+        assert (frame["wage"] == 0).mean() == pytest.approx((people["wage"] == 0).mean(), abs=0.03)
+
+
+def test_same_seed_same_records(people, fitted):
+    ages = people.select("age")
+    first, again, other = (fitted.generate(ages, s, no_copies_of=people) for s in (1, 1, 2))
+    assert first.equals(again)
+    assert not first.equals(other)
+
+
+def test_frames_of_other_kinds_and_types_are_understood(people, fitted):
+    types = {"wage": pl.Float32, "benefit": pl.Int16, "age": pl.UInt8}
+    narrow = people.cast(types)
+    drawn = fitted.generate(people.select("age").to_pandas(), 1, no_copies_of=narrow.to_arrow())
+    assert copies(people, pl.from_pandas(drawn)) == 0
+
+
+def test_missing_conditions_are_alike():
+    rng = np.random.default_rng(1)
+    n = 400
+    people = pl.DataFrame(
+        {
+            "age": pl.Series(rng.choice([np.nan, 30.0, 40.0], n)).fill_nan(None),
+            "wage": rng.choice(np.arange(1, 40) * 100, n),
+            "benefit": rng.choice(np.arange(1, 40) * 100, n),
+            "weight": 1.0,
+        }
+    )
+    model = Synthesizer(TARGETS, CONDITIONS, seed=0).fit(people, epochs=2)
+    drawn = model.generate(people.select("age"), 1, no_copies_of=people)
+    assert copies(people, model.generate(people.select("age"), 1)) > 0
+    assert copies(people, drawn) == 0
+
+
+def test_conditions_that_leave_only_copies_and_missing_columns_are_named(people):
+    alike = pl.DataFrame(
+        {"age": [30] * 50, "wage": [100] * 50, "benefit": [200] * 50, "weight": 1.0}
+    )
+    model = Synthesizer(TARGETS, CONDITIONS, seed=0, tail_factor=1.0).fit(alike, epochs=1)
+    every = pl.DataFrame({"wage": range(1, 300)}).join(
+        pl.DataFrame({"benefit": range(1, 500)}), how="cross"
+    )
+    with pytest.raises(ValueError, match="came out as copies 50 times: their conditions leave no"):
+        model.generate(alike.select("age"), 1, no_copies_of=every.with_columns(age=pl.lit(30)))
+    with pytest.raises(ValueError, match="benefit"):
+        model.generate(alike.select("age"), 1, no_copies_of=alike.drop("benefit"))
