@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -23,6 +20,7 @@ from microplex_pipeline.synthesis.input_checks import (
     check_target,
     require_columns,
 )
+from microplex_pipeline.synthesis.model_file import Parts, damaged, read_model, write_model
 from microplex_pipeline.synthesis.only_where import parse_only_where
 from microplex_pipeline.synthesis.target_transforms import CategoryTransform
 from microplex_pipeline.synthesis.training import (
@@ -36,8 +34,6 @@ from microplex_pipeline.synthesis.weights import checked_weights
 from microplex_pipeline.synthesis.zero_model import ZeroModel
 
 MIN_TRAINING_RECORDS = 20
-FORMAT = "microplex synthesizer 1"
-
 OPTIONS = ("seed", "atom_holders", "max_knots", "tail_factor")  # kept with the model, for a refit
 
 
@@ -318,21 +314,10 @@ class Synthesizer:
     def save(self, path: str | Path) -> None:
         """Write the fitted synthesizer to one file: a zip of JSON and safetensors, no code."""
         self._require_fit()
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as archive:
-
-            def write(name: str, content: str | bytes) -> None:
-                # a fixed date keeps the same model the same bytes
-                archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
-
-            options = {name: getattr(self, name) for name in OPTIONS}
-            options["settings"] = self.settings.model_dump()
-            write("format.json", json.dumps({"format": FORMAT, "options": options}))
-            for part in (self.transformer_, self.zero_model_, self.flow_model_):
-                text, weights = part.to_data()
-                write(f"{part.kind}.json", text)
-                write(f"{part.kind}.safetensors", weights)
-        Path(path).write_bytes(buffer.getvalue())
+        options = {name: getattr(self, name) for name in OPTIONS}
+        options["settings"] = self.settings.model_dump()
+        parts = Parts(self.transformer_, self.zero_model_, self.flow_model_)
+        write_model(path, parts, options)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -343,30 +328,15 @@ class Synthesizer:
         ValueError
             If the file is no such archive, or is damaged.
         """
-        name = Path(path).name
+        parts, options = read_model(path)
         try:
-            with zipfile.ZipFile(path) as archive:
-                if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                    # `save` compresses nothing, and what is stored cannot unfold into gigabytes
-                    raise ValueError("it has compressed entries")
-                about = json.loads(archive.read("format.json"))
-                if about["format"] != FORMAT:
-                    raise ValueError("it was written by another version")
-
-                def part(kind: type[Any]) -> Any:
-                    text = archive.read(f"{kind.kind}.json").decode()
-                    return kind.from_data(text, archive.read(f"{kind.kind}.safetensors"))
-
-                result = cls.from_parts(part(Transformer), part(ZeroModel), part(Flow))
-                for option in OPTIONS:
-                    setattr(result, option, about["options"][option])
-                result.settings = TrainingSettings(**about["options"]["settings"])
-                return result
-        except (
-            zipfile.BadZipFile, KeyError, TypeError, ValueError, AttributeError, EOFError,
-            RuntimeError,  # an entry that wants a password, or JSON that is nested too deeply
-        ) as error:  # fmt: skip
-            raise ValueError(f"{name} is no synthesizer file, or is damaged: {error}") from error
+            result = cls.from_parts(*parts)
+            for option in OPTIONS:
+                setattr(result, option, options[option])
+            result.settings = TrainingSettings(**options["settings"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise damaged(Path(path).name, error) from error
+        return result
 
     def _check_prior(self, prior: Synthesizer) -> None:
         prior._require_fit()

@@ -1,0 +1,76 @@
+"""The file of a fitted synthesizer: an archive of JSON and safetensors, nothing that runs."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from microplex_pipeline.synthesis.flow import Flow
+from microplex_pipeline.synthesis.transformer import Transformer
+from microplex_pipeline.synthesis.zero_model import ZeroModel
+
+FORMAT = "microplex synthesizer 1"
+
+
+class Parts(NamedTuple):
+    """The fitted parts of a synthesizer."""
+
+    transformer: Transformer
+    zero_model: ZeroModel
+    flow: Flow
+
+
+def write_model(path: str | Path, parts: Parts, options: Mapping[str, Any]) -> None:
+    """Write parts, and the options that they were fitted with. The same model gives the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+
+        def write(name: str, content: str | bytes) -> None:
+            # a fixed date keeps the same model the same bytes
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
+
+        write("format.json", json.dumps({"format": FORMAT, "options": options}))
+        for part in parts:
+            text, weights = part.to_data()
+            write(f"{part.kind}.json", text)
+            write(f"{part.kind}.safetensors", weights)
+    Path(path).write_bytes(buffer.getvalue())
+
+
+def read_model(path: str | Path) -> tuple[Parts, dict[str, Any]]:
+    """Read parts and options.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such archive, or is damaged.
+    """
+    name = Path(path).name
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                # `write_model` compresses nothing, and what is stored cannot unfold into gigabytes
+                raise ValueError("it has compressed entries")
+            about = json.loads(archive.read("format.json"))
+            if about["format"] != FORMAT:
+                raise ValueError("it was written by another version")
+
+            def part(kind: type[Any]) -> Any:
+                text = archive.read(f"{kind.kind}.json").decode()
+                return kind.from_data(text, archive.read(f"{kind.kind}.safetensors"))
+
+            return Parts(part(Transformer), part(ZeroModel), part(Flow)), dict(about["options"])
+    except (
+        zipfile.BadZipFile, KeyError, TypeError, ValueError, AttributeError, EOFError,
+        RuntimeError,  # an entry that wants a password, or JSON that is nested too deeply
+    ) as error:  # fmt: skip
+        raise damaged(name, error) from error
+
+
+def damaged(name: str, error: Exception) -> ValueError:
+    """Return the error of a file that cannot be a synthesizer."""
+    return ValueError(f"{name} is no synthesizer file, or is damaged: {error}")

@@ -1,0 +1,28 @@
+"""A larger population's model as prior of a small area's."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from microplex_pipeline import Synthesizer
+from microplex_pipeline.settings import PROJECT
+
+
+def test_a_prior_lends_strength_to_a_small_area(schema):
+    survey = pl.read_parquet(PROJECT / "data" / schema.file).filter(pl.col("year") == 2014)
+    nation = survey.filter(pl.col("state") != "RI").sample(6000, seed=0)
+    area = survey.filter(pl.col("state") == "RI").sample(fraction=1.0, shuffle=True, seed=0)
+    targets, conditions = ["wages", "social_security", "snap"], ["age_head", "n_persons"]
+    train, held_out = area.head(600), area.tail(600)
+    prior = Synthesizer(targets, conditions).fit(nation, epochs=10)
+    alone = Synthesizer(targets, conditions).fit(train)
+    pooled = Synthesizer(targets, conditions).fit(train, prior=prior)
+    gain = pooled.log_prob(held_out) - alone.log_prob(held_out)
+    assert np.mean(gain[np.isfinite(gain)]) > 0.2
+    assert pooled.generate(held_out, seed=0).equals(pooled.generate(held_out, seed=0))
+
+
+def test_another_models_prior_is_refused(records):
+    fitted = Synthesizer(["social_security"], ["age_head"]).fit(records, epochs=1)
+    with pytest.raises(ValueError, match="fitted with other targets"):
+        Synthesizer(["snap"], ["age_head"]).fit(records, prior=fitted)
