@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
-import uuid
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 
@@ -19,10 +15,13 @@ from microplex_pipeline.assets import CHAIN, NATIONAL, SUMMARY
 from microplex_pipeline.definitions import build_definitions
 from microplex_pipeline.plan import Plan
 from microplex_pipeline.previews import accept_previews
-from microplex_pipeline.settings import load_settings
+from microplex_pipeline.processes import ENDED, end_runs_of_dead_processes, partition_lock
+from microplex_pipeline.reasons import reasons
+from microplex_pipeline.runs import STOPPED, run_job
+from microplex_pipeline.settings import Settings, load_settings
+from microplex_pipeline.workers import side_by_side
 
 KILLED = "its process was killed (kill -9, or no memory left); nothing of its last step was stored"
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Outcome:
 
 def backfill(
     states: Sequence[str], year_keys: Sequence[str], jobs: int, force: bool, label: str
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Build every state of every year, and yield each partition as it is done.
 
     Years' national models come first; a year whose models fail has its states left out, with the reason.
@@ -62,119 +61,111 @@ def backfill(
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     with dg.DagsterInstance.get() as instance:
+        end_runs_of_dead_processes(instance, settings.warehouse, ENDED)
         plan = Plan(_definitions(), settings, instance)
 
-        def outdated(
-            assets: Sequence[dg.AssetsDefinition], state: str | None, year: str
-        ) -> list[str]:
-            return [a.key.path[-1] for a in assets] if force else plan.stale(assets, state, year)
+        def outdated(assets: Sequence[dg.AssetsDefinition], state: str | None, year: str) -> bool:
+            return force or bool(plan.stale(assets, state, year))
 
-        wanted: list[_Task] = []
+        wanted: list[Task] = []
         for year in year_keys:
-            if national := outdated(NATIONAL, None, year):
-                outcome = build_partition("build_prior", year, national, label)
+            if outdated(NATIONAL, None, year):
+                outcome = build_partition(Task("build_prior", year, label, force))
                 yield outcome
                 if outcome.failure:
                     reason = f"the year's national models failed: {outcome.failure}"
                     yield from (Outcome(f"{s}|{year}", [], reason, 0.0) for s in states)
                     continue
             for state in states:
-                if names := outdated(CHAIN, state, year):
-                    wanted.append(_Task("build_state", f"{state}|{year}", names, label))
+                if outdated(CHAIN, state, year):
+                    wanted.append(Task("build_state", f"{state}|{year}", label, force))
                 else:
                     yield Outcome(f"{state}|{year}", [], None, 0.0)
-    yield from _in_turn(wanted) if jobs == 1 else _side_by_side(wanted, jobs)
+    if jobs == 1:
+        yield from (build_partition(task) for task in wanted)
+    else:
+        yield from _side_by_side(wanted, jobs, settings)
     with dg.DagsterInstance.get() as instance:
         plan = Plan(_definitions(), settings, instance)
         for year in year_keys:
             if plan.holds("state_report", year) and plan.stale(SUMMARY, None, year):
-                pages = [a.key.path[-1] for a in SUMMARY]
-                yield build_partition("report_nation", year, pages, label)
+                yield build_partition(Task("report_nation", year, label, force=False))
 
 
 @dataclass(frozen=True)
-class _Task:
-    """Arguments of `build_partition`."""
+class Task:
+    """A job's assets of one partition: all of them if `force` is set, else those that are stale."""
 
     job: str
     key: str
-    assets: Sequence[str]
     label: str
-
-    def run(self) -> Outcome:
-        return build_partition(self.job, self.key, self.assets, self.label)
+    force: bool
 
 
-def _in_turn(tasks: Sequence[_Task]) -> Iterator[Outcome]:
-    yield from (task.run() for task in tasks)
+ASSETS = {"build_prior": NATIONAL, "build_state": CHAIN, "report_nation": SUMMARY}
 
 
-def _side_by_side(tasks: Sequence[_Task], jobs: int) -> Iterator[Outcome]:
-    """Run tasks in processes; those that a killed process took along are run again, one by one.
+def _side_by_side(tasks: Sequence[Task], jobs: int, settings: Settings) -> Generator[Outcome]:
+    """Build in processes; what a killed one was building is built again, alone, after the others.
 
-    A killed process breaks its pool, and whose process it was cannot be told: the one that dies again
-    when it runs alone has failed.
+    What dies again has failed. Alone it has more memory than beside others.
     """
-    waiting, suspects = deque(tasks), deque[_Task]()
-    while waiting or suspects:
-        queue = suspects or waiting
-        alone = queue is suspects
-        processes = 1 if alone else jobs
-        pool = ProcessPoolExecutor(
-            processes, multiprocessing.get_context("spawn"), initializer=accept_previews
-        )
-        running: dict[Future[Outcome], _Task] = {}
-        try:
-            while queue or running:
-                while queue and len(running) < processes:
-                    task = queue.popleft()
-                    running[pool.submit(task.run)] = task
-                for done in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield done.result()
-                    del running[done]
-        except BrokenProcessPool:
-            lost = list(running.values())
-            if alone:
-                yield from (Outcome(task.key, [], KILLED, 0.0) for task in lost)
-            else:
-                suspects.extend(lost)
-        finally:  # after Ctrl-C nothing that waits is begun
-            pool.shutdown(cancel_futures=True)
+    lost: list[Task] = []
+    try:
+        with closing(side_by_side(build_partition, tasks, jobs, accept_previews)) as done:
+            for task, outcome in done:
+                if outcome:
+                    yield outcome
+                else:
+                    lost.append(task)
+                    _end_lost_runs(settings, ENDED)
+        for task in lost:
+            with closing(side_by_side(build_partition, [task], 1, accept_previews)) as done:
+                for _, outcome in done:
+                    yield outcome or Outcome(task.key, [], KILLED, 0.0)
+            _end_lost_runs(settings, ENDED)
+    except (KeyboardInterrupt, GeneratorExit):
+        _end_lost_runs(settings, STOPPED)
+        raise
 
 
-def build_partition(job: str, key: str, assets: Sequence[str], label: str) -> Outcome:
-    """Build some assets of one partition in this process."""
+def _end_lost_runs(settings: Settings, why: str) -> None:
+    with dg.DagsterInstance.get() as instance:
+        end_runs_of_dead_processes(instance, settings.warehouse, why)
+
+
+def build_partition(task: Task) -> Outcome:
+    """Build what a task names, in this process, once no other process builds the partition.
+
+    What another one has built meanwhile is not built again.
+    """
     accept_previews()
     started = time.monotonic()
-    with dg.DagsterInstance.get() as instance:
-        result = (
-            _definitions()
-            .resolve_job_def(job)
-            .execute_in_process(
-                instance=instance,
-                partition_key=key,
-                asset_selection=[dg.AssetKey(name) for name in assets],
-                run_id=str(uuid.uuid4()),
-                run_config=QUIET,
-                tags={"microplex/backfill": label},
-                raise_on_error=False,
-            )
+    settings, definitions = load_settings(), _definitions()
+    state, _, year = task.key.rpartition("|")
+    with dg.DagsterInstance.get() as instance, partition_lock(instance, task.key):
+        assets = [asset.key.path[-1] for asset in ASSETS[task.job]]
+        if not task.force:
+            plan = Plan(definitions, settings, instance)
+            assets = plan.stale(ASSETS[task.job], state or None, year)
+        if not assets:
+            return Outcome(task.key, [], None, time.monotonic() - started)
+        result = run_job(
+            settings,
+            instance,
+            definitions,
+            task.job,
+            task.key,
+            assets=assets,
+            tags={"microplex/backfill": task.label},
         )
-    failure = None if result.success else failure_of(result)
-    return Outcome(key, list(assets), failure, time.monotonic() - started)
+    failure = None if result.success else _first_reason(result)
+    return Outcome(task.key, assets, failure, time.monotonic() - started)
 
 
-def failure_of(result: dg.ExecuteInProcessResult) -> str:
-    """Return which step failed first, and why, in the words meant for a person."""
-    for event in result.all_events:
-        if event.is_step_failure:
-            failure = event.step_failure_data
-            if failure.user_failure_data and failure.user_failure_data.description:
-                return f"{event.step_key}: {failure.user_failure_data.description}"
-            error = failure.error
-            cause = error.cause if error is not None and error.cause else error
-            return f"{event.step_key}: {cause.message.strip() if cause else 'no reason was given'}"
-    return "no step failed, but the run did"
+def _first_reason(result: dg.ExecuteInProcessResult) -> str:
+    step, why = reasons(result.all_events)[0]
+    return f"{step}: {why}" if step else why
 
 
 @cache

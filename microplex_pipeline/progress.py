@@ -10,7 +10,9 @@ from contextlib import contextmanager
 
 import click
 import dagster as dg
-from dagster._core.execution.plan.objects import StepFailureData
+from sqlalchemy.exc import DatabaseError
+
+from microplex_pipeline.reasons import reason_of
 
 POLL_SECONDS = 0.2
 
@@ -33,7 +35,10 @@ def _follow(instance: dg.DagsterInstance, run_id: str, finished: threading.Event
     started: dict[str, float] = {}
     while True:
         last_look = finished.is_set()
-        connection = instance.get_records_for_run(run_id, cursor=cursor)
+        try:
+            connection = instance.get_records_for_run(run_id, cursor=cursor)
+        except DatabaseError:
+            return  # the run writes to the same history, and ends with what is wrong with it
         cursor = connection.cursor
         for record in connection.records:
             _print_entry(record.event_log_entry, started)
@@ -58,17 +63,8 @@ def _print_entry(entry: dg.EventLogEntry, started: dict[str, float]) -> None:
         if not check.passed:
             click.secho(f"      check {check.check_name} failed: {check.description}", fg="red")
     elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
-        click.secho(f"      {step} {_reason(event.step_failure_data)}", fg="red", err=True)
+        click.secho(
+            f"      {step} failed: {reason_of(event.step_failure_data)}", fg="red", err=True
+        )
     elif event.event_type == dg.DagsterEventType.PIPELINE_FAILURE and not started:
         click.secho(f"      {entry.user_message}", fg="red", err=True)
-
-
-def _reason(failure: StepFailureData) -> str:
-    """Say why a step failed: the message that was meant for a person, else the error's own."""
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return f"failed: {failure.user_failure_data.description}"
-    error = failure.error
-    if error is not None and error.cls_name == "DagsterExecutionInterruptedError":
-        return "was interrupted"
-    cause = error.cause if error is not None and error.cause else error
-    return f"failed: {cause.message.strip() if cause else 'no reason was given'}"

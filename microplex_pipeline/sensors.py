@@ -19,6 +19,7 @@ from microplex_pipeline.jobs import (
     report_nation,
 )
 from microplex_pipeline.partitions import STATES, years
+from microplex_pipeline.reasons import reasons
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.settings import Settings
 from microplex_pipeline.warehouse.failures import write_failure
@@ -135,18 +136,14 @@ def _digest(parts: Sequence[str]) -> str:
 def failures_written_down(
     context: dg.RunFailureSensorContext, settings: dg.ResourceParam[Settings]
 ) -> None:
-    """Write what failed and why to failures.csv beside the warehouse, a line a step."""
-    for event in context.get_step_failure_events():
-        failure = event.step_failure_data
-        said = failure.user_failure_data.description if failure.user_failure_data else None
-        cause = failure.error.cause or failure.error if failure.error else None
-        write_failure(
-            settings.warehouse,
-            context.dagster_run.run_id,
-            context.dagster_run.tags.get("dagster/partition", ""),
-            event.step_key or "",
-            said or (cause.message.strip() if cause else "no reason was given"),
-        )
+    """Write what failed and why to failures.csv beside the warehouse, a line a step.
+
+    A run whose process was killed has no failed step: the line is the run's.
+    """
+    run = context.dagster_run
+    partition = run.tags.get("dagster/partition", "")
+    for step, why in reasons([*context.get_step_failure_events(), context.failure_event]):
+        write_failure(settings.warehouse, run.run_id, partition, step, why)
 
 
 nation_follows_its_states = dg.AutomationConditionSensorDefinition(

@@ -5,11 +5,14 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
+import dagster as dg
 import pytest
 from click.testing import CliRunner
 
 from microplex_pipeline.cli import main
+from microplex_pipeline.warehouse.failures import last_failures
 from microplex_pipeline.warehouse.reading import query
 
 
@@ -68,9 +71,91 @@ def test_a_killed_run_leaves_whole_partitions_and_can_be_repeated(environment, p
 
     again = subprocess.run(COMMAND, env=environment, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
+    assert "an earlier run of RI|2014 had ended before its time: marked as failed" in again.stdout
+    assert statuses(project_with_prior) == ["SUCCESS", "FAILURE", "SUCCESS"]
+    (failure,) = last_failures(warehouse, 2)
+    assert (failure["partition"], failure["step"]) == ("RI|2014", "flow")
     assert re.search(r"targets +29 of 29 met within 0\.1 %", again.stdout)
     assert "calibrated_population" in again.stdout
     assert query(warehouse, count.format("models.flow"))["n"][0] == 1
+
+
+def statuses(project):
+    with dg.DagsterInstance.from_config(str(project / "home")) as instance:
+        return [run.status.value for run in reversed(instance.get_runs())]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_build_ends_at_once_and_changes_nothing_more(
+    environment, project_with_prior, number
+):
+    run = subprocess.Popen(
+        COMMAND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    for line in run.stdout:
+        if line.strip() == "transformer":
+            break
+    stopped = time.monotonic()
+    run.send_signal(number)
+    _, said = run.communicate()
+    assert time.monotonic() - stopped < 3
+    assert run.returncode == 130
+    assert said.startswith("\nstopped: ")
+    assert "Traceback" not in said
+    assert statuses(project_with_prior) == ["SUCCESS", "CANCELED"]
+    assert query(project_with_prior / "w.duckdb", "from survey.survey").height == 1204
+
+
+def test_a_killed_worker_costs_its_own_run_and_ctrl_c_ends_them_all(
+    environment, project_with_prior
+):
+    command = [*COMMAND[:-3], "backfill", "--states", "RI,VT", "--year", "2014"]
+    run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    processes = project_with_prior / "home" / "processes"
+    with dg.DagsterInstance.from_config(str(project_with_prior / "home")) as instance:
+        of_states = dg.RunsFilter(job_name="build_state", statuses=[dg.DagsterRunStatus.STARTED])
+        until(lambda: instance.get_runs_count(of_states) == 2)
+        killed, other = children(run.pid)
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: last_failures(project_with_prior / "w.duckdb", 1))
+        assert children(run.pid) == [other]
+        assert instance.get_runs_count(of_states) == 1
+    stopped = time.monotonic()
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate()
+    assert time.monotonic() - stopped < 3
+    assert run.returncode == 130
+    assert "stopped: " in said
+    assert "Traceback" not in said
+    assert statuses(project_with_prior) == ["SUCCESS", "FAILURE", "FAILURE"]
+    whys = sorted(f["why"] for f in last_failures(project_with_prior / "w.duckdb", 9))
+    assert whys[0].startswith("its process ended before the run did")
+    assert whys[1].startswith("stopped by Ctrl-C")
+    until(lambda: not is_alive(other))
+    assert not list(processes.glob("????????????????????????????????.lock"))
+
+
+def until(holds):
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def children(pid):
+    """Return the processes that a process has spawned to work for it."""
+    shown = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True
+    ).stdout
+    return [int(line.split()[0]) for line in shown.splitlines() if "spawn_main" in line]
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_a_failed_run_says_why_and_ends_with_an_error(environment, tmp_path):

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from microplex_pipeline.cli.backfill import backfill
 from microplex_pipeline.cli.build import build
 from microplex_pipeline.cli.export import export
+from microplex_pipeline.cli.faults import said_of
 from microplex_pipeline.cli.query import query
 from microplex_pipeline.cli.report import report
 from microplex_pipeline.cli.status import status
 from microplex_pipeline.cli.ui import ui
 
 
-class InOrder(click.Group):
-    """Commands in the order in which a newcomer needs them."""
+class Commands(click.Group):
+    """Commands in the order in which a newcomer needs them, which end with one message on a fault."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands' names as they were added."""
         del ctx
         return list(self.commands)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; end with one message if the warehouse or the history cannot be used."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if said := said_of(error):
+                raise click.ClickException(said) from error
+            raise
 
-@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Synthetic, calibrated survey microdata by state and year.
 
@@ -37,7 +49,8 @@ def main() -> None:
     without an installation, python3 run.py stands for microplex.
 
     \b
-    Exit codes: 0 done; 1 something failed, and the message says what; 2 the command was not understood.
+    Exit codes: 0 done; 1 something failed, and the message says what; 2 the command was not understood;
+    130 stopped by Ctrl-C.
     """
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import time
 import uuid
+from contextlib import closing
 
 import click
 
 from microplex_pipeline.cli.bars import above, bar
 from microplex_pipeline.cli.partition_keys import partition_key, year_keys
 from microplex_pipeline.cli.places import read_settings_and_data, use_dagster_home
+from microplex_pipeline.cli.stopping import stoppable
 
 
 @click.command(short_help="Build many; leave what is up to date.")
@@ -30,7 +32,7 @@ def backfill(states: str, years_: str, jobs: int, force: bool) -> None:
     everything from the models on. On a terminal a bar shows what is done, how many failed and the time
     left; into a file or pipe goes a line per partition.
 
-    Exit code 0, or 1 if any partition failed.
+    Exit code 0, or 1 if any partition failed; 130 after Ctrl-C.
     """
     from microplex_pipeline.previews import accept_previews
 
@@ -48,8 +50,12 @@ def backfill(states: str, years_: str, jobs: int, force: bool) -> None:
     codes = list(dict.fromkeys(key.split("|")[0] for key in keys))
     started, label = time.monotonic(), uuid.uuid4().hex[:8]
     done, failed = 0, []
-    with bar(len(keys), "building") as shown:
-        for outcome in run(codes, of_years, jobs, force, label):
+    with (
+        stoppable(),
+        bar(len(keys), "building") as shown,
+        closing(run(codes, of_years, jobs, force, label)) as outcomes,
+    ):
+        for outcome in outcomes:
             step = int("|" in outcome.partition)
             done += step
             line = f"[{done:>{len(str(len(keys)))}}/{len(keys)}]  {outcome.partition:8}"

@@ -9,7 +9,8 @@ import click
 
 from microplex_pipeline.cli.partition_keys import partition_key
 from microplex_pipeline.cli.places import near, read_settings_and_data
-from microplex_pipeline.cli.runs import lacks_national_models, succeeds
+from microplex_pipeline.cli.runs import end_lost_runs, lacks_national_models, succeeds
+from microplex_pipeline.cli.stopping import stoppable
 from microplex_pipeline.settings import Settings
 
 
@@ -26,11 +27,18 @@ def build(state: str, year: str) -> None:
     it. Building again replaces exactly this state and year. The year's national models are built first
     if they are not there, or were made from other files or parameters than those of today.
 
-    Exit code 0, or 1 where a step failed: it says which and why, and tables keep what they had.
+    Exit code 0, or 1 where a step failed: it says which and why, and tables keep what they had; 130
+    after Ctrl-C.
     """
+    with stoppable():
+        _build(state, year)
+
+
+def _build(state: str, year: str) -> None:
     key = partition_key(state, year)
     settings = read_settings_and_data()
     started = time.monotonic()
+    end_lost_runs(settings)
     runs = [("build_state", key)]
     if lacks_national_models(settings, year):
         runs.insert(0, ("build_prior", year))

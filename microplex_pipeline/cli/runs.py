@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 import click
+from filelock import Timeout
 
 from microplex_pipeline.cli.places import use_dagster_home
 from microplex_pipeline.settings import Settings
@@ -18,23 +19,23 @@ def succeeds(settings: Settings, job: str, partition: str) -> bool:
 
     accept_previews()
     from microplex_pipeline.definitions import build_definitions
+    from microplex_pipeline.processes import partition_lock
     from microplex_pipeline.progress import shown
+    from microplex_pipeline.runs import run_job
 
     use_dagster_home()
     click.echo(f"{job} {partition}")
     run_id = str(uuid.uuid4())
-    with dg.DagsterInstance.get() as instance, shown(instance, run_id):
-        result = (
-            build_definitions(settings)
-            .resolve_job_def(job)
-            .execute_in_process(
-                instance=instance,
-                partition_key=partition,
-                run_id=run_id,
-                raise_on_error=False,
-                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            )
-        )
+    with dg.DagsterInstance.get() as instance:
+        lock = partition_lock(instance, partition)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            click.echo(f"  another process is building {partition}: waiting until it has ended")
+            lock.acquire()
+        with lock, shown(instance, run_id):
+            definitions = build_definitions(settings)
+            result = run_job(settings, instance, definitions, job, partition, run_id=run_id)
     return result.success
 
 
@@ -53,3 +54,17 @@ def lacks_national_models(settings: Settings, year: str) -> bool:
     with dg.DagsterInstance.get() as instance:
         plan = Plan(build_definitions(settings), settings, instance)
         return bool(plan.stale(NATIONAL, None, year))
+
+
+def end_lost_runs(settings: Settings) -> None:
+    """Mark runs as failed that a kill or a crash has left unfinished, and say so."""
+    import dagster as dg
+
+    from microplex_pipeline.processes import ENDED, end_runs_of_dead_processes
+
+    use_dagster_home()
+    with dg.DagsterInstance.get() as instance:
+        for partition in end_runs_of_dead_processes(instance, settings.warehouse, ENDED):
+            click.echo(
+                f"an earlier run of {partition} had ended before its time: marked as failed"
+            )

@@ -49,7 +49,6 @@ def status(years_: str | None) -> None:
         )
 
     import dagster as dg
-    import duckdb
 
     from microplex_pipeline.previews import accept_previews
 
@@ -58,11 +57,8 @@ def status(years_: str | None) -> None:
     from microplex_pipeline.status import status as look
 
     os.environ["DAGSTER_HOME"] = str(home)
-    try:
-        with dg.DagsterInstance.get() as instance:
-            found = look(settings, instance, chosen or built_years(settings))
-    except duckdb.Error as error:
-        raise click.ClickException(f"{near(warehouse)} cannot be read: {error}") from error
+    with dg.DagsterInstance.get() as instance:
+        found = look(settings, instance, chosen or built_years(settings))
     click.echo(f"{near(warehouse)}, {warehouse.stat().st_size / 1e6:,.1f} MB")
     click.echo(f"history in {near(home)}\n")
     _show_years(found)

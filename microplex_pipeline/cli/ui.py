@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import click
@@ -25,4 +26,6 @@ def ui(port: int) -> None:
     workspace = PROJECT / "workspace.yaml"
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)]
     os.chdir(os.environ["DAGSTER_HOME"])  # elsewhere a second dagster.yaml would be warned of
+    # a shell's background jobs ignore SIGINT, and dagster does with SIGTERM as with SIGINT
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(sys.executable, [*command, "-w", str(workspace)])

@@ -14,6 +14,8 @@ from dagster._core.storage.db_io_manager import TableSlice
 from dagster_duckdb.io_manager import DuckDbClient
 from filelock import FileLock, Timeout
 
+from microplex_pipeline.warehouse.faults import fault_of, is_open_elsewhere
+
 FOREIGN_LOCK_WAIT = 30.0
 QUEUE_WAIT = 600.0
 
@@ -54,6 +56,10 @@ class LockedClient(DuckDbClient):
                 connection.execute("begin")
                 yield connection
                 connection.execute("commit")
+            except duckdb.Error as error:
+                if said := fault_of(path, error):
+                    raise dg.Failure(said, allow_retries=False) from error
+                raise
             finally:
                 connection.close()  # closing without commit rolls back
         finally:
@@ -88,17 +94,10 @@ def _open(path: Path) -> duckdb.DuckDBPyConnection:
     while True:
         try:
             return duckdb.connect(str(path))
-        except duckdb.IOException as error:
-            said = str(error).replace(str(path), path.name)
-            if "lock" not in said:
-                raise dg.Failure(
-                    f"the warehouse {path.name} cannot be opened: {said}. If it is damaged, put "
-                    "it aside and restore a copy, or build the partitions again",
-                    allow_retries=False,
-                ) from error
-            if time.monotonic() > deadline:
-                raise dg.Failure(
-                    f"the warehouse {path.name} is open in another program ({said}). Close it "
-                    "there (read-only connections block too), then run this again"
-                ) from error
-            time.sleep(0.25)
+        except duckdb.Error as error:
+            if is_open_elsewhere(error) and time.monotonic() < deadline:
+                time.sleep(0.25)
+            elif said := fault_of(path, error):
+                raise dg.Failure(said, allow_retries=False) from error
+            else:
+                raise

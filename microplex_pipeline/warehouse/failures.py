@@ -18,7 +18,10 @@ def failures_file(warehouse: Path) -> Path:
 
 
 def write_failure(warehouse: Path, run: str, partition: str, step: str, why: str) -> None:
-    """Add one line: when (UTC), partition, step, why, run."""
+    """Add one line: when (UTC), partition, step, why, run; none if the run's step has one.
+
+    Without a step it is about the run as a whole, which needs none where it has any.
+    """
     path = failures_file(warehouse)
     path.parent.mkdir(parents=True, exist_ok=True)
     line = io.StringIO()
@@ -26,6 +29,8 @@ def write_failure(warehouse: Path, run: str, partition: str, step: str, why: str
     with FileLock(f"{path}.lock"):
         if not path.exists():
             writer.writerow(COLUMNS)
+        elif any(row["run"] == run and step in ("", row["step"]) for row in _rows(path)):
+            return
         when = datetime.now(UTC).isoformat(timespec="seconds")
         writer.writerow([when, partition, step, " ".join(why.split()), run])
         with path.open("a", encoding="utf-8") as file:
@@ -37,5 +42,10 @@ def last_failures(warehouse: Path, count: int) -> list[dict[str, str]]:
     path = failures_file(warehouse)
     if not path.exists():
         return []
-    with FileLock(f"{path}.lock"), path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))[: -count - 1 : -1]
+    with FileLock(f"{path}.lock"):
+        return _rows(path)[: -count - 1 : -1]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

@@ -72,7 +72,11 @@ class ModelHandler(DbTypeHandler[FittedModel]):
         try:
             return kind.from_data(row["architecture"], row["weights"])
         except ValueError as error:
+            nation = row["state"] == NATION
+            partition = str(row["year"]) if nation else f"{row['state']}|{row['year']}"
+            command = "backfill --force" if nation else f"build {row['state']} {row['year']}"
             raise dg.Failure(
-                f"{table_slice.table} of {row['state']}|{row['year']}: {error}",
+                f"{table_slice.schema}.{table_slice.table} of {partition}: {error}. Materialize "
+                f"{table_slice.table} of {partition} again, or run microplex {command}",
                 allow_retries=False,
             ) from error

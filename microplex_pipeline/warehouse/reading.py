@@ -8,6 +8,7 @@ import duckdb
 import polars as pl
 from filelock import FileLock
 
+from microplex_pipeline.warehouse.faults import WarehouseUnreadable, fault_of
 from microplex_pipeline.warehouse.names import identifier, literal
 
 # nothing but the warehouse is in reach of a query: no other file, no network, no extension, no variable
@@ -33,24 +34,32 @@ def query(warehouse: Path, sql: str, parameters: list[object] | None = None) -> 
         If nothing was built yet.
     QueryRefused
         If it is no statement, several, or one that does more than read.
+    WarehouseUnreadable
+        If the file is damaged, or open in another program.
     duckdb.Error
         If DuckDB cannot do it, or it reaches beyond the warehouse.
     """
     if not warehouse.exists():
         raise FileNotFoundError(f"there is no warehouse {warehouse.name} yet: build a state first")
-    with (
-        FileLock(f"{warehouse}.lock"),
-        duckdb.connect(str(warehouse), read_only=True, config=SHUT) as connection,
-    ):
-        statements = connection.extract_statements(sql)
-        if len(statements) != 1:
-            raise QueryRefused(f"give one SQL statement, not {len(statements)}")
-        if statements[0].type not in READS:
-            raise QueryRefused(
-                f"{statements[0].type.name} is refused: only what reads is run, such as "
-                "select or describe"
-            )
-        return pl.DataFrame(connection.execute(statements[0], parameters or []).to_arrow_table())
+    try:
+        with (
+            FileLock(f"{warehouse}.lock"),
+            duckdb.connect(str(warehouse), read_only=True, config=SHUT) as connection,
+        ):
+            statements = connection.extract_statements(sql)
+            if len(statements) != 1:
+                raise QueryRefused(f"give one SQL statement, not {len(statements)}")
+            if statements[0].type not in READS:
+                raise QueryRefused(
+                    f"{statements[0].type.name} is refused: only what reads is run, such as "
+                    "select or describe"
+                )
+            rows = connection.execute(statements[0], parameters or []).to_arrow_table()
+            return pl.DataFrame(rows)
+    except duckdb.Error as error:
+        if said := fault_of(warehouse, error):
+            raise WarehouseUnreadable(said) from error
+        raise
 
 
 def holds_year(warehouse: Path, table: str, year: int) -> bool:

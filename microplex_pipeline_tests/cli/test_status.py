@@ -30,7 +30,7 @@ def test_what_is_out_of_date_and_what_failed_is_named(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MICROPLEX_PARAMETERS__POPULATION__HOUSEHOLDS", "1600")
     for number in range(7):
-        write_failure(folder / "w.duckdb", "run", "VT|2014", "flow", f"reason {number}")
+        write_failure(folder / "w.duckdb", f"run {number}", "VT|2014", "flow", f"reason {number}")
     result = microplex("status")
     assert result.exit_code == 0
     assert "out of date in 2014: RI, VT\n  synthetic_population, calibrated_population" in (

@@ -1,5 +1,6 @@
 """The warehouse through Dagster: what is stored, replaced, kept when something fails."""
 
+import signal
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,7 @@ from microplex_pipeline.partitions import PARTITION_EXPRESSION, state_years
 from microplex_pipeline.synthesis import Transformer, ZeroModel
 from microplex_pipeline.synthesis.training import TrainingSettings
 from microplex_pipeline.warehouse import Warehouse
+from microplex_pipeline.warehouse.faults import WarehouseUnreadable
 from microplex_pipeline.warehouse.reading import query
 
 METADATA = {"partition_expr": PARTITION_EXPRESSION, "schema": "things"}
@@ -176,19 +178,92 @@ def test_a_file_open_elsewhere_is_waited_for_then_named(store, warehouse, monkey
     assert store("RI|2014", {"a": 2, "b": "x"}).success
 
 
-def test_a_damaged_file_is_named(store, warehouse):
-    store("RI|2014", {"a": 1, "b": "x"})
-    warehouse.write_bytes(b"not a database" * 1000)
-    result = store("RI|2014", {"a": 2, "b": "x"})
-    assert "the warehouse warehouse.duckdb cannot be opened" in failure_of(result)
-    assert str(warehouse.parent) not in failure_of(result)
+def overwritten(content):
+    """Damage every block but the headers."""
+    return content[:20_000] + bytes(255 - byte for byte in content[20_000:])
 
 
-def test_a_folder_that_cannot_be_made_is_named_without_its_path(store, warehouse):
-    warehouse.parent.write_text("a file where the folder should be")
-    said = failure_of(store("RI|2014", {"a": 1, "b": "x"}))
-    assert "the folder of the warehouse warehouse.duckdb cannot be written to" in said
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"not a database" * 1000,
+        lambda content: content[:-100_000],
+        overwritten,
+    ],
+)
+def test_a_damaged_file_is_named_and_left_as_it_is(store, warehouse, damage):
+    store("RI|2014", *({"a": a, "b": str(a) * 9} for a in range(5000)))
+    damaged = damage(warehouse.read_bytes())
+    warehouse.write_bytes(damaged)
+    said = failure_of(store("RI|2014", {"a": 2, "b": "x"}))
+    assert said.startswith("the warehouse warehouse.duckdb cannot be opened or read: ")
     assert str(warehouse.parent) not in said
+    with pytest.raises(WarehouseUnreadable, match=r"warehouse\.duckdb cannot be opened or read"):
+        stored(warehouse)
+    assert warehouse.read_bytes() == damaged
+
+
+def test_remains_of_a_log_do_no_harm(store, warehouse):
+    store("RI|2014", {"a": 1, "b": "x"})
+    warehouse.with_name("warehouse.duckdb.wal").write_bytes(b"remains" * 1000)
+    assert store("VT|2014", {"a": 2, "b": "y"}).success
+    assert stored(warehouse) == [("RI", 2014, 1, "x"), ("VT", 2014, 2, "y")]
+
+
+KILLED = """
+    import os, signal, sys
+    from pathlib import Path
+    from microplex_pipeline.warehouse.client import LockedClient
+
+    with LockedClient(Path(sys.argv[1])).connect(None, None) as connection:
+        connection.execute("delete from things.table where state = 'RI'")
+        connection.execute("insert into things.table select 'RI', 2014, 9, 'y' from range(100000)")
+        if sys.argv[2] == "written":
+            connection.execute("commit")
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("when", "rows"), [("writing", [(1, 1)]), ("written", [(100_000, 9)])])
+def test_a_process_killed_within_its_transaction_leaves_all_or_nothing(
+    store, warehouse, when, rows
+):
+    store("RI|2014", {"a": 1, "b": "x"})
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(warehouse), when]
+    assert subprocess.run(command).returncode == -signal.SIGKILL
+    assert query(warehouse, "select count(*), max(a) from things.table").rows() == rows
+    assert store("RI|2014", {"a": 3, "b": "z"}).success
+    assert stored(warehouse) == [("RI", 2014, 3, "z")]
+
+
+FULL = """
+    import resource, signal, sys
+    import dagster as dg
+    from microplex_pipeline_tests.warehouse.test_io_manager import failure_of, table
+    from microplex_pipeline.warehouse import Warehouse
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
+    rows = [{"state": "RI", "year": 2014, "a": i, "b": str(hash(str(i))) * 9} for i in range(9000)]
+    result = dg.materialize(
+        [table],
+        partition_key="RI|2014",
+        resources={"io_manager": Warehouse(database=sys.argv[1])},
+        run_config={"ops": {"table": {"config": {"rows": rows}}}},
+        raise_on_error=False,
+    )
+    print(failure_of(result))
+"""
+
+
+def test_a_full_disk_is_said_and_the_old_rows_stay(store, warehouse):
+    store("RI|2014", {"a": 1, "b": "x"})
+    command = [sys.executable, "-c", textwrap.dedent(FULL), str(warehouse)]
+    said = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout
+    assert said.startswith("no space is left for the warehouse warehouse.duckdb (")
+    assert "free space on its disk, then run this again" in said
+    assert stored(warehouse) == [("RI", 2014, 1, "x")]
+    assert store("RI|2014", {"a": 2, "b": "x"}).success
 
 
 def test_nothing_built_yet_is_said(warehouse):

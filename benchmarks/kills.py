@@ -1,0 +1,126 @@
+"""Kill -9 in every step of a state's and its nation's chain: what is left, what a repetition gives.
+
+python -m benchmarks.kills FOLDER    prints a Markdown table; some ten minutes on two cores
+
+A state is built briefly with one seed. Then it is built with another seed, again and again, and killed
+each time in another step. Every table then has to hold exactly what it held, or exactly what an
+undisturbed build with that seed gives; a backfill after it has to give the latter throughout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO, cast
+
+import yaml
+
+from microplex_pipeline.settings import PROJECT
+from microplex_pipeline.warehouse.reading import query
+
+STEPS = [
+    *("national_survey", "national_prior"),
+    *("raw_survey", "survey", "transformer", "zero_model", "flow", "synthetic_population"),
+    *("targets", "calibrated_population", "county_weights", "target_report", "fidelity_report"),
+    *("disclosure_report", "county_report", "state_report"),
+]
+BRIEF = {
+    "sample": {"records": 3000, "held_out": 2000},
+    "prior": {"epochs": 2, "min_steps": 20},
+    "fine_tuning": {"epochs": 2},
+    "population": {"households": 1500},
+}
+PREAMBLE = [sys.executable, "-m", "microplex_pipeline.cli"]
+BUILD = [*PREAMBLE, "build", "RI", "2014"]
+AGAIN = [*PREAMBLE, "backfill", "--states", "RI", "--year", "2014", "--jobs", "1"]
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    old, new = folder / "old", folder / "new"
+    (old / "home").mkdir(parents=True)
+    shutil.copyfile(PROJECT / "dagster.yaml", old / "home" / "dagster.yaml")
+    configure(old, seed=0)
+    subprocess.run(BUILD, env=environment(old), check=True, stdout=subprocess.DEVNULL)
+    before = contents(old)
+    shutil.copytree(old, new)
+    configure(new, seed=1)
+    subprocess.run(BUILD, env=environment(new), check=True, stdout=subprocess.DEVNULL)
+    after = contents(new)
+    print("| killed in | tables new | as before | neither | repeated | as undisturbed |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for step in STEPS:
+        project = Path(shutil.copytree(old, folder / step))
+        configure(project, seed=1)
+        kill_in(step, project)
+        left = contents(project)
+        fresh = [t for t in left if left[t] == after[t] != before[t]]
+        kept = [t for t in left if left[t] == before[t]]
+        neither = [t for t in left if t not in fresh and t not in kept]
+        started = time.monotonic()
+        again = subprocess.run(AGAIN, env=environment(project), capture_output=True, text=True)
+        seconds = time.monotonic() - started
+        repeated = f"exit code {again.returncode}, {seconds:.0f} s"
+        finally_new = {t: h for t, h in contents(project).items() if t in after} == after
+        print(
+            f"| {step} | {len(fresh)} | {len(kept)} | {', '.join(neither) or 'none'} | {repeated} "
+            f"| {'yes' if finally_new else 'no'} |",
+            flush=True,
+        )
+        shutil.rmtree(project)
+
+
+def configure(project: Path, seed: int) -> None:
+    settings = {"warehouse": "w.duckdb", "parameters": {"seed": seed, **BRIEF}}
+    (project / "microplex.yaml").write_text(yaml.safe_dump(settings))
+
+
+def environment(project: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "MICROPLEX_CONFIG": str(project / "microplex.yaml"),
+        "DAGSTER_HOME": str(project / "home"),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def kill_in(step: str, project: Path) -> None:
+    """Build with the project's seed and kill the process once a step has begun."""
+    run = subprocess.Popen(BUILD, env=environment(project), stdout=subprocess.PIPE, text=True)
+    for line in cast(IO[str], run.stdout):
+        if line.strip() == step:
+            break
+    else:
+        raise SystemExit(f"the build ended before {step} began")
+    run.kill()
+    run.wait()
+
+
+def contents(project: Path) -> dict[str, str]:
+    """Return a hash of every table's rows, in an order that does not depend on how they were written.
+
+    Left out is what tells of a fit's duration.
+    """
+    warehouse = project / "w.duckdb"
+    tables = query(
+        warehouse,
+        "select table_schema || '.' || table_name as t from information_schema.tables order by t",
+    )["t"]
+    found = {}
+    for table in tables:
+        rows = query(warehouse, f"select * from {table} order by all")
+        columns = [c for c in rows.columns if c != "architecture"]
+        digest = hashlib.sha256()
+        for row in rows.select(columns).iter_rows():
+            digest.update(repr(row).encode())
+        found[table] = digest.hexdigest()
+    return found
+
+
+if __name__ == "__main__":
+    main()

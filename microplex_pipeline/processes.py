@@ -1,0 +1,83 @@
+"""Which process runs what: partitions are built by one at a time, and a dead one's runs are ended.
+
+Every process holds a lock file while it lives, and its runs carry the file's name. The operating system
+frees the lock of a process that ends, however it ends, so that none is taken for alive that is not.
+"""
+
+from __future__ import annotations
+
+import atexit
+import uuid
+from functools import cache
+from pathlib import Path
+
+import dagster as dg
+from filelock import FileLock, Timeout
+
+from microplex_pipeline.warehouse.failures import write_failure
+
+TAG = "microplex/process"
+ENDED = "its process ended before the run did; nothing of the step was stored. Build it again"
+UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+def process_tag(instance: dg.DagsterInstance) -> dict[str, str]:
+    """Return the tag that says which process a run belongs to: this one."""
+    return {TAG: Path(_held_by_this_process(_folder(instance)).lock_file).stem}
+
+
+def partition_lock(instance: dg.DagsterInstance, key: str) -> FileLock:
+    """Return the lock that a process holds while it builds a partition."""
+    return FileLock(_folder(instance) / f"{key.replace('|', '-')}.lock")
+
+
+def end_runs_of_dead_processes(
+    instance: dg.DagsterInstance, warehouse: Path, why: str
+) -> list[str]:
+    """Mark runs as failed whose process is gone, and write them to the list of failures.
+
+    Returns
+    -------
+    The partitions of these runs.
+    """
+    ended = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
+        name = run.tags.get(TAG)
+        if name is None or _lives(file := _folder(instance) / f"{name}.lock"):
+            continue
+        begun = [s for s in instance.get_run_step_stats(run.run_id) if s.start_time]
+        step = next((s.step_key for s in begun if s.end_time is None), "")
+        instance.report_run_failed(run, f"{step}: {why}" if step else why)
+        partition = run.tags.get("dagster/partition", "")
+        write_failure(warehouse, run.run_id, partition, step, why)
+        file.unlink(missing_ok=True)
+        ended.append(partition)
+    return ended
+
+
+def _folder(instance: dg.DagsterInstance) -> Path:
+    folder = Path(instance.root_directory) / "processes"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@cache  # which keeps the lock
+def _held_by_this_process(folder: Path) -> FileLock:
+    lock = FileLock(folder / f"{uuid.uuid4().hex}.lock")
+    lock.acquire()
+    atexit.register(Path(lock.lock_file).unlink, missing_ok=True)
+    return lock
+
+
+def _lives(file: Path) -> bool:
+    if not file.exists():
+        return False
+    try:
+        with FileLock(file, timeout=0):
+            return False
+    except Timeout:
+        return True
