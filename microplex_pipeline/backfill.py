@@ -13,6 +13,7 @@ import dagster as dg
 
 from microplex_pipeline.assets import CHAIN, NATIONAL, SUMMARY
 from microplex_pipeline.definitions import build_definitions
+from microplex_pipeline.partitions import BY_SIZE
 from microplex_pipeline.plan import Plan
 from microplex_pipeline.previews import accept_previews
 from microplex_pipeline.processes import ENDED, end_runs_of_dead_processes, partition_lock
@@ -57,6 +58,9 @@ def backfill(
     label : tag of all runs (microplex/backfill).
     """
     settings = load_settings()
+    states = sorted(
+        states, key=BY_SIZE.index
+    )  # the longest first, so that none is left for the end
     # one core a process: threads of several processes only get in each other's way
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
