@@ -18,6 +18,7 @@ from microplex_pipeline.warehouse.faults import fault_of, is_open_elsewhere
 
 FOREIGN_LOCK_WAIT = 30.0
 QUEUE_WAIT = 600.0
+QUEUE_POLL = 0.005  # seconds; a turn takes some ten times as long
 
 
 class LockedClient(DuckDbClient):
@@ -39,7 +40,7 @@ class LockedClient(DuckDbClient):
         lock = FileLock(f"{path}.lock", timeout=QUEUE_WAIT)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
+            lock.acquire(poll_interval=QUEUE_POLL)
         except Timeout as error:
             raise dg.Failure(
                 f"another run held the warehouse {path.name} for {QUEUE_WAIT:.0f} seconds: "
