@@ -10,6 +10,7 @@ docs/benchmarks/pipeline.md: minutes, seconds a state, where they go, peak memor
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 import shutil
@@ -17,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -29,28 +29,26 @@ from microplex_pipeline.settings import PROJECT
 PAGE = PROJECT / "docs" / "benchmarks" / "pipeline.md"
 CHANGED = "RI"
 TARGETS = "bundled_state_population_2010_2019.csv"
-EVENTS = {
-    dg.DagsterEventType.STEP_START: "start",
-    dg.DagsterEventType.LOADED_INPUT: "loaded",
-    dg.DagsterEventType.STEP_OUTPUT: "computed",
-    dg.DagsterEventType.HANDLED_OUTPUT: "stored",
-    dg.DagsterEventType.STEP_SUCCESS: "end",
-}
+ALONE = ["RI", "CO", "CA"]  # a small, a middling and the largest state
 
 
-def backfill(folder: Path, year: str, states: str, jobs: int) -> dict[str, Any]:
-    """Run the command; return its lines and its wall time."""
-    environment = {
+def environment(folder: Path) -> dict[str, str]:
+    """Return the environment in which commands speak of the folder."""
+    return {
         **os.environ,
         "MICROPLEX_DATA": str(folder / "data"),
         "MICROPLEX_WAREHOUSE": str(folder / "w.duckdb"),
         "DAGSTER_HOME": str(folder / "home"),
     }
+
+
+def backfill(folder: Path, year: str, states: str, jobs: int) -> dict[str, Any]:
+    """Run the command; return its lines and its wall time."""
     command = [sys.executable, "-m", "microplex_pipeline.cli", "backfill"]
     options = ["--year", year, "--states", states, "--jobs", str(jobs)]
     start = time.monotonic()
     done = subprocess.run(
-        [*command, *options], env=environment, cwd=PROJECT, capture_output=True, text=True
+        [*command, *options], env=environment(folder), cwd=PROJECT, capture_output=True, text=True
     )
     seconds = time.monotonic() - start
     print(done.stdout, done.stderr, sep="\n", flush=True)
@@ -58,36 +56,30 @@ def backfill(folder: Path, year: str, states: str, jobs: int) -> dict[str, Any]:
     return {"lines": done.stdout.splitlines(), "seconds": seconds}
 
 
-def where_time_goes(home: Path, began: float) -> pl.DataFrame:
-    """Return a row for each run begun since: job, partition, wall, computing, loading and storing."""
-    rows = []
+def shares(folder: Path) -> dict[str, float]:
+    """Build a few states again, one after the other; return what their seconds were spent on."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "benchmarks.pipeline_shares", *ALONE],
+        env={**environment(folder), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        cwd=PROJECT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return dict(json.loads(done.stdout))
+
+
+def seconds_of_runs(home: Path, began: float) -> pl.DataFrame:
+    """Return a row for each run begun since: job, partition, wall seconds."""
     with dg.DagsterInstance.from_config(str(home)) as instance:
-        for record in instance.get_run_records():
-            if record.start_time is None or record.end_time is None or record.start_time < began:
-                continue
-            times: dict[str, dict[str, float]] = defaultdict(dict)
-            for entry in instance.all_logs(record.dagster_run.run_id, of_type=set(EVENTS)):
-                event = entry.dagster_event
-                # the last one of a kind: a step loads several inputs
-                times[event.step_key][EVENTS[event.event_type]] = entry.timestamp
-            computing = storing = 0.0
-            for of in times.values():
-                if "computed" in of:
-                    ready = of.get("loaded", of["start"])
-                    computing += of["computed"] - ready
-                    storing += (ready - of["start"]) + (
-                        of.get("stored", of["computed"]) - of["computed"]
-                    )
-            rows.append(
+        return pl.DataFrame(
+            [
                 {
                     "job": record.dagster_run.job_name,
                     "partition": record.dagster_run.tags.get("dagster/partition", ""),
                     "wall": record.end_time - record.start_time,
-                    "computing": computing,
-                    "loading_and_storing": storing,
                 }
-            )
-    return pl.DataFrame(rows)
+                for record in instance.get_run_records()
+                if record.start_time and record.end_time and record.start_time >= began
+            ]
+        )
 
 
 def change_targets(data: Path) -> None:
@@ -101,13 +93,18 @@ def change_targets(data: Path) -> None:
 
 
 def report(
-    first: dict[str, Any], runs: pl.DataFrame, second: dict[str, Any], size: int, jobs: int
+    first: dict[str, Any],
+    runs: pl.DataFrame,
+    alone: dict[str, float],
+    second: dict[str, Any],
+    size: int,
+    jobs: int,
 ) -> str:
     """Return the page."""
     states = runs.filter(pl.col("job") == "build_state")
     nation = runs.filter(pl.col("job") == "build_prior")
-    total = runs.select(pl.exclude("job", "partition").sum()).row(0, named=True)
-    processes = first["seconds"] * jobs - total["wall"]
+    idle = 1 - runs["wall"].sum() / (first["seconds"] * jobs)
+    spent = {kind: seconds / alone["total"] for kind, seconds in alone.items()}
     built = [line for line in second["lines"] if "assets" in line]
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
     lines = [
@@ -118,14 +115,11 @@ def report(
         "models",
         f"* a state {states['wall'].mean():.1f} s (median {states['wall'].median():.1f}, most "
         f"{states['wall'].max():.1f} s, {states.sort('wall')['partition'][-1]})",
-        f"* of the runs' seconds {total['computing'] / total['wall']:.0%} computing, "
-        f"{total['loading_and_storing'] / total['wall']:.0%} loading and storing, "
-        f"{1 - (total['computing'] + total['loading_and_storing']) / total['wall']:.0%} orchestration "
-        f"(events, checks, plans); beside the runs {processes:.0f} s of process start, imports, and a "
-        "core's waiting for the nation's models and the last state",
-        f"* orchestration, process start and waiting together: "
-        f"{1 - (total['computing'] + total['loading_and_storing']) / (first['seconds'] * jobs):.0%} of "
-        "all core seconds",
+        f"* {idle:.0%} of the processes' time is start, imports and waiting: for the nation's models, "
+        "which one process makes, and for the last state",
+        f"* a state alone ({', '.join(ALONE)}): {alone['total'] / len(ALONE):.1f} s, "
+        f"{spent['computing']:.0%} computing, {spent['warehouse']:.0%} loading from and storing in "
+        f"DuckDB, {spent['dagster']:.0%} Dagster (events, checks, plans)",
         f"* peak memory of a process {peak:,.0f} MB; the warehouse {size / 1e6:,.0f} MB",
         f"* after one state's targets changed: {second['seconds']:.0f} s; built: "
         + "; ".join(" ".join(line.split("]")[-1].split()) for line in built),
@@ -151,11 +145,12 @@ def main() -> None:
         began = time.time()
         which = (arguments.year, arguments.states, arguments.jobs)
         first = backfill(folder, *which)
-        runs = where_time_goes(folder / "home", began)
+        runs = seconds_of_runs(folder / "home", began)
         size = (folder / "w.duckdb").stat().st_size
+        alone = shares(folder)
         change_targets(folder / "data")
         second = backfill(folder, *which)
-    text = report(first, runs, second, size, arguments.jobs)
+    text = report(first, runs, alone, second, size, arguments.jobs)
     PAGE.write_text(text)
     print(text)
 
