@@ -4,9 +4,8 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.assets.state_year import state_year_asset
-from microplex_pipeline.assets.training import training_records
+from microplex_pipeline.assets.training import training_metadata, training_records
 from microplex_pipeline.assets.zero_model import zero_model
-from microplex_pipeline.evaluation.charts import loss_chart, markdown_picture
 from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.synthesis import Flow, Prior, Transformer
@@ -38,15 +37,8 @@ def flow(
         prior=national_prior.flow,
         progress=context.log.info,
     )
-    history = pl.DataFrame(fitted.history)
-    return dg.MaterializeResult(
-        value=fitted,
-        metadata={
-            "records": records.height,
-            "seed": parameters.seed,
-            "parameters": parameters.fine_tuning.model_dump(),
-            "densities": len(fitted.inputs),
-            "epochs": int(history["epoch"].max()),  # type: ignore[arg-type]
-            "loss_curve": dg.MetadataValue.md(markdown_picture("loss", loss_chart(history))),
-        },
-    )
+    metadata = {
+        **training_metadata(fitted, records, parameters),
+        "densities": len(fitted.inputs),
+    }
+    return dg.MaterializeResult(value=fitted, metadata=metadata)

@@ -4,8 +4,7 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.assets.state_year import state_year_asset
-from microplex_pipeline.assets.training import training_records
-from microplex_pipeline.evaluation.charts import loss_chart, markdown_picture
+from microplex_pipeline.assets.training import training_metadata, training_records
 from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.synthesis import Prior, Transformer, ZeroModel
@@ -36,15 +35,6 @@ def zero_model(
         prior=national_prior.zero_model,
         progress=context.log.info,
     )
-    history = pl.DataFrame(fitted.history)
-    return dg.MaterializeResult(
-        value=fitted,
-        metadata={
-            "records": records.height,
-            "seed": parameters.seed,
-            "parameters": parameters.fine_tuning.model_dump(),
-            "epochs": int(history["epoch"].max()),  # type: ignore[arg-type]
-            "held_out_loss": float(history["validation_loss"].min()),  # type: ignore[arg-type]
-            "loss_curve": dg.MetadataValue.md(markdown_picture("loss", loss_chart(history))),
-        },
-    )
+    best = min(epoch["validation_loss"] for epoch in fitted.history)
+    metadata = {**training_metadata(fitted, records, parameters), "held_out_loss": best}
+    return dg.MaterializeResult(value=fitted, metadata=metadata)
