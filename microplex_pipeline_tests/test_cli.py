@@ -145,7 +145,7 @@ def until(holds):
 def children(pid):
     """Return the processes that a process has spawned to work for it."""
     shown = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True
     ).stdout
     return [int(line.split()[0]) for line in shown.splitlines() if "spawn_main" in line]
 
