@@ -29,7 +29,8 @@ def fault_of(warehouse: Path, error: duckdb.Error) -> str | None:
             "(read-only connections block too), then run this again"
         )
     damage = (duckdb.IOException, duckdb.FatalException, duckdb.InternalException)
-    if isinstance(error, (*damage, duckdb.SerializationException)):
+    # the last one is an error without a class of its own in DuckDB 2
+    if isinstance(error, (*damage, duckdb.SerializationException)) or "Corrupt database" in said:
         return (
             f"the warehouse {warehouse.name} cannot be opened or read: {said}. If it is damaged, "
             "put it aside and restore a copy, or build the partitions again"
