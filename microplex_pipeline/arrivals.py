@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from microplex_pipeline.partitions import STATES
+from microplex_pipeline.partitions import STATES, years
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.settings import Settings
 from microplex_pipeline.survey import SurveyError, take_in
@@ -25,7 +25,14 @@ def store_by_year(
     """Verify a file and store its records by year; refuse it as a whole, with the reason beside it."""
     file = _in_incoming(settings.incoming, config.name)
     try:
-        years = take_in(file, data.survey_schema, data.path, STATES)
+        taken = take_in(
+            file,
+            data.survey_schema,
+            data.path,
+            STATES,
+            last_year=int(years.get_partition_keys()[-1]),
+            min_records=settings.parameters.checks.min_records,
+        )
     except SurveyError as error:
         _put_aside(file, "refused").with_suffix(".txt").write_text(f"{error}\n", "utf-8")
         raise dg.Failure(
@@ -33,7 +40,12 @@ def store_by_year(
             allow_retries=False,
         ) from error
     _put_aside(file, "taken")
-    return dg.Output(None, metadata={"file": config.name, "years": years})
+    for of_refusal in (
+        config.name,
+        f"{Path(config.name).stem}.txt",
+    ):  # of the file before it was mended
+        (settings.incoming / "refused" / of_refusal).unlink(missing_ok=True)
+    return dg.Output(None, metadata={"file": config.name, "years": taken})
 
 
 @dg.job(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
@@ -44,9 +44,9 @@ class Outcome:
 
 
 def backfill(
-    states: Sequence[str], year_keys: Sequence[str], jobs: int, force: bool, label: str
+    wanted_states: Mapping[str, Sequence[str]], jobs: int, force: bool, label: str
 ) -> Generator[Outcome]:
-    """Build every state of every year, and yield each partition as it is done.
+    """Build states of years, and yield each partition as it is done.
 
     Years' national models come first; a year whose models fail has its states left out, with the reason.
     What is up to date is not built again unless `force` is set. One state's failure costs no other, not
@@ -54,13 +54,11 @@ def backfill(
 
     Parameters
     ----------
+    wanted_states : by year.
     jobs : processes side by side.
     label : tag of all runs (microplex/backfill).
     """
     settings = load_settings()
-    states = sorted(
-        states, key=BY_SIZE.index
-    )  # the longest first, so that none is left for the end
     # one core a process: threads of several processes only get in each other's way
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
@@ -72,7 +70,9 @@ def backfill(
             return force or bool(plan.stale(assets, state, year))
 
         wanted: list[Task] = []
-        for year in year_keys:
+        for year, of_year in wanted_states.items():
+            # the largest first, so that none is left for the end
+            states = sorted(set(of_year), key=BY_SIZE.index)
             if outdated(NATIONAL, None, year):
                 outcome = build_partition(Task("build_prior", year, label, force))
                 yield outcome
@@ -91,7 +91,7 @@ def backfill(
         yield from _side_by_side(wanted, jobs, settings)
     with dg.DagsterInstance.get() as instance:
         plan = Plan(_definitions(), settings, instance)
-        for year in year_keys:
+        for year in wanted_states:
             if plan.holds("state_report", year) and plan.stale(SUMMARY, None, year):
                 yield build_partition(Task("report_nation", year, label, force=False))
 

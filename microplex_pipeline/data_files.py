@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any
 
 import polars as pl
+import yaml
 from pydantic import AfterValidator
 
 
@@ -34,9 +35,18 @@ FileName = Annotated[str, AfterValidator(_stays_inside)]
 
 
 def read_table(
-    path: Path, columns: Sequence[str], dtypes: Mapping[str, Any] | None = None
+    path: Path,
+    columns: Sequence[str],
+    dtypes: Mapping[str, Any] | None = None,
+    *,
+    text: bool = False,
 ) -> pl.DataFrame:
     """Read a CSV file that has these columns, and maybe others.
+
+    Parameters
+    ----------
+    dtypes : of some columns; the others' are inferred.
+    text : read all of them as text instead.
 
     Raises
     ------
@@ -44,7 +54,7 @@ def read_table(
         If the file is missing, is no CSV, or lacks a column.
     """
     try:
-        table = pl.read_csv(path, schema_overrides=dtypes)
+        table = pl.read_csv(path, schema_overrides=dtypes, infer_schema=not text)
     except FileNotFoundError as error:
         raise DataFileError(f"file {path.name} is not in the data folder") from error
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -53,3 +63,29 @@ def read_table(
     if missing := [c for c in columns if c not in table.columns]:
         raise DataFileError(f"file {path.name} lacks columns: {', '.join(missing)}")
     return table
+
+
+def load_yaml(text: str) -> Any:
+    """Return what a YAML text says.
+
+    Raises
+    ------
+    yaml.YAMLError
+        If it is no YAML, or gives a key twice, of which only the last would count.
+    """
+    _refuse_twice(yaml.compose(text, Loader=yaml.SafeLoader))
+    return yaml.safe_load(text)
+
+
+def _refuse_twice(node: yaml.Node | None) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_twice(item)
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise yaml.YAMLError(f"{key.value} is given twice, the second time in line {line}")
+            seen.add(key.value)
+            _refuse_twice(value)

@@ -14,13 +14,13 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-import polars as pl
-
+from microplex_pipeline.data_files import read_table
 from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.survey import survey_file, survey_year
 
 RELEASE = version("microplex-pipeline")
+MISSING = " is missing"  # in the place of a digest
 # sections of the parameters that an asset reads
 SECTIONS: Mapping[str, Sequence[str]] = {
     "national_survey": ["seed", "sample"],
@@ -120,7 +120,7 @@ FILES: Mapping[str, Callable[[DataFolder, str | None, int], list[str]]] = {
 def _digest(data: DataFolder, name: str) -> str:
     path = Path(data.path) / name
     if not path.exists():
-        return f"{name} is missing"
+        return f"{name}{MISSING}"
     stat = path.stat()
     return _digest_of(path, stat.st_mtime_ns, stat.st_size)
 
@@ -136,7 +136,7 @@ def _digest_of(path: Path, modified: int, size: int) -> str:
 def _rows_of(path: Path, state: str | None) -> str:
     """Digest of one state's rows of a targets file: others' changes are none of its business."""
     if not path.exists():
-        return f"{path.name} is missing"
+        return f"{path.name}{MISSING}"
     stat = path.stat()
     return _digests_by_state(path, stat.st_mtime_ns, stat.st_size).get(str(state), "no rows")
 
@@ -144,7 +144,7 @@ def _rows_of(path: Path, state: str | None) -> str:
 @lru_cache
 def _digests_by_state(path: Path, modified: int, size: int) -> dict[str, str]:
     del modified, size
-    table = pl.read_csv(path, infer_schema=False)
+    table = read_table(path, ["state"], text=True)
     return {
         str(state): hashlib.sha256(rows.write_csv().encode()).hexdigest()
         for (state,), rows in table.group_by(["state"], maintain_order=True)

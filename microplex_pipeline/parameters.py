@@ -36,8 +36,12 @@ class MarginParameters(_Strict):
         description="only amounts that so many respondents share may be reproduced as such",
     )
     max_knots: int = Field(80, ge=1, description="knots of a continuous margin; fewer smooth more")
-    tail_factor: float = Field(2.0, ge=1, description="bound of the tail over the largest amount")
-    kappa: float = Field(75.0, gt=0, description="records that the nation's margin counts for")
+    tail_factor: float = Field(
+        2.0, ge=1, le=1e6, description="bound of the tail over the largest amount"
+    )
+    kappa: float = Field(
+        75.0, gt=0, le=1e9, description="records that the nation's margin counts for"
+    )
 
 
 class PopulationParameters(_Strict):
@@ -51,7 +55,9 @@ class CheckParameters(_Strict):
     """When a partition is good enough."""
 
     min_records: int = Field(200, ge=1, description="fewer survey records stop a state")
-    target_tolerance: float = Field(1e-3, gt=0, description="largest relative miss of a target")
+    target_tolerance: float = Field(
+        1e-3, gt=0, lt=1, description="largest relative miss of a target"
+    )
     max_copies: float = Field(
         0.002, gt=0, le=1, description="largest share of whole records that are respondents'"
     )
@@ -70,7 +76,7 @@ class Parameters(_Strict):
         survey's amounts and weights, or "skip" the year with a reason.
     """
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     sample: SampleParameters = SampleParameters()
     prior: PriorParameters = PriorParameters()
     margins: MarginParameters = MarginParameters()

@@ -11,6 +11,7 @@ from microplex_pipeline.jobs import build_prior, build_state
 from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.partitions import BY_SIZE, years
 from microplex_pipeline.resources import DataFolder
+from microplex_pipeline.survey import survey_year
 
 OCTOBER_15TH = "0 6 15 10 *"  # the supplement of a year's incomes is out in September of the next
 TIME_ZONE = "America/New_York"
@@ -25,8 +26,8 @@ def newest_year(context: dg.ScheduleEvaluationContext) -> str:
 
 def refusal(data: DataFolder, parameters: Parameters, year: str) -> str | None:
     """Return why a year is not rebuilt, or None: no survey covers it, and ageing is not wanted."""
-    last = max(data.survey_years)
-    if int(year) <= last or parameters.missing_survey == "age":
+    last = survey_year(data.survey_schema, data.path, int(year))
+    if int(year) == last or parameters.missing_survey == "age":
         return None
     return (
         f"no survey covers {year}, the last one is of {last}: drop its file into the incoming folder, "
@@ -36,8 +37,8 @@ def refusal(data: DataFolder, parameters: Parameters, year: str) -> str | None:
 
 def note(data: DataFolder, year: str) -> str:
     """Return on what survey a year's build rests, for its runs' tags."""
-    last = max(data.survey_years)
-    return f"survey of {year}" if int(year) <= last else f"survey of {last}, aged to {year}"
+    last = survey_year(data.survey_schema, data.path, int(year))
+    return f"survey of {year}" if int(year) == last else f"survey of {last}, aged to {year}"
 
 
 @dg.schedule(

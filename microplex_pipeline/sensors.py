@@ -10,7 +10,12 @@ import dagster as dg
 
 from microplex_pipeline.arrivals import take_in_survey
 from microplex_pipeline.assets import SUMMARY
-from microplex_pipeline.data_versions import county_contents, survey_contents, target_contents
+from microplex_pipeline.data_versions import (
+    MISSING,
+    county_contents,
+    survey_contents,
+    target_contents,
+)
 from microplex_pipeline.jobs import (
     build_prior,
     build_state,
@@ -41,10 +46,20 @@ def targets_changed(
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Compare the states' rows of the targets' files with those of the last tick."""
-    now = {
-        state: _digest([*target_contents(data, state), *county_contents(data, state)])
-        for state in STATES
+    if not settings.warehouse.exists():
+        yield dg.SkipReason(
+            "there is no warehouse: nothing was built that could be calibrated again"
+        )
+        return
+    contents = {
+        state: [*target_contents(data, state), *county_contents(data, state)] for state in STATES
     }
+    if missing := sorted(
+        {part for of in contents.values() for part in of if part.endswith(MISSING)}
+    ):
+        yield dg.SkipReason(f"{missing[0]}: put it back")
+        return
+    now = {state: _digest(of) for state, of in contents.items()}
     before = json.loads(context.cursor) if context.cursor else now
     context.update_cursor(json.dumps(now))
     stored = stored_partitions(settings.warehouse).get("calibration.calibrated_population", set())
@@ -70,8 +85,11 @@ def survey_arrived(
     context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Ask for the files that have stopped growing since the last tick."""
-    files = sorted(settings.incoming.glob("*.parquet"))
-    now = {f.name: f"{f.stat().st_size}|{f.stat().st_mtime_ns}" for f in files}
+    now = {}
+    for file in sorted(settings.incoming.glob("*.parquet")):
+        if file.is_file():  # and no link to nothing
+            about = file.stat()
+            now[file.name] = f"{about.st_size}|{about.st_mtime_ns}"
     before = json.loads(context.cursor) if context.cursor else {}
     context.update_cursor(json.dumps(now))
     still = [name for name, state in now.items() if before.get(name) == state]
@@ -98,7 +116,13 @@ def survey_changed(
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Compare the editions that serve each year with those of the last tick."""
-    now = {year: _digest(survey_contents(data, int(year))) for year in years.get_partition_keys()}
+    contents = {year: survey_contents(data, int(year)) for year in years.get_partition_keys()}
+    if missing := sorted(
+        {part for of in contents.values() for part in of if part.endswith(MISSING)}
+    ):
+        yield dg.SkipReason(f"{missing[0]}: put it back")
+        return
+    now = {year: _digest(of) for year, of in contents.items()}
     before = json.loads(context.cursor) if context.cursor else now
     context.update_cursor(json.dumps(now))
     changed = [year for year in now if now[year] != before.get(year)]

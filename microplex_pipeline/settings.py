@@ -15,6 +15,7 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from microplex_pipeline.data_files import load_yaml
 from microplex_pipeline.parameters import Parameters
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -90,6 +91,21 @@ def load_settings(**overrides: Any) -> Settings:
     if strange := [n for n in given if n.split("__")[0].upper() not in known]:
         raise SettingsError(f"no setting is named {', '.join(sorted(strange))}")
     try:
+        if file.is_file():
+            load_yaml(file.read_text("utf-8"))  # refuses what a second reading would not
         return Settings(**overrides)
-    except (ValidationError, yaml.YAMLError, ValueError, TypeError) as error:
+    except ValidationError as error:
+        said = "; ".join(_said(e["loc"], e["type"], e["msg"]) for e in error.errors())
+        raise SettingsError(f"settings ({file.name} and MICROPLEX_ variables): {said}") from error
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
         raise SettingsError(f"settings ({file.name} and MICROPLEX_ variables): {error}") from error
+
+
+def _said(place: tuple[int | str, ...], kind: str, message: str) -> str:
+    name = ".".join(str(part) for part in place)
+    if kind != "extra_forbidden":
+        return f"{name}: {message[:1].lower()}{message[1:]}"
+    section: Any = Settings
+    for part in place[:-1]:
+        section = section.model_fields[part].annotation
+    return f"no setting is named {name}; there are {', '.join(section.model_fields)}"

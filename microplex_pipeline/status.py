@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from microplex_pipeline.assets import CHAIN, NATIONAL, SUMMARY
+from microplex_pipeline.assets import CHAIN, INGEST, NATIONAL, SUMMARY
 from microplex_pipeline.definitions import build_definitions
 from microplex_pipeline.partitions import STATES
 from microplex_pipeline.plan import Plan
@@ -26,8 +26,8 @@ class YearStatus:
     has_nation : whether anything of the nation is built.
     current : states of which everything is up to date.
     outdated : states of which something is built, with their assets that are out of date or missing.
-    missing : states of which nothing is built.
-    report : the national report, if it is out of date or missing.
+    missing : states of which nothing is built; records that were only ingested do not count.
+    report : the national report, if it or one of its states is out of date or missing.
     has_report : whether the national report is built.
     assets : how many a state has.
     """
@@ -49,22 +49,29 @@ def built_years(settings: Settings) -> list[int]:
     return sorted({year for places in stored.values() for _, year in places})
 
 
+def built_states(settings: Settings) -> dict[int, list[str]]:
+    """Return the states of each year of which more is built than ingested records."""
+    places = _places(settings, [asset for asset in CHAIN if asset not in INGEST])
+    years = sorted({year for _, year in places})
+    return {year: [state for state in STATES if (state, year) in places] for year in years}
+
+
+def _places(settings: Settings, assets: Sequence[dg.AssetsDefinition]) -> set[tuple[str, int]]:
+    names = {asset.key.path[-1] for asset in assets}
+    stored = stored_partitions(settings.warehouse)
+    return {p for table, of in stored.items() if table.split(".")[1] in names for p in of}
+
+
 def status(
     settings: Settings, instance: dg.DagsterInstance, years: Sequence[int]
 ) -> list[YearStatus]:
     """Return what is built of each of the years; nothing is written."""
     plan = Plan(build_definitions(settings), settings, instance)
-    stored = stored_partitions(settings.warehouse)
-
-    def places(assets: Sequence[dg.AssetsDefinition]) -> set[tuple[str, int]]:
-        names = {asset.key.path[-1] for asset in assets}
-        return {p for table, of in stored.items() if table.split(".")[1] in names for p in of}
-
-    of_states, of_nation = places(CHAIN), places(NATIONAL)
+    of_states, of_nation = built_states(settings), _places(settings, NATIONAL)
     found = []
     for year in years:
-        begun = [state for state in STATES if (state, year) in of_states]
-        stale = {state: plan.stale(CHAIN, state, str(year)) for state in begun}
+        stale = {state: plan.stale(CHAIN, state, str(year)) for state in of_states.get(year, [])}
+        report = plan.stale(SUMMARY, None, str(year))
         found.append(
             YearStatus(
                 year=year,
@@ -73,7 +80,7 @@ def status(
                 current=[state for state, names in stale.items() if not names],
                 outdated={state: names for state, names in stale.items() if names},
                 missing=[state for state in STATES if state not in stale],
-                report=plan.stale(SUMMARY, None, str(year)),
+                report=[SUMMARY[0].key.path[-1]] if any(stale.values()) else report,
                 has_report=plan.holds("national_report", str(year)),
                 assets=len(CHAIN),
             )

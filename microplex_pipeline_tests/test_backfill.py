@@ -32,7 +32,7 @@ def run(project, monkeypatch):
 
 
 def test_a_backfill_from_nothing_then_only_what_changed(run, project, backfilled):
-    assert "[0/2]  2014      2 assets" in backfilled.said
+    assert "[0/2]  2014      national_survey, national_prior in" in backfilled.said
     assert "RI|2014   14 assets" in backfilled.said
     assert "VT|2014   14 assets" in backfilled.said
 
@@ -82,6 +82,10 @@ def test_one_states_failure_costs_no_other_and_is_retried_alone(run, project):
         (["--states", "RI,XX", "--year", "2014"], "'XX' is no state"),
         (["--states", "RI", "--year", "1990"], "'1990' is not among"),
         (["--states", "RI", "--year", "soon"], "'soon' is no year"),
+        (["--states", "RI", "--year", "\u00b2"], "is no year"),
+        (["--states", "RI", "--year", "2014-2012"], "'2014-2012' is no range"),
+        (["--states", "RI", "--year", "2012-999999999"], "'999999999' is not among"),
+        (["--states", "RI"], "give the years of these states"),
         (["--states", "RI", "--year", "2014", "--jobs", "0"], "at least one process"),
     ],
 )

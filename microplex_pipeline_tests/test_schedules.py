@@ -182,6 +182,43 @@ def test_a_dropped_survey_of_a_new_year_is_taken_in_and_its_partitions_ingested(
     assert rebuild.tags["microplex/survey"] == "survey of 2016"
 
 
+def test_an_edition_between_or_beyond_covers_its_own_year_alone(copied):
+    folder = copied.data / "surveys" / "cps_tax_units"
+    folder.mkdir()
+    for year in (2016, 2099):
+        edition(copied, year).write_parquet(folder / f"{year}.parquet")
+    (rebuild,) = tick(datetime(2018, 10, 15, 6), settings=copied).run_requests
+    assert rebuild.tags["microplex/survey"] == "survey of 2016, aged to 2017"
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("survey_changed", "cps_tax_units.parquet"),
+        ("targets_changed", "targets/bundled_state_population_2010_2019.csv"),
+    ],
+)
+def test_a_file_that_is_gone_for_a_moment_sets_nothing_off(copied, name, file):
+    _, cursor = looked_at(copied, name, None)
+    (copied.data / file).rename(copied.data / "away")
+    requests, meanwhile = looked_at(copied, name, cursor)
+    assert not requests
+    (copied.data / "away").rename(copied.data / file)
+    requests, after = looked_at(copied, name, meanwhile or cursor)
+    assert not requests
+    assert after == cursor
+
+
+def test_links_to_nothing_and_folders_hold_no_file_up(copied):
+    copied.incoming.mkdir()
+    (copied.incoming / "broken.parquet").symlink_to("nowhere")
+    (copied.incoming / "folder.parquet").mkdir()
+    edition(copied, 2016).write_parquet(copied.incoming / "whole.parquet")
+    _, cursor = looked_at(copied, "survey_arrived", None)
+    (request,), _ = looked_at(copied, "survey_arrived", cursor)
+    assert request.run_key.startswith("whole.parquet|")
+
+
 def test_what_was_built_from_an_older_edition_is_built_again_nation_first(copied):
     _, cursor = looked_at(copied, "survey_changed", None)
     assert taken_in(copied, dropped(copied, edition(copied, 2014))).success

@@ -50,7 +50,11 @@ def test_a_file_and_the_environment_before_it(written, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("parameters: {sed: 1}", "sed"),
+        ("parameters: {sed: 1}", "no setting is named parameters.sed; there are seed, sample"),
+        ("parameters: {seed: 1, seed: 2}", "seed is given twice, the second time in line 1"),
+        ("1: 2", "mine.yaml"),
+        ("parameters: {margins: {tail_factor: .inf}}", "tail_factor"),
+        ("parameters: {seed: 99999999999999999999}", "parameters.seed: input should be less than"),
         ("parameters: {population: {households: -1}}", "households"),
         ("parameters: {prior: {hiden: 5}}", "hiden"),
         ("warehous: x", "warehous"),

@@ -6,7 +6,7 @@ import polars as pl
 from microplex_pipeline.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.resources import DataFolder
-from microplex_pipeline.survey import read_survey
+from microplex_pipeline.survey import edition_title, read_survey
 
 
 @state_year_asset("survey", "polars")
@@ -24,7 +24,7 @@ def raw_survey(
         records,
         data.column_descriptions,
         {
-            "source": data.survey_schema.title,
+            "source": edition_title(data.survey_schema, int(records["survey_year"][0])),
             "survey_year": int(records["survey_year"][0]),
             "weighted_units": float(records[data.survey_schema.weight].sum()),
         },

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from microplex_pipeline.calibration.errors import CalibrationError
-from microplex_pipeline.data_files import FileName
+from microplex_pipeline.data_files import FileName, load_yaml
 
 
 class _Strict(BaseModel):
@@ -102,7 +102,7 @@ def load_target_sources(path: str | Path) -> TargetSources:
         If the file is missing, is no YAML, or says something unknown.
     """
     try:
-        return TargetSources.model_validate(yaml.safe_load(Path(path).read_text("utf-8")))
+        return TargetSources.model_validate(load_yaml(Path(path).read_text("utf-8")))
     except OSError as error:
         raise CalibrationError(f"target sources {Path(path).name}: {error.strerror}") from error
     except (UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:

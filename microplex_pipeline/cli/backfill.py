@@ -16,16 +16,20 @@ from microplex_pipeline.cli.stopping import stoppable
 
 
 @click.command(short_help="Build many; leave what is up to date.")
-@click.option("--states", default="all", show_default=True, help="all, or codes: RI,VT,DE")
-@click.option("--year", "years_", required=True, help="a year, several (2013,2014) or 2012-2014")
+@click.option("--states", help="codes: RI,VT,DE; without it all 51 of the years given")
+@click.option("--year", "years_", help="a year, several (2013,2014) or 2012-2014")
 @click.option("--jobs", default=2, show_default=True, help="processes side by side, one core each")
 @click.option("--force", is_flag=True, help="build what is up to date, too")
-def backfill(states: str, years_: str, jobs: int, force: bool) -> None:
+def backfill(states: str | None, years_: str | None, jobs: int, force: bool) -> None:
     """Build many states and years; what is up to date is left as it is.
 
     \b
-    Examples:  microplex backfill --year 2014
+    Examples:  microplex backfill
+               microplex backfill --year 2014
                microplex backfill --states RI,VT,DE --year 2012-2014 --jobs 4
+
+    The first builds again what is out of date of all that was ever built, and nothing else: what
+    microplex status names. The second builds all states of a year.
 
     Each state is a run of its own: one that fails costs no other, and the same command builds it again
     alone. A change of targets builds calibration and reports again, a change of hyper-parameters
@@ -39,26 +43,36 @@ def backfill(states: str, years_: str, jobs: int, force: bool) -> None:
     accept_previews()
     from microplex_pipeline.backfill import backfill as run
     from microplex_pipeline.partitions import STATES
+    from microplex_pipeline.status import built_states
 
     if jobs < 1:
         raise click.BadParameter("at least one process is needed", param_hint="--jobs")
-    read_settings_and_data()
-    chosen = STATES if states.lower() == "all" else [s.strip() for s in states.split(",")]
-    of_years = year_keys(years_)
-    keys = [partition_key(state, year) for year in of_years for state in chosen]
+    settings = read_settings_and_data()
+    if years_ is None and states is not None:
+        raise click.UsageError("give the years of these states, as in --year 2014")
+    if years_ is None:
+        wanted = {str(year): of_year for year, of_year in built_states(settings).items()}
+    else:
+        chosen = STATES if states in (None, "all") else str(states).split(",")
+        keys = [
+            partition_key(state.strip(), year) for year in year_keys(years_) for state in chosen
+        ]
+        wanted = {year: [] for year in year_keys(years_)}
+        for state, year in (key.split("|") for key in dict.fromkeys(keys)):
+            wanted[year].append(state)
+    total = sum(len(of_year) for of_year in wanted.values())
     use_dagster_home()
-    codes = list(dict.fromkeys(key.split("|")[0] for key in keys))
     started, label = time.monotonic(), uuid.uuid4().hex[:8]
     done, failed = 0, []
     with (
         stoppable(),
-        bar(len(keys), "building") as shown,
-        closing(run(codes, of_years, jobs, force, label)) as outcomes,
+        bar(total, "building") as shown,
+        closing(run(wanted, jobs, force, label)) as outcomes,
     ):
         for outcome in outcomes:
             step = int("|" in outcome.partition)
             done += step
-            line = f"[{done:>{len(str(len(keys)))}}/{len(keys)}]  {outcome.partition:8}"
+            line = f"[{done:>{len(str(total))}}/{total}]  {outcome.partition:8}"
             if outcome.failure:
                 failed.append(outcome)
                 failure = f"{line}  failed: {outcome.failure}"
@@ -66,11 +80,10 @@ def backfill(states: str, years_: str, jobs: int, force: bool) -> None:
             if shown is not None:
                 shown.update(step, f"{outcome.partition}, {len(failed)} failed")
             elif outcome.built and not outcome.failure:
-                click.echo(f"{line}  {len(outcome.built)} assets in {outcome.seconds:.0f} s")
+                what = f"{len(outcome.built)} assets" if step else ", ".join(outcome.built)
+                click.echo(f"{line}  {what} in {outcome.seconds:.0f} s")
             elif not outcome.failure:
                 click.echo(f"{line}  up to date")
-    click.echo(
-        f"{len(keys)} partitions in {time.monotonic() - started:.0f} s, {len(failed)} failed"
-    )
+    click.echo(f"{total} partitions in {time.monotonic() - started:.0f} s, {len(failed)} failed")
     if failed:
         sys.exit(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 
@@ -32,11 +34,16 @@ def known_year(year: str) -> str:
 
 
 def year_keys(text: str) -> list[str]:
-    """Return the years that a text such as 2014, 2013,2014 or 2012-2014 names."""
-    keys = []
+    """Return the years that a text such as 2014, 2013,2014 or 2012-2014 names; all are known ones."""
+    keys: list[str] = []
     for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not (first.isdigit() and (last or first).isdigit()):
+        first, dash, last = part.strip().partition("-")
+        if not (re.fullmatch("[0-9]+", first) and re.fullmatch("[0-9]+", last if dash else first)):
             raise click.BadParameter(f"{part!r} is no year", param_hint="--year")
-        keys += [str(year) for year in range(int(first), int(last or first) + 1)]
+        ends = [int(known_year(year)) for year in ((first, last) if dash else (first, first))]
+        if ends[0] > ends[1]:
+            raise click.BadParameter(
+                f"{part!r} is no range: the earlier year comes first", param_hint="--year"
+            )
+        keys += [str(year) for year in range(ends[0], ends[1] + 1)]
     return list(dict.fromkeys(keys))

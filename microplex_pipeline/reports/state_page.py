@@ -28,7 +28,7 @@ from microplex_pipeline.reports.tables import (
     relative_error,
     table,
 )
-from microplex_pipeline.survey import SurveySchema
+from microplex_pipeline.survey import SurveySchema, edition_title
 
 NOTABLE_KS = 0.05  # amounts whose distance is marked
 MAP = (560, 380)
@@ -88,7 +88,7 @@ def state_page(
         state=state,
         name=area_names(topology, "states")[FIPS[state]],
         year=year,
-        survey_title=schema.title,
+        survey_title=edition_title(schema, int(survey["survey_year"][0])),
         survey_households=survey[schema.household].n_unique(),
         survey_persons=float((survey[schema.weight] * survey[schema.persons]).sum()),
         summary=state_summary(

@@ -11,13 +11,14 @@ from microplex_pipeline.survey.national import national_sample
 from microplex_pipeline.survey.preparation import prepare_survey, weighted_persons
 from microplex_pipeline.survey.reader import read_survey
 from microplex_pipeline.survey.schema import SurveySchema, load_schema
-from microplex_pipeline.survey.years import survey_file, survey_year, survey_years
+from microplex_pipeline.survey.years import edition_title, survey_file, survey_year, survey_years
 
 __all__ = [
     "SurveyError",
     "SurveySchema",
     "column_descriptions",
     "complete_records",
+    "edition_title",
     "load_schema",
     "model_frame",
     "national_sample",

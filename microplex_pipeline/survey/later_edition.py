@@ -14,7 +14,12 @@ from microplex_pipeline.survey.years import later_editions
 
 
 def take_in(
-    file: Path, schema: SurveySchema, folder: str | Path, states: Sequence[str]
+    file: Path,
+    schema: SurveySchema,
+    folder: str | Path,
+    states: Sequence[str],
+    last_year: int,
+    min_records: int = 1,
 ) -> list[int]:
     """Store a file's records by year among the later editions, and return its years.
 
@@ -24,6 +29,8 @@ def take_in(
     ----------
     file : Parquet, with the columns of the first edition; one year or several, all states.
     states : that every year must have records of.
+    last_year : the last one that is over.
+    min_records : of a state, fewer are refused.
 
     Raises
     ------
@@ -34,6 +41,8 @@ def take_in(
     years = sorted(records[schema.year].unique())
     if early := [y for y in years if y < min(schema.years)]:
         raise SurveyError(f"{file.name} has records of {early[0]}, before the first survey")
+    if late := [y for y in years if y > last_year]:
+        raise SurveyError(f"{file.name} has records of {late[0]}, which is not over")
     for year in years:
         of_year = records.filter(pl.col(schema.year) == year)
         there = set(of_year[schema.state].unique())
@@ -42,11 +51,13 @@ def take_in(
         if unknown := sorted(there - set(states)):
             raise SurveyError(f"{file.name} has records of {', '.join(unknown)}: no such state")
         for state in states:
-            verify(
-                of_year.filter(pl.col(schema.state) == state),
-                schema,
-                f"{file.name}, {state} {year}",
-            )
+            label = f"{file.name}, {state} {year}"
+            of_state = of_year.filter(pl.col(schema.state) == state)
+            verify(of_state, schema, label)
+            if of_state.height < min_records:
+                raise SurveyError(f"{label}: {of_state.height} records, fewer than {min_records}")
+            if not of_state[schema.weight].sum() > 0:
+                raise SurveyError(f"{label}: {schema.weight} is zero in all records")
     target = Path(folder) / later_editions(schema)
     target.mkdir(parents=True, exist_ok=True)
     unfinished = {}
@@ -72,7 +83,15 @@ def _as_first_edition(file: Path, schema: SurveySchema, folder: str | Path) -> p
         raise SurveyError(f"{file.name} lacks columns: {', '.join(missing)}")
     if records.is_empty():
         raise SurveyError(f"{file.name} has no records")
+    for key in (schema.year, schema.state):
+        if gaps := records[key].null_count():
+            raise SurveyError(f"{file.name}: {key} is missing in {gaps} records")
     try:
-        return records.select(pl.col(name).cast(dtype) for name, dtype in types.items())
-    except pl.exceptions.InvalidOperationError as error:
+        cast = records.select(pl.col(name).cast(dtype) for name, dtype in types.items())
+    except pl.exceptions.PolarsError as error:
         raise SurveyError(f"{file.name} has values of another type: {error}") from error
+    for name, dtype in types.items():
+        before = records[name]
+        if dtype.is_integer() and before.dtype.is_float() and (before != cast[name]).any():
+            raise SurveyError(f"{file.name}: {name} has fractions, and should be whole")
+    return cast

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from microplex_pipeline.data_files import FileName
+from microplex_pipeline.data_files import FileName, load_yaml
 from microplex_pipeline.survey.errors import SurveyError
 
 DERIVED_CONDITIONS = ("unit_number", "household_units", "household_persons")
@@ -102,7 +102,7 @@ class SurveySchema(_Strict):
     title: str
     file: FileName
     columns_file: FileName
-    years: list[int]
+    years: list[int] = Field(min_length=1)
     year: str
     state: str
     household: str
@@ -207,7 +207,7 @@ def load_schema(path: str | Path) -> SurveySchema:
         If the file is missing, is no YAML, or says something that a schema does not know.
     """
     try:
-        return SurveySchema.model_validate(yaml.safe_load(Path(path).read_text("utf-8")))
+        return SurveySchema.model_validate(load_yaml(Path(path).read_text("utf-8")))
     except OSError as error:
         raise SurveyError(f"survey schema {Path(path).name}: {error.strerror}") from error
     except (UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:

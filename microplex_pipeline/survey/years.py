@@ -6,6 +6,7 @@ surveys/<name>/<year>.parquet, and takes the place of the first edition's record
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from microplex_pipeline.survey.errors import SurveyError
@@ -20,13 +21,21 @@ def later_editions(schema: SurveySchema) -> Path:
 def survey_years(schema: SurveySchema, folder: str | Path) -> list[int]:
     """Return the years that were surveyed, increasing."""
     files = (Path(folder) / later_editions(schema)).glob("*.parquet")
-    return sorted({*schema.years, *(int(f.stem) for f in files if f.stem.isdigit())})
+    return sorted(
+        {*schema.years, *(int(f.stem) for f in files if re.fullmatch("[0-9]{4}", f.stem))}
+    )
 
 
 def survey_file(schema: SurveySchema, folder: str | Path, year: int) -> str:
     """Return the file with a surveyed year's records, below the data folder."""
     later = later_editions(schema) / f"{year}.parquet"
     return str(later) if (Path(folder) / later).exists() else schema.file
+
+
+def edition_title(schema: SurveySchema, surveyed: int) -> str:
+    """Return the survey's title, said of the edition that a year's records come from."""
+    own = surveyed in schema.years
+    return schema.title if own else f"{schema.title}; a later edition, of {surveyed}"
 
 
 def survey_year(schema: SurveySchema, folder: str | Path, year: int) -> int:

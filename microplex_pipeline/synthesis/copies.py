@@ -16,6 +16,7 @@ from microplex_pipeline.synthesis.input_checks import require_columns
 
 MIN_AMOUNTS = 2  # people with fewer are alike in great numbers
 ROUNDS = 50
+ROW = "\0row"  # no column of a caller's
 
 
 def without_copies(
@@ -43,22 +44,30 @@ def without_copies(
     """
     whole = [*conditions, *targets]
     require_columns(records, whole)
+    for name in amounts:
+        if not records.schema[name].is_numeric():
+            raise ValueError(
+                f"no_copies_of: {name} is {records.schema[name]}, and should be numbers"
+            )
     some = pl.sum_horizontal(pl.col(a) != 0 for a in amounts) >= MIN_AMOUNTS
-    forbidden = (
-        records.filter(some).select(pl.col(c).cast(drawn.schema[c]) for c in whole).unique()
+    fitting = {c: pl.col(c).cast(drawn.schema[c], strict=False) for c in whole}
+    # a value that the drawn columns cannot hold copies nothing
+    held = (
+        x.cast(records.schema[c], strict=False).eq_missing(pl.col(c)) for c, x in fitting.items()
     )
-    suspects = drawn.select(whole).with_row_index("row")
+    forbidden = records.filter(some, *held).select(*fitting.values()).unique()
+    suspects = drawn.select(whole).with_row_index(ROW)
     for again in np.random.SeedSequence(seed, spawn_key=(1,)).generate_state(ROUNDS):
-        rows = suspects.join(forbidden, on=whole, how="semi", nulls_equal=True)["row"]
+        rows = suspects.join(forbidden, on=whole, how="semi", nulls_equal=True)[ROW]
         if rows.is_empty():
             return drawn
         order = rows.sort()
         new = drawn[order].with_columns(draw_again(drawn[order], int(again)))
-        suspects = new.select(pl.Series("row", order), *whole)
+        suspects = new.select(pl.Series(ROW, order), *whole)
         drawn = (
-            drawn.with_row_index("row")
-            .update(suspects.select("row", *targets), on="row", include_nulls=True)
-            .drop("row")
+            drawn.with_row_index(ROW)
+            .update(suspects.select(ROW, *targets), on=ROW, include_nulls=True)
+            .drop(ROW)
         )
     raise ValueError(
         f"{len(order)} records came out as copies {ROUNDS} times: their conditions leave no other "

@@ -40,7 +40,7 @@ def arrive(records, folder, name="march_2016.parquet"):
 
 def test_a_new_year_serves_itself_and_later_years(folder, schema, edition):
     assert survey_year(schema, folder, 2015) == 2014
-    assert take_in(arrive(edition, folder), schema, folder, STATES) == [2015]
+    assert take_in(arrive(edition, folder), schema, folder, STATES, 2025) == [2015]
     assert survey_years(schema, folder) == [2012, 2013, 2014, 2015]
     records = read_survey(schema, folder, "RI", 2015)
     assert records["survey_year"].unique().to_list() == [2015]
@@ -68,7 +68,7 @@ def test_ageing_over_a_later_edition_is_ageing_in_two_steps(folder, schema):
     file = arrive(
         pl.concat([later.select(others.columns), others.with_columns(year=pl.lit(2015))],
                   how="vertical_relaxed"), folder)  # fmt: skip
-    take_in(file, schema, folder, STATES)
+    take_in(file, schema, folder, STATES, 2025)
     stepwise = prepare_survey(read_survey(schema, folder, "VT", 2018), schema, folder)
     for name in amounts:
         assert (stepwise[name] - direct[name]).abs().max() <= 3  # each step rounds
@@ -80,7 +80,7 @@ def test_an_edition_of_a_known_year_takes_its_place(folder, schema, edition):
         pl.col("household_id") % 2 == 0
     )
     before = read_survey(schema, folder, "RI", 2014).height
-    take_in(arrive(fewer, folder), schema, folder, STATES)
+    take_in(arrive(fewer, folder), schema, folder, STATES, 2025)
     assert read_survey(schema, folder, "RI", 2014).height < before
     assert read_survey(schema, folder, "RI", 2013)["survey_year"][0] == 2013
 
@@ -94,6 +94,11 @@ def test_an_edition_of_a_known_year_takes_its_place(folder, schema, edition):
         (lambda e: e.with_columns(snap=pl.lit("a lot")), "values of another type: .*a lot"),
         (lambda e: e.with_columns(snap=-pl.col("snap") - 1), "VT 2015: snap is negative|RI 2015: snap"),
         (lambda e: e.clear(), "march_2016.parquet has no records"),
+        (lambda e: e.with_columns(year=pl.lit(2026)), "records of 2026, which is not over"),
+        (lambda e: e.with_columns(weight=pl.lit(0.0)), "RI 2015: weight is zero in all records"),
+        (lambda e: e.with_columns(n_persons=pl.col("n_persons") + 0.5), "n_persons has fractions"),
+        (lambda e: e.with_columns(year=pl.lit(None, pl.Int32)), "year is missing in"),
+        (lambda e: e.with_columns(state=pl.lit(None, pl.String)), "state is missing in"),
         (lambda e: e.with_columns(state=pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("ZZ"))
                                   .otherwise("state")), "records of ZZ: no such state"),
     ],
@@ -102,13 +107,19 @@ def test_what_is_wrong_with_a_file_is_named_and_nothing_stored(
     folder, schema, edition, change, message
 ):
     with pytest.raises(SurveyError, match=message):
-        take_in(arrive(change(edition), folder), schema, folder, STATES)
+        take_in(arrive(change(edition), folder), schema, folder, STATES, 2025)
     assert survey_years(schema, folder) == [2012, 2013, 2014]
     assert not list(folder.glob("surveys/**/*.part"))
+
+
+def test_too_few_records_of_a_state_are_refused(folder, schema, edition):
+    file = arrive(edition, folder)
+    with pytest.raises(SurveyError, match=r"march_2016.parquet, RI 2015: \d+ records, fewer than 5000"):
+        take_in(file, schema, folder, STATES, 2025, min_records=5000)
 
 
 def test_a_truncated_file_is_refused(folder, schema, edition):
     file = arrive(edition, folder)
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(SurveyError, match=r"march_2016.parquet cannot be read as Parquet"):
-        take_in(file, schema, folder, STATES)
+        take_in(file, schema, folder, STATES, 2025)
