@@ -13,6 +13,7 @@ from microplex_pipeline.cli.faults import said_of
 from microplex_pipeline.cli.query import query
 from microplex_pipeline.cli.report import report
 from microplex_pipeline.cli.status import status
+from microplex_pipeline.cli.stopping import INTERRUPTED
 from microplex_pipeline.cli.ui import ui
 
 
@@ -25,9 +26,12 @@ class Commands(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; end with one message if the warehouse or the history cannot be used."""
+        """Run the command; end with one message on Ctrl-C, or a warehouse or history out of use."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\nstopped", err=True)
+            ctx.exit(INTERRUPTED)
         except Exception as error:
             if said := said_of(error):
                 raise click.ClickException(said) from error
@@ -42,7 +46,7 @@ def main() -> None:
     How to start:
       microplex build RI 2014         one state, from survey to calibrated records
       microplex report RI 2014        read how good they are
-      microplex export RI 2014 --format stata --to files
+      microplex export RI 2014 --format stata --to exports
 
     Tables land in a DuckDB warehouse (warehouse/microplex.duckdb), the record of runs in .dagster;
     microplex.yaml says where and how, MICROPLEX_ variables come before it. In the project's folder

@@ -8,7 +8,7 @@ import click
 
 from microplex_pipeline.cli.bars import bar
 from microplex_pipeline.cli.partition_keys import known_year, partition_key, year_keys
-from microplex_pipeline.cli.places import near, no_warehouse, read_settings
+from microplex_pipeline.cli.places import Folder, near, no_warehouse, read_settings
 
 RECORDS = "calibration.calibrated_population"
 
@@ -30,7 +30,7 @@ RECORDS = "calibration.calibrated_population"
 @click.option(
     "--to",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(),
     required=True,
     help="folder for the files, made if need be",
 )
@@ -46,10 +46,10 @@ def export(
     """Write a table to files: Parquet, CSV or Stata.
 
     \b
-    Examples:  microplex export RI 2014 --format stata --to files
-               microplex export --year 2012-2014 --to files
+    Examples:  microplex export RI 2014 --format stata --to exports
+               microplex export --year 2012-2014 --to exports
                microplex export --states RI,VT --year 2014 --table evaluation.target_report
-                                --format csv --to files
+                                --format csv --to exports
 
     \b
     In the folder:  calibrated_population/year=2014/state=RI/records.parquet
@@ -58,8 +58,8 @@ def export(
                     calibrated_population.codebook.csv: name, type and meaning of each column
 
     A reader of hive folders takes all Parquet files at once, with state and year as columns:
-    polars.read_parquet("files/calibrated_population"). Stata files (format 118, Stata 14 and later) have
-    labels. Files of the same state and year are replaced, each as a whole.
+    polars.read_parquet("exports/calibrated_population"). Stata files (format 118, Stata 14 and later)
+    have labels. Files of the same state and year are replaced, each as a whole.
 
     Exit code 0; 1 where table or partition is not there: then nothing is written.
     """

@@ -5,10 +5,28 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import click
 
 from microplex_pipeline.settings import PROJECT, Settings, SettingsError, load_settings
+
+OWN_HOME = PROJECT / ".dagster"
+
+
+class Folder(click.Path):
+    """A folder for files, made if need be."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, or end where it is empty or a file."""
+        if not str(value):
+            self.fail("give a folder, not an empty text", param, ctx)
+        if Path(value).is_file():
+            raise click.ClickException(f"{value} is a file, not a folder")
+        return super().convert(value, param, ctx)
 
 
 def read_settings() -> Settings:
@@ -21,7 +39,8 @@ def read_settings() -> Settings:
 
 def dagster_home() -> Path:
     """Return where Dagster's history is kept: the project's .dagster, unless DAGSTER_HOME says where."""
-    return Path(os.environ.get("DAGSTER_HOME", PROJECT / ".dagster"))
+    named = os.environ.get("DAGSTER_HOME")  # an empty one says nothing
+    return Path(named).expanduser().absolute() if named else OWN_HOME
 
 
 def read_settings_and_data() -> Settings:
@@ -38,12 +57,18 @@ def read_settings_and_data() -> Settings:
 
 
 def use_dagster_home() -> None:
-    """Let Dagster keep its history there, made if need be where it is the project's own."""
-    if "DAGSTER_HOME" in os.environ:
-        return
+    """Let Dagster keep its history there, in a folder that is made and told the project's settings."""
     home = dagster_home()
-    home.mkdir(exist_ok=True)
-    shutil.copyfile(PROJECT / "dagster.yaml", home / "dagster.yaml")
+    told = home / "dagster.yaml"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if home == OWN_HOME or not told.exists():
+            shutil.copyfile(PROJECT / "dagster.yaml", told)
+    except OSError as error:
+        raise click.ClickException(
+            f"Dagster's history cannot be kept in {near(home)} ({error.strerror}): let DAGSTER_HOME "
+            "name a folder that can be written to, or unset it"
+        ) from error
     os.environ["DAGSTER_HOME"] = str(home)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
+from datetime import date
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +16,8 @@ from microplex_pipeline.cli.places import no_warehouse, read_settings
 if TYPE_CHECKING:
     import polars as pl
 
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+EPOCH = date(1970, 1, 1).toordinal()
 UNBROKEN = 10_000  # characters a line: what does not fit is left out, not wrapped
 
 
@@ -57,21 +61,31 @@ def query(sql: str, kind: str, limit: int) -> None:
 
     warehouse = read_settings().warehouse
     try:
-        rows = run(warehouse, sql)
+        # one more than is shown, to know whether there are more
+        rows = run(warehouse, sql, first=limit + 1 if kind == "table" else None)
     except FileNotFoundError as error:
         raise click.ClickException(no_warehouse(warehouse)) from error
     except (QueryRefused, duckdb.Error) as error:
         raise click.ClickException(str(error)) from error
     except pl.exceptions.PolarsError as error:  # two columns of one name, intervals
         raise click.ClickException(f"the result is no table of named columns: {error}") from error
-    click.echo({"table": _table, "csv": _csv, "json": _json}[kind](rows, limit), nl=kind != "csv")
+    _refuse_far_dates(rows)
+    try:
+        shown = {"table": _table, "csv": _csv, "json": _json}[kind](rows, limit)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise click.ClickException(
+            f"the result holds values that a {kind} cannot: {error}. Select them as text, such as "
+            "name::varchar"
+        ) from error
+    click.echo(shown, nl=kind != "csv")
 
 
 def _table(rows: pl.DataFrame, limit: int) -> str:
     """Return rows as they fit on the screen, in full width for a file or pipe."""
     said = f"{rows.height:,} row{'' if rows.height == 1 else 's'}"
     if rows.height > limit:
-        said = f"the first {limit:,} of {said}: --limit shows more, --format csv gives all"
+        row = "row" if limit == 1 else f"{limit:,} rows"
+        said = f"the first {row}; --limit shows more, --format csv gives all"
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for columns in range(rows.width, 0, -1):
         table = _drawn(rows.head(limit), columns)
@@ -93,7 +107,8 @@ def _drawn(rows: pl.DataFrame, columns: int) -> str:
         fmt_float="full",
         tbl_hide_dataframe_shape=True,
     ):
-        return str(rows)
+        # a terminal would obey them
+        return CONTROL.sub(lambda found: repr(found[0])[1:-1], str(rows))
 
 
 def _csv(rows: pl.DataFrame, limit: int) -> str:
@@ -125,4 +140,20 @@ def _refuse(rows: pl.DataFrame, what: str, nested: bool) -> None:
             raise click.ClickException(
                 f"the column {name} holds {dtype}, which {what} cannot: leave it out, or select "
                 f"hex({name}) of bytes, to_json({name}) of the rest"
+            )
+
+
+def _refuse_far_dates(rows: pl.DataFrame) -> None:
+    """End where a date is none that Python or polars knows, such as DuckDB's infinity."""
+    import polars.selectors as cs
+
+    for column in rows.select(cs.date() | cs.datetime()):
+        unit = getattr(column.dtype, "time_unit", None)
+        per_day = 86_400 * {"ms": 10**3, "us": 10**6, "ns": 10**9}[unit] if unit else 1
+        first, last = (day.toordinal() - EPOCH for day in (date.min, date.max))
+        days = column.to_physical() // per_day
+        if not days.is_between(first, last).all():
+            raise click.ClickException(
+                f"the column {column.name} holds a date beyond the years 1 to 9999: select it as "
+                f"text, {column.name}::varchar"
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from microplex_pipeline.cli.partition_keys import known_year, partition_key
-from microplex_pipeline.cli.places import near, read_settings
+from microplex_pipeline.cli.places import Folder, near, read_settings
 from microplex_pipeline.cli.runs import succeeds
 from microplex_pipeline.settings import PROJECT
 
@@ -23,7 +23,7 @@ from microplex_pipeline.settings import PROJECT
 @click.option(
     "--to",
     "folder",
-    type=click.Path(path_type=Path),
+    type=Folder(),
     default=PROJECT / "reports",
     show_default="the project's reports folder",
     help="folder of the pages",
@@ -41,7 +41,7 @@ def report(
     The first shows one state and year that was built, as reports/2014/RI.html. The second puts the
     states of a year side by side, as reports/2014/index.html, with the pages of all states beside it.
 
-    Exit code 0, or 1 where the state or year is not built.
+    Exit code 0, or 1 where the state or year is not built, or the folder cannot be written to.
     """
     from microplex_pipeline.stored_reports import NoReport, write_state_report, write_year_report
     from microplex_pipeline.warehouse.reading import holds_year
@@ -61,6 +61,8 @@ def report(
             page = write_year_report(settings.warehouse, folder, int(of_year))
     except NoReport as error:
         raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"a page could not be written: {error}") from error
     click.echo(near(page))
     if opens:
         webbrowser.open(page.resolve().as_uri())

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from microplex_pipeline.cli.places import use_dagster_home
+from microplex_pipeline.cli.places import near, read_settings, use_dagster_home
 from microplex_pipeline.settings import PROJECT
 
 
@@ -22,6 +22,15 @@ def ui(port: int) -> None:
 
     The pages are at http://127.0.0.1:3000, or the port given. Exit code 0 after Ctrl-C.
     """
+    incoming = read_settings().incoming
+    try:
+        incoming.mkdir(
+            parents=True, exist_ok=True
+        )  # later editions of the survey are dropped there
+    except OSError as error:
+        raise click.ClickException(
+            f"the folder {near(incoming)} cannot be made: {error.strerror}"
+        ) from error
     use_dagster_home()
     workspace = PROJECT / "workspace.yaml"
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 import polars as pl
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from microplex_pipeline.warehouse.faults import WarehouseUnreadable, fault_of
 from microplex_pipeline.warehouse.names import identifier, literal
@@ -18,6 +20,7 @@ SHUT = {
     "python_enable_replacements": "false",
     "lock_configuration": "true",
 }
+WAIT = 30.0  # seconds; runs hold the warehouse for moments
 READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
@@ -25,8 +28,18 @@ class QueryRefused(ValueError):
     """Text that is not one statement which reads."""
 
 
-def query(warehouse: Path, sql: str, parameters: list[object] | None = None) -> pl.DataFrame:
+def query(
+    warehouse: Path,
+    sql: str,
+    parameters: list[object] | None = None,
+    *,
+    first: int | None = None,
+) -> pl.DataFrame:
     """Run one statement that reads the warehouse, and nothing else, between the writes of runs.
+
+    Parameters
+    ----------
+    first : how many rows to fetch at most, all if None.
 
     Raises
     ------
@@ -35,7 +48,7 @@ def query(warehouse: Path, sql: str, parameters: list[object] | None = None) -> 
     QueryRefused
         If it is no statement, several, or one that does more than read.
     WarehouseUnreadable
-        If the file is damaged, or open in another program.
+        If the file is damaged, open in another program, or in use for longer than half a minute.
     duckdb.Error
         If DuckDB cannot do it, or it reaches beyond the warehouse.
     """
@@ -43,7 +56,7 @@ def query(warehouse: Path, sql: str, parameters: list[object] | None = None) -> 
         raise FileNotFoundError(f"there is no warehouse {warehouse.name} yet: build a state first")
     try:
         with (
-            FileLock(f"{warehouse}.lock"),
+            _turn(warehouse),
             duckdb.connect(str(warehouse), read_only=True, config=SHUT) as connection,
         ):
             statements = connection.extract_statements(sql)
@@ -54,12 +67,42 @@ def query(warehouse: Path, sql: str, parameters: list[object] | None = None) -> 
                     f"{statements[0].type.name} is refused: only what reads is run, such as "
                     "select or describe"
                 )
-            rows = connection.execute(statements[0], parameters or []).to_arrow_table()
-            return pl.DataFrame(rows)
+            result = connection.execute(statements[0], parameters or [])
+            if first is None:
+                return pl.DataFrame(result.to_arrow_table())
+            reader = result.to_arrow_reader(first)
+            batch = next(iter(reader), None)
+            rows = reader.schema.empty_table() if batch is None else batch
+            return pl.DataFrame(rows).head(first)
     except duckdb.Error as error:
         if said := fault_of(warehouse, error):
             raise WarehouseUnreadable(said) from error
         raise
+    except RuntimeError as error:  # what DuckDB makes of Ctrl-C
+        if "interrupted" in str(error):
+            raise KeyboardInterrupt from error
+        raise
+
+
+@contextmanager
+def _turn(warehouse: Path) -> Iterator[None]:
+    """Hold the warehouse, which runs and other queries do for moments."""
+    lock = FileLock(f"{warehouse}.lock", timeout=WAIT)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise WarehouseUnreadable(
+            f"the warehouse {warehouse.name} is in use by another query or build for more than "
+            f"{WAIT:.0f} seconds: wait until that has ended, or stop it, then run this again"
+        ) from error
+    except OSError as error:
+        raise WarehouseUnreadable(
+            f"the folder of the warehouse {warehouse.name} cannot be written to: {error.strerror}"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def holds_year(warehouse: Path, table: str, year: int) -> bool:

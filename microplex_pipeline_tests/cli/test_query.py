@@ -2,10 +2,15 @@
 
 import io
 import json
+import os
+import signal
+import threading
 
 import polars as pl
 import pytest
+from filelock import FileLock
 
+from microplex_pipeline.warehouse import reading
 from microplex_pipeline.warehouse.reading import query
 
 BY_STATUS = (
@@ -21,7 +26,7 @@ def test_a_table_says_how_many_rows_there_are(microplex):
     assert whole.output.endswith("\n2 rows\n")
     part = microplex("query", "--limit", 3, "select state from survey.survey where state = 'RI'")
     assert part.output.count("│ RI    │") == 3
-    assert "the first 3 of 1,204 rows: --limit shows more" in part.output
+    assert "the first 3 rows; --limit shows more" in part.output
 
 
 def test_csv_and_json_are_all_rows_for_another_program(microplex, warehouse):
@@ -58,7 +63,7 @@ def test_csv_and_json_are_all_rows_for_another_program(microplex, warehouse):
         ("from warehouse", "does not exist"),  # a variable of this program
         ("selec 1", 'syntax error at or near "selec"'),
         ("select nothing from survey.survey", "nothing"),
-        ("select 1 as a, 2 as a", "column appears more than once"),
+        ("select 1 as a, 2 as a", "no table of named columns"),
     ],
 )
 def test_all_but_reading_the_warehouse_is_refused(microplex, warehouse, tmp_path, sql, message):
@@ -88,3 +93,51 @@ def test_without_a_warehouse_it_says_what_to_do(microplex, monkeypatch, tmp_path
     assert "there is no warehouse" in result.stderr
     assert "microplex build RI 2014" in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["table", "csv", "json"])
+@pytest.mark.parametrize("value", ["'infinity'::date", "'-infinity'::timestamp"])
+def test_a_date_without_end_is_named(microplex, kind, value):
+    result = microplex("query", f"select {value} as ever", "--format", kind)
+    assert result.exit_code == 1
+    assert "the column ever holds a date beyond the years 1 to 9999" in result.stderr
+    usual = microplex("query", f"select {value}::varchar as e, date '9999-12-31' as d, null as n")
+    assert usual.exit_code == 0
+    assert "9999-12-31" in usual.output
+
+
+def test_whole_numbers_beyond_json_are_said(microplex):
+    result = microplex("query", f"select {2**126}::hugeint as wide", "--format", "json")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert "the result holds values that a json cannot" in result.stderr
+
+
+def test_control_characters_are_shown_not_sent(microplex):
+    result = microplex("query", "select 'a' || chr(27) || '[31mred' as text")
+    assert r"a\x1b[31mred" in result.output
+    assert "\x1b" not in result.output
+
+
+def test_a_table_fetches_no_more_than_it_shows(microplex):
+    result = microplex("query", "--limit", 1, "select range as n from range(1000000000000)")
+    assert result.output.endswith("the first row; --limit shows more, --format csv gives all\n")
+    none = microplex("query", "select 1 as n where false")
+    assert none.output.endswith("\n0 rows\n")
+
+
+@pytest.mark.parametrize("words", [["query", "select 1"], ["status"], ["report", "RI", "2014"]])
+def test_a_warehouse_long_in_use_is_said(microplex, warehouse, monkeypatch, words):
+    monkeypatch.setattr(reading, "WAIT", 0.1)
+    with FileLock(f"{warehouse}.lock"):
+        result = microplex(*words)
+    assert result.exit_code == 1
+    assert "w.duckdb is in use by another query or build" in result.stderr
+
+
+def test_ctrl_c_ends_a_query_with_130(microplex):
+    endless = "select count(*) as n from range(100000000000) a where hash(a.range) = 7"
+    threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT]).start()
+    result = microplex("query", endless)
+    assert result.exit_code == 130
+    assert result.stderr == "\nstopped\n"

@@ -1,0 +1,71 @@
+"""Where commands put things, and what they say of places that will not do."""
+
+import os
+import signal
+
+import click
+import pytest
+
+from microplex_pipeline.cli import places
+from microplex_pipeline.cli.places import dagster_home, use_dagster_home
+from microplex_pipeline.settings import PROJECT
+
+
+def test_an_empty_home_is_none(monkeypatch, tmp_path):
+    monkeypatch.setattr(places, "OWN_HOME", tmp_path / "own")
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    use_dagster_home()
+    assert os.environ["DAGSTER_HOME"] == str(tmp_path / "own")
+    assert (tmp_path / "own" / "dagster.yaml").exists()
+
+
+def test_a_relative_home_is_made_with_the_projects_settings(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", "deep/home")
+    assert dagster_home() == tmp_path / "deep" / "home"
+    use_dagster_home()
+    assert os.environ["DAGSTER_HOME"] == str(tmp_path / "deep" / "home")
+    told = tmp_path / "deep" / "home" / "dagster.yaml"
+    assert told.read_bytes() == (PROJECT / "dagster.yaml").read_bytes()
+    told.write_text("telemetry: {enabled: false}\n")
+    use_dagster_home()
+    assert told.read_text() == "telemetry: {enabled: false}\n"
+
+
+def test_a_file_is_no_home(microplex, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "file"))
+    with pytest.raises(click.ClickException, match="let DAGSTER_HOME name a folder"):
+        use_dagster_home()
+    for words in (["build", "RI", "2014"], ["status"]):
+        result = microplex(*words)
+        assert result.exit_code == 1
+        assert "history" in result.stderr
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", ["report", "export"])
+def test_folders_that_will_not_do_are_named(microplex, tmp_path, command):
+    (tmp_path / "file").write_text("mine")
+    to = [command, "RI", "2014", *(["--no-open"] if command == "report" else []), "--to"]
+    for folder, code, message in (
+        ("", 2, "give a folder, not an empty text"),
+        (tmp_path / "file", 1, "file is a file, not a folder"),
+        (tmp_path / "file" / "below", 1, "could not be written"),
+    ):
+        result = microplex(*to, folder)
+        assert result.exit_code == code
+        assert message in result.stderr
+        assert isinstance(result.exception, SystemExit)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_the_ui_makes_the_folder_for_later_editions(microplex, monkeypatch, tmp_path):
+    monkeypatch.setenv("MICROPLEX_INCOMING", str(tmp_path / "incoming"))
+    monkeypatch.setattr(os, "execv", lambda *_: None)
+    monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(signal.SIGINT)
+    result = microplex("ui")
+    signal.signal(signal.SIGINT, before)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "incoming").is_dir()
