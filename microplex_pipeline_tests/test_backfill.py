@@ -56,6 +56,11 @@ def test_a_backfill_from_nothing_then_only_what_changed(run, project, backfilled
     # zero model, flow, records, weights, counties, five reports; not survey, transformer, targets
     assert "VT|2014   10 assets" in trained.output
 
+    rest = run()  # what was built and is out of date, and no other state
+    assert rest.exit_code == 0, rest.output
+    assert "RI|2014   10 assets" in rest.output
+    assert "2 partitions in" in rest.output
+
 
 def test_one_states_failure_costs_no_other_and_is_retried_alone(run, project):
     run("--states", "RI,VT", "--year", "2014")

@@ -150,14 +150,19 @@ def _rows(
     source: PublishedSource, folder: str | Path, state: str, year: int, population: str | Path
 ) -> pl.DataFrame:
     for file in source.files:
-        rows = _table(source, folder, file).filter(
-            pl.col("state") == state,
+        of_year = _table(source, folder, file).filter(
             pl.col("year") == year,
             *[pl.col(c) == v for c, v in source.select.items()],
             *[pl.col(c) != v for c, v in source.leave_out.items()],
         )
+        rows = of_year.filter(pl.col("state") == state)
+        for domain, value in rows.select("domain", "value").iter_rows():
+            if value is None or not 0 <= value < float("inf"):
+                raise CalibrationError(f"{file}: {source.name}, {state} {year}, {domain}: {value}")
         if rows.height:
             return rows.select(COLUMNS)
+        if of_year.height:  # no projection stands in for a row that was lost
+            raise CalibrationError(f"{file} has {source.name} of {year}, but none of {state}")
     if source.projection is not None:
         table = read_table(Path(population), ["state", "year", "persons", "basis"]).filter(
             pl.col("state") == state, pl.col("year") == year

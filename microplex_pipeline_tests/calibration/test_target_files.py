@@ -107,3 +107,22 @@ def test_modelled_totals_hold_together_with_the_published_ones(
     assert (
         target_errors(raked, both, "weight", "household_id")["relative_error"].abs().max() < 1e-9
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.filter(pl.col("state") != "RI"), "has persons of 2014, but none of RI"),
+        (lambda t: t.with_columns(value=pl.lit("-5")), "persons, RI 2014, all: -5.0"),
+        (lambda t: t.with_columns(value=pl.lit("nan")), "persons, RI 2014, all: nan"),
+        (lambda t: t.with_columns(value=pl.lit(None, pl.String)), "persons, RI 2014, all: None"),
+    ],
+)
+def test_a_figure_that_is_lost_or_none_is_named(sources, data, tmp_path, change, message):
+    for source in sources.published:
+        for file in source.files:
+            (tmp_path / file).write_bytes((data / "targets" / file).read_bytes())
+    file = tmp_path / "bundled_state_population_2010_2019.csv"
+    change(pl.read_csv(file, infer_schema=False)).write_csv(file)
+    with pytest.raises(CalibrationError, match=message):
+        published_targets(sources, tmp_path, "RI", 2014, data / "population_growth.csv", COUNTS)

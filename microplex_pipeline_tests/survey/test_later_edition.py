@@ -114,7 +114,9 @@ def test_what_is_wrong_with_a_file_is_named_and_nothing_stored(
 
 def test_too_few_records_of_a_state_are_refused(folder, schema, edition):
     file = arrive(edition, folder)
-    with pytest.raises(SurveyError, match=r"march_2016.parquet, RI 2015: \d+ records, fewer than 5000"):
+    with pytest.raises(
+        SurveyError, match=r"march_2016.parquet, RI 2015: \d+ records, fewer than 5000"
+    ):
         take_in(file, schema, folder, STATES, 2025, min_records=5000)
 
 
