@@ -102,7 +102,7 @@ class Reweighter:
         if n_records is not None:
             if sparsity != "l0" or distance is not None or backend != "scipy" or soft is not False:
                 raise ValueError(
-                    "n_records goes with sparsity='l0' and the scipy backend, exactly"
+                    "n_records goes with sparsity='l0', exact targets and the scipy backend"
                 )
             if isinstance(n_records, bool) or not (
                 isinstance(n_records, int | np.integer) and n_records >= 1
