@@ -105,7 +105,7 @@ def report(
     nation = runs.filter(pl.col("job") == "build_prior")
     idle = 1 - runs["wall"].sum() / (first["seconds"] * jobs)
     spent = {kind: seconds / alone["total"] for kind, seconds in alone.items()}
-    built = [line for line in second["lines"] if "assets" in line]
+    built = [line for line in second["lines"] if line.startswith("[") and " in " in line]
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
     lines = [
         "# The pipeline", "",
