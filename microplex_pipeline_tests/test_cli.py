@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -143,11 +144,16 @@ def until(holds):
 
 
 def children(pid):
-    """Return the processes that a process has spawned to work for it."""
-    shown = subprocess.run(
-        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True
-    ).stdout
-    return [int(line.split()[0]) for line in shown.splitlines() if "spawn_main" in line]
+    """Return the processes that a process has spawned to work for it (of Linux's /proc)."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+            if parent == str(pid) and b"spawn_main" in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+        except (ProcessLookupError, FileNotFoundError):
+            continue  # ended meanwhile
+    return found
 
 
 def is_alive(pid):
