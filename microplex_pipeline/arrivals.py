@@ -40,10 +40,8 @@ def store_by_year(
             allow_retries=False,
         ) from error
     _put_aside(file, "taken")
-    for of_refusal in (
-        config.name,
-        f"{Path(config.name).stem}.txt",
-    ):  # of the file before it was mended
+    # of the file before it was mended
+    for of_refusal in (config.name, f"{Path(config.name).stem}.txt"):
         (settings.incoming / "refused" / of_refusal).unlink(missing_ok=True)
     return dg.Output(None, metadata={"file": config.name, "years": taken})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
@@ -31,6 +31,9 @@ from microplex_pipeline.warehouse.failures import write_failure
 from microplex_pipeline.warehouse.reading import stored_partitions
 
 MINUTE = 60
+# in a cursor beside the digests: how many changes were seen. It ends the keys of runs, so that files that
+# are as they once were are a change again, but a tick that is evaluated twice starts nothing twice
+CHANGES = "changes"
 
 
 @dg.sensor(
@@ -54,20 +57,19 @@ def targets_changed(
     contents = {
         state: [*target_contents(data, state), *county_contents(data, state)] for state in STATES
     }
-    if missing := sorted(
-        {part for of in contents.values() for part in of if part.endswith(MISSING)}
-    ):
-        yield dg.SkipReason(f"{missing[0]}: put it back")
+    if missing := _missing(contents):
+        yield dg.SkipReason(f"{missing}: put it back")
         return
     now = {state: _digest(of) for state, of in contents.items()}
     before = json.loads(context.cursor) if context.cursor else now
-    context.update_cursor(json.dumps(now))
-    stored = stored_partitions(settings.warehouse).get("calibration.calibrated_population", set())
     changed = [state for state in STATES if now[state] != before.get(state)]
+    count = int(before.get(CHANGES, 0)) + bool(changed)
+    context.update_cursor(json.dumps({**now, CHANGES: count}))
+    stored = stored_partitions(settings.warehouse).get("calibration.calibrated_population", set())
     for state, year in sorted(stored):
         if state in changed:
             yield dg.RunRequest(
-                run_key=f"{state}|{year}|{now[state]}",
+                run_key=f"{state}|{year}|{now[state]}|{count}",
                 partition_key=dg.MultiPartitionKey({"state": state, "year": str(year)}),
             )
     if not changed:
@@ -117,22 +119,21 @@ def survey_changed(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Compare the editions that serve each year with those of the last tick."""
     contents = {year: survey_contents(data, int(year)) for year in years.get_partition_keys()}
-    if missing := sorted(
-        {part for of in contents.values() for part in of if part.endswith(MISSING)}
-    ):
-        yield dg.SkipReason(f"{missing[0]}: put it back")
+    if missing := _missing(contents):
+        yield dg.SkipReason(f"{missing}: put it back")
         return
     now = {year: _digest(of) for year, of in contents.items()}
     before = json.loads(context.cursor) if context.cursor else now
-    context.update_cursor(json.dumps(now))
     changed = [year for year in now if now[year] != before.get(year)]
+    count = int(before.get(CHANGES, 0)) + bool(changed)
+    context.update_cursor(json.dumps({**now, CHANGES: count}))
     built = stored_partitions(settings.warehouse).get("calibration.calibrated_population", set())
     for year in changed:
         again = sorted(state for state, of_year in built if of_year == int(year))
         if again:
             yield dg.RunRequest(
                 job_name=build_prior.name,
-                run_key=f"{year}|{before.get(year)}|{now[year]}",
+                run_key=f"{year}|{now[year]}|{count}",
                 partition_key=year,
                 tags={"microplex/rebuild": now[year], "microplex/states": " ".join(again)},
             )
@@ -140,11 +141,16 @@ def survey_changed(
             for state in (s for s in STATES if s not in again):
                 yield dg.RunRequest(
                     job_name=ingest.name,
-                    run_key=f"{state}|{year}|{before.get(year)}|{now[year]}",
+                    run_key=f"{state}|{year}|{now[year]}|{count}",
                     partition_key=dg.MultiPartitionKey({"state": state, "year": year}),
                 )
     if not changed:
         yield dg.SkipReason("the survey's files and schema are as they were")
+
+
+def _missing(contents: Mapping[str, Sequence[str]]) -> str | None:
+    """Return which file is not there, in the words that stand in the place of its digest."""
+    return min((p for of in contents.values() for p in of if p.endswith(MISSING)), default=None)
 
 
 def _digest(parts: Sequence[str]) -> str:

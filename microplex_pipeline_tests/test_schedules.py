@@ -191,6 +191,24 @@ def test_an_edition_between_or_beyond_covers_its_own_year_alone(copied):
     assert rebuild.tags["microplex/survey"] == "survey of 2016, aged to 2017"
 
 
+def test_targets_that_are_as_they_once_were_are_a_change_again(copied):
+    file = copied.data / "targets" / "bundled_state_population_2010_2019.csv"
+    once = file.read_text()
+    table = pl.read_csv(file, infer_schema=False)
+    vermont = (pl.col("state") == "VT") & (pl.col("year") == "2014")
+    other = table.with_columns(value=pl.when(vermont).then(pl.lit("640000")).otherwise("value"))
+    _, cursor = looked_at(copied, "targets_changed", None)
+    keys = []
+    for text in (other.write_csv(), once, other.write_csv()):
+        file.write_text(text)
+        requests, after = looked_at(copied, "targets_changed", cursor)
+        twice, _ = looked_at(copied, "targets_changed", cursor)
+        assert [r.run_key for r in twice] == [r.run_key for r in requests]
+        keys += [r.run_key for r in requests]
+        cursor = after
+    assert len(keys) == len(set(keys)) == 6  # Vermont's two years, three times
+
+
 @pytest.mark.parametrize(
     ("name", "file"),
     [
