@@ -31,8 +31,8 @@ from microplex_pipeline.warehouse.failures import write_failure
 from microplex_pipeline.warehouse.reading import stored_partitions
 
 MINUTE = 60
-# in a cursor beside the digests: how many changes were seen. It ends the keys of runs, so that files that
-# are as they once were are a change again, but a tick that is evaluated twice starts nothing twice
+# in a cursor beside the digests: how many changes were seen. It ends the keys of runs, so that files
+# that are as they once were are a change again, but a tick evaluated twice starts nothing twice
 CHANGES = "changes"
 
 
