@@ -17,7 +17,7 @@ from microplex_pipeline.partitions import BY_SIZE
 from microplex_pipeline.plan import Plan
 from microplex_pipeline.previews import accept_previews
 from microplex_pipeline.processes import ENDED, end_runs_of_dead_processes, partition_lock
-from microplex_pipeline.reasons import reasons
+from microplex_pipeline.reasons import FailedCheck, failed_checks, reasons
 from microplex_pipeline.runs import STOPPED, run_job
 from microplex_pipeline.settings import Settings, load_settings
 from microplex_pipeline.workers import side_by_side
@@ -35,12 +35,14 @@ class Outcome:
     built : names of the assets that were built; none where all were up to date.
     failure : why it failed, or None.
     seconds : wall time.
+    checks : that it did not pass and that did not stop it.
     """
 
     partition: str
     built: list[str]
     failure: str | None
     seconds: float
+    checks: Sequence[FailedCheck] = ()
 
 
 def backfill(
@@ -163,13 +165,11 @@ def build_partition(task: Task) -> Outcome:
             assets=assets,
             tags={"microplex/backfill": task.label},
         )
-    failure = None if result.success else _first_reason(result)
-    return Outcome(task.key, assets, failure, time.monotonic() - started)
-
-
-def _first_reason(result: dg.ExecuteInProcessResult) -> str:
-    step, why = reasons(result.all_events)[0]
-    return f"{step}: {why}" if step else why
+    seconds = time.monotonic() - started
+    if not result.success:
+        step, why = reasons(result.all_events)[0]
+        return Outcome(task.key, assets, f"{step}: {why}" if step else why, seconds)
+    return Outcome(task.key, assets, None, seconds, failed_checks(result.all_events))
 
 
 @cache

@@ -9,7 +9,9 @@ from microplex_pipeline.assets import (
     survey,
     synthetic_population,
     target_report,
+    targets,
 )
+from microplex_pipeline.evaluation.calibration import published_over_surveyed
 from microplex_pipeline.evaluation.disclosure import whole_record_copies
 from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.partitions import state_years
@@ -34,6 +36,65 @@ def enough_records(
         metadata={"records": survey.height},
         description=f"{survey.height} records; fewer than {least} are too few to train on: "
         "pool survey years, or build the state from the nation",
+    )
+
+
+@dg.asset_check(
+    asset=targets,
+    additional_ins={"survey": dg.AssetIn()},
+    partitions_def=state_years,
+    blocking=True,
+)
+def totals_plausible(
+    data: DataFolder,
+    parameters: dg.ResourceParam[Parameters],
+    targets: pl.DataFrame,
+    survey: pl.DataFrame,
+) -> dg.AssetCheckResult:
+    """A published total is about what the survey finds: every weight follows it."""
+    figures = _published_over_surveyed(data, survey, targets).filter(pl.col("domain") == "all")
+    limit = parameters.checks.max_total_ratio
+    return _plausible(figures, limit, "max_total_ratio", dg.AssetCheckSeverity.ERROR)
+
+
+@dg.asset_check(asset=targets, additional_ins={"survey": dg.AssetIn()}, partitions_def=state_years)
+def parts_plausible(
+    data: DataFolder,
+    parameters: dg.ResourceParam[Parameters],
+    targets: pl.DataFrame,
+    survey: pl.DataFrame,
+) -> dg.AssetCheckResult:
+    """A published figure of a part, as an income bracket, is not far from what the survey finds."""
+    figures = _published_over_surveyed(data, survey, targets).filter(pl.col("domain") != "all")
+    limit = parameters.checks.max_cell_ratio
+    return _plausible(figures, limit, "max_cell_ratio", dg.AssetCheckSeverity.WARN)
+
+
+def _published_over_surveyed(
+    data: DataFolder, survey: pl.DataFrame, targets: pl.DataFrame
+) -> pl.DataFrame:
+    schema = data.survey_schema
+    return published_over_surveyed(survey, targets, schema.weight, schema.household)
+
+
+def _plausible(
+    figures: pl.DataFrame, limit: float, parameter: str, severity: dg.AssetCheckSeverity
+) -> dg.AssetCheckResult:
+    odd = figures.filter(~pl.col("ratio").is_between(1 / limit, limit))
+    said = "; ".join(
+        f"{target}: {value:,.0f}, the survey finds {surveyed:,.0f} ({source})"
+        for target, value, surveyed, source in odd.select(
+            "target", "value", "surveyed", "source"
+        ).iter_rows()
+    )
+    return dg.AssetCheckResult(
+        passed=odd.is_empty(),
+        severity=severity,
+        metadata={"figures": figures.height, "odd": odd.height},
+        description=f"{said}. Weights would follow a slip in the file without a miss: compare with the "
+        f"source in data/targets, or, if it is right, raise checks.{parameter} ({limit:g})"
+        if odd.height
+        else f"all {figures.height} published figures lie within {limit:g} times what the survey finds",
     )
 
 
@@ -148,6 +209,8 @@ def counties_add_up(
 
 CHECKS = [
     enough_records,
+    totals_plausible,
+    parts_plausible,
     identities_hold,
     no_record_copied,
     weights_usable,

@@ -61,6 +61,12 @@ class CheckParameters(_Strict):
     max_copies: float = Field(
         0.002, gt=0, le=1, description="largest share of whole records that are respondents'"
     )
+    max_total_ratio: float = Field(
+        1.25, gt=1, description="how many times the survey's own total a published one may be"
+    )
+    max_cell_ratio: float = Field(
+        3.0, gt=1, description="the same of a published figure of a part, as an income bracket"
+    )
 
 
 class Parameters(_Strict):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import dagster as dg
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from microplex_pipeline.assets.versioned import recorded_versions, version_of_states
 from microplex_pipeline.data_versions import data_version
@@ -16,6 +17,9 @@ from microplex_pipeline.warehouse.reading import stored_partitions
 
 class Plan:
     """Compares what partitions were made from with files and parameters as they are now.
+
+    A partition that did not pass a blocking check, or whose process ended before the check, has to be
+    built again, too: what comes after it would otherwise be built without the check.
 
     Parameters
     ----------
@@ -33,6 +37,7 @@ class Plan:
         self.instance = instance
         self._expected: dict[tuple[str, str | None, str], str] = {}
         self._recorded: dict[dg.AssetKey, Mapping[str, str]] = {}
+        self._passed: dict[dg.AssetCheckKey, set[str | None]] = {}
 
     @cached_property
     def _stored(self) -> dict[str, set[tuple[str, int]]]:
@@ -53,7 +58,11 @@ class Plan:
             name = asset.key.path[-1]
             key = year if state is None else f"{state}|{year}"
             recorded = self._recorded_of(asset.key).get(key)
-            if not self.holds(name, year, state) or recorded != self._expect(name, state, year):
+            if (
+                not self.holds(name, year, state)
+                or recorded != self._expect(name, state, year)
+                or not self._passes(asset.key, key)
+            ):
                 names.append(name)
         return names
 
@@ -65,6 +74,24 @@ class Plan:
             stored_year == int(year) and state in (None, stored_state)
             for stored_state, stored_year in rows
         )
+
+    def _passes(self, asset: dg.AssetKey, partition: str) -> bool:
+        """Return whether what is stored of a partition has passed every blocking check."""
+        return all(
+            partition in self._passed_of(check)
+            for check in self.graph.get(asset).check_keys
+            if self.graph.get(check).blocking
+        )
+
+    def _passed_of(self, check: dg.AssetCheckKey) -> set[str | None]:
+        if check not in self._passed:
+            self._passed[check] = {
+                of.partition_key
+                for of in self.instance.event_log_storage.get_asset_check_partition_info([check])
+                if of.is_current
+                and of.latest_execution_status == AssetCheckExecutionRecordStatus.SUCCEEDED
+            }
+        return self._passed[check]
 
     def _recorded_of(self, asset: dg.AssetKey) -> Mapping[str, str]:
         if asset not in self._recorded:

@@ -61,7 +61,9 @@ def _print_entry(entry: dg.EventLogEntry, started: dict[str, float]) -> None:
     elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
         check = event.asset_check_evaluation_data
         if not check.passed:
-            click.secho(f"      check {check.check_name} failed: {check.description}", fg="red")
+            warning = check.severity == dg.AssetCheckSeverity.WARN
+            word, colour = ("warning", "yellow") if warning else ("check failed", "red")
+            click.secho(f"      {word}: {check.check_name}: {check.description}", fg=colour)
     elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
         click.secho(
             f"      {step} failed: {reason_of(event.step_failure_data)}", fg="red", err=True

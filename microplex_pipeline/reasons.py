@@ -1,26 +1,70 @@
-"""Why steps and runs failed, in the words meant for a person."""
+"""Why steps, checks and runs failed, in the words meant for a person."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import dagster as dg
+from dagster._core.errors import DagsterAssetCheckFailedError
 from dagster._core.execution.plan.objects import StepFailureData
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """A check that a partition did not pass.
+
+    Attributes
+    ----------
+    step : in which it ran.
+    name : of the check.
+    message : what was measured, what is allowed, what to do.
+    warning : whether the partition may be used all the same.
+    """
+
+    step: str
+    name: str
+    message: str
+    warning: bool
+
+
+def failed_checks(events: Sequence[dg.DagsterEvent]) -> list[FailedCheck]:
+    """Return the checks that failed, as they ran."""
+    return [
+        FailedCheck(
+            event.step_key or "",
+            check.check_name,
+            check.description or "no reason was given",
+            check.severity == dg.AssetCheckSeverity.WARN,
+        )
+        for event in events
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        and not (check := event.asset_check_evaluation_data).passed
+    ]
 
 
 def reason_of(failure: StepFailureData) -> str:
     """Return the message that was meant for a person, else the error's own."""
     if failure.user_failure_data and failure.user_failure_data.description:
         return failure.user_failure_data.description
+    if failure.error and failure.error.cls_name == DagsterAssetCheckFailedError.__name__:
+        return "a check that must pass before anything after it is built did not pass"
     cause = failure.error.cause or failure.error if failure.error else None
     return cause.message.strip() if cause else "no reason was given"
 
 
 def reasons(events: Sequence[dg.DagsterEvent]) -> list[tuple[str, str]]:
-    """Return a failed run's failed steps, and why each; no step's name where none had begun."""
-    failed = [
-        (e.step_key or "", reason_of(e.step_failure_data)) for e in events if e.is_step_failure
-    ]
+    """Return a run's failed steps, then its failed checks that stopped nothing, and why each.
+
+    Warnings are none of them. Where a run failed before any step began, no step is named.
+    """
+    checks = {check.step: check for check in failed_checks(events)}
+    failed = {}
+    for event in (e for e in events if e.is_step_failure):
+        step = event.step_key or ""
+        why = checks[step].message if step in checks else reason_of(event.step_failure_data)
+        failed[step] = why
+    failed |= {step: check.message for step, check in checks.items() if not check.warning}
     if failed:
-        return failed
+        return list(failed.items())
     return [("", e.message or "no reason was given") for e in events if e.is_job_failure]

@@ -29,7 +29,7 @@ def run_job(
     assets: Sequence[str] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> dg.ExecuteInProcessResult:
-    """Run a job, or some of its assets, on a partition; failures are written to failures.csv.
+    """Run a job, or some of its assets, on a partition; what failed is written to failures.csv.
 
     Raises
     ------
@@ -55,9 +55,8 @@ def run_job(
         if run := instance.get_run_by_id(run_id):
             instance.report_run_canceled(run, STOPPED)
         raise
-    if not result.success:
-        for step, why in reasons(result.all_events):
-            write_failure(settings.warehouse, run_id, partition, step, why)
+    for step, why in reasons(result.all_events):
+        write_failure(settings.warehouse, run_id, partition, step, why)
     return result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -157,8 +158,19 @@ def _digest(parts: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
 
 
+# Any: Dagster does not export the type of a job of assets
+MONITORED: Sequence[Any] = [
+    build_prior,
+    build_state,
+    recalibrate,
+    ingest,
+    report_nation,
+    take_in_survey,
+]
+
+
 @dg.run_failure_sensor(
-    monitored_jobs=[build_prior, build_state, recalibrate, ingest, report_nation, take_in_survey],
+    monitored_jobs=MONITORED,
     default_status=dg.DefaultSensorStatus.RUNNING,
     name="failures_written_down",
     description="Writes what failed and why to failures.csv beside the warehouse, a line a step.",
@@ -170,9 +182,36 @@ def failures_written_down(
 
     A run whose process was killed has no failed step: the line is the run's.
     """
+    events = [*_checks(context), *context.get_step_failure_events(), context.failure_event]
+    _write_down(context, settings, events)
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    monitored_jobs=MONITORED,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    name="failed_checks_written_down",
+    description="Writes checks that failed in runs that succeeded to failures.csv beside the warehouse.",
+)
+def failed_checks_written_down(
+    context: dg.RunStatusSensorContext, settings: dg.ResourceParam[Settings]
+) -> None:
+    """Write the checks that failed without stopping their run to failures.csv."""
+    _write_down(context, settings, _checks(context))
+
+
+def _checks(context: dg.RunStatusSensorContext) -> list[dg.DagsterEvent]:
+    run = context.dagster_run.run_id
+    entries = context.instance.all_logs(run, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    return [entry.get_dagster_event() for entry in entries]
+
+
+def _write_down(
+    context: dg.RunStatusSensorContext, settings: Settings, events: Sequence[dg.DagsterEvent]
+) -> None:
     run = context.dagster_run
     partition = run.tags.get("dagster/partition", "")
-    for step, why in reasons([*context.get_step_failure_events(), context.failure_event]):
+    for step, why in reasons(events):
         write_failure(settings.warehouse, run.run_id, partition, step, why)
 
 
@@ -189,4 +228,5 @@ SENSORS = [
     survey_changed,
     nation_follows_its_states,
     failures_written_down,
+    failed_checks_written_down,
 ]

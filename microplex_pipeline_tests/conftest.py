@@ -14,6 +14,7 @@ from microplex_pipeline.backfill import _definitions
 from microplex_pipeline.cli import main
 from microplex_pipeline.definitions import build_definitions
 from microplex_pipeline.parameters import (
+    CheckParameters,
     Parameters,
     PopulationParameters,
     PriorParameters,
@@ -37,6 +38,8 @@ BRIEF = Parameters(
     fine_tuning=FineTuningSettings(epochs=2),
     population=PopulationParameters(households=1500),
 )
+# no weights meet a target to so many digits: its check must fail
+EXACTING = BRIEF.model_copy(update={"checks": CheckParameters(target_tolerance=1e-18)})
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,60 @@ def test_one_states_failure_costs_no_other_and_is_retried_alone(run, project):
     assert mended.output.count("up to date") >= 1
 
 
+def ten_times(file, **where):
+    """Multiply figures of a file by ten, as where a digit slipped in, and return what it was."""
+    good = file.read_text()
+    rows = pl.all_horizontal(pl.col(column) == value for column, value in where.items())
+    figure = pl.col("value").cast(pl.Float64)
+    pl.read_csv(file, infer_schema=False).with_columns(
+        value=pl.when(rows).then(figure * 10).otherwise(figure)
+    ).write_csv(file)
+    return good
+
+
+def test_a_total_ten_times_too_large_is_stopped_as_often_as_it_is_tried(run, project):
+    run("--states", "RI", "--year", "2014")
+    file = project / "data" / "targets" / "bundled_state_population_2010_2019.csv"
+    good = ten_times(file, state="RI", year="2014")
+    for _ in range(2):  # the second time targets are there, and must not pass unchecked
+        stopped = run("--states", "RI", "--year", "2014")
+        assert stopped.exit_code == 1
+        assert "RI|2014   failed: targets_totals_plausible: tax_unit sum n_persons" in (
+            stopped.output
+        )
+        assert "raise checks.max_total_ratio (1.25)" in stopped.output
+    assert "targets_totals_plausible: tax_unit sum" in CliRunner().invoke(main, ["status"]).output
+    file.write_text(good)
+    assert run("--states", "RI", "--year", "2014").exit_code == 0
+
+
+def test_a_part_ten_times_too_large_is_told(run, project):
+    file = project / "data" / "targets" / "bundled_state_household_income_2013.csv"
+    good = ten_times(file, state="RI", domain="household_income:10000-14999")
+    told = run("--states", "RI", "--year", "2014")
+    assert told.exit_code == 0, told.output
+    assert "RI|2014   warning: parts_plausible: household count households" in told.output
+    assert "1 partitions in" in told.output
+    file.write_text(good)
+    run("--states", "RI", "--year", "2014")
+
+
+def test_a_failed_check_that_stops_nothing_is_told_and_ends_with_one(run, project):
+    settings = yaml.safe_load((project / "microplex.yaml").read_text())
+    exacting = {**settings["parameters"], "checks": {"target_tolerance": 1e-18}}
+    (project / "microplex.yaml").write_text(yaml.safe_dump({"parameters": exacting}))
+    result = run("--states", "RI", "--year", "2014", "--force")
+    assert result.exit_code == 1
+    assert "RI|2014   check failed: targets_met:" in result.output
+    assert "0 failed, 1 built with failed checks" in result.output
+    told = CliRunner().invoke(main, ["status"]).output
+    assert "target_report_targets_met" in told
+    built = CliRunner().invoke(main, ["build", "RI", "2014"])
+    assert built.exit_code == 1
+    assert "do not use these records as they are" in built.output
+    (project / "microplex.yaml").write_text(yaml.safe_dump(settings))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

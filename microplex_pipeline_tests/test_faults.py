@@ -10,10 +10,12 @@ from click.testing import CliRunner
 
 from microplex_pipeline.backfill import Task, _definitions, build_partition
 from microplex_pipeline.cli import main
+from microplex_pipeline.definitions import build_definitions
 from microplex_pipeline.processes import partition_lock
+from microplex_pipeline.settings import Settings
 from microplex_pipeline.warehouse.failures import failures_file, last_failures, write_failure
 from microplex_pipeline.warehouse.reading import query
-from microplex_pipeline_tests.conftest import variables
+from microplex_pipeline_tests.conftest import EXACTING, variables
 
 
 @pytest.fixture
@@ -165,3 +167,28 @@ def test_a_run_of_the_ui_that_was_killed_is_written_down_once(project):
     (failure,) = last_failures(project / "w.duckdb", 9)
     assert (failure["partition"], failure["step"]) == ("RI|2014", "")
     assert failure["why"] == "terminated by signal 9"
+
+
+def test_a_check_that_failed_in_a_run_of_the_ui_is_written_down_once(project):
+    settings = Settings(warehouse=project / "w.duckdb", data=project / "data", parameters=EXACTING)
+    definitions = build_definitions(settings)
+    sensor = definitions.get_sensor_def("failed_checks_written_down")
+    with dg.DagsterInstance.get() as instance:
+        result = definitions.resolve_job_def("recalibrate").execute_in_process(
+            instance=instance,
+            partition_key="RI|2014",
+            asset_selection=[dg.AssetKey("target_report")],
+        )
+        for _ in range(2):
+            context = dg.build_run_status_sensor_context(
+                sensor_name=sensor.name,
+                dagster_instance=instance,
+                dagster_run=result.dagster_run,
+                dagster_event=result.all_events[-1],
+                resources=definitions.resources,
+            )
+            sensor(context)
+    (failure,) = last_failures(project / "w.duckdb", 9)
+    assert failure["partition"] == "RI|2014"
+    assert failure["step"] == "target_report_targets_met"
+    assert "targets are missed by more than" in failure["why"]

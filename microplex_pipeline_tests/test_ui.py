@@ -16,17 +16,14 @@ import dagster as dg
 import pytest
 
 from microplex_pipeline.definitions import build_definitions
-from microplex_pipeline.parameters import CheckParameters
 from microplex_pipeline.settings import PROJECT, Settings
 from microplex_pipeline.stored_reports import write_state_report
-from microplex_pipeline_tests.conftest import BRIEF, variables
+from microplex_pipeline_tests.conftest import EXACTING, variables
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
 
-# no weights meet a target to so many digits: the check must fail
-EXACTING = BRIEF.model_copy(update={"checks": CheckParameters(target_tolerance=1e-18)})
 WAIT = 15_000
 
 

@@ -36,7 +36,7 @@ def backfill(states: str | None, years_: str | None, jobs: int, force: bool) -> 
     everything from the models on. On a terminal a bar shows what is done, how many failed and the time
     left; into a file or pipe goes a line per partition.
 
-    Exit code 0, or 1 if any partition failed; 130 after Ctrl-C.
+    Exit code 0, or 1 if any partition failed or a check of one did; 130 after Ctrl-C.
     """
     from microplex_pipeline.previews import accept_previews
 
@@ -63,7 +63,7 @@ def backfill(states: str | None, years_: str | None, jobs: int, force: bool) -> 
     total = sum(len(of_year) for of_year in wanted.values())
     use_dagster_home()
     started, label = time.monotonic(), uuid.uuid4().hex[:8]
-    done, failed = 0, []
+    done, failed, doubtful = 0, 0, 0
     with (
         stoppable(),
         bar(total, "building") as shown,
@@ -73,17 +73,25 @@ def backfill(states: str | None, years_: str | None, jobs: int, force: bool) -> 
             step = int("|" in outcome.partition)
             done += step
             line = f"[{done:>{len(str(total))}}/{total}]  {outcome.partition:8}"
+            what = f"{len(outcome.built)} assets" if step else ", ".join(outcome.built)
+            faults = []
             if outcome.failure:
-                failed.append(outcome)
-                failure = f"{line}  failed: {outcome.failure}"
-                click.secho(failure, fg="red", err=True) if shown is None else above(failure)
+                failed += 1
+                faults.append(f"{line}  failed: {outcome.failure}")
+            elif shown is None:
+                took = f"{what} in {outcome.seconds:.0f} s" if outcome.built else "up to date"
+                click.echo(f"{line}  {took}")
+            doubtful += any(not check.warning for check in outcome.checks)
+            for check in outcome.checks:
+                word = "warning" if check.warning else "check failed"
+                faults.append(f"{line}  {word}: {check.name}: {check.message}")
+            for fault in faults:
+                click.secho(fault, fg="red", err=True) if shown is None else above(fault)
             if shown is not None:
-                shown.update(step, f"{outcome.partition}, {len(failed)} failed")
-            elif outcome.built and not outcome.failure:
-                what = f"{len(outcome.built)} assets" if step else ", ".join(outcome.built)
-                click.echo(f"{line}  {what} in {outcome.seconds:.0f} s")
-            elif not outcome.failure:
-                click.echo(f"{line}  up to date")
-    click.echo(f"{total} partitions in {time.monotonic() - started:.0f} s, {len(failed)} failed")
-    if failed:
+                shown.update(step, f"{outcome.partition}, {failed} failed")
+    checked = f", {doubtful} built with failed checks" if doubtful else ""
+    click.echo(
+        f"{total} partitions in {time.monotonic() - started:.0f} s, {failed} failed{checked}"
+    )
+    if failed or doubtful:
         sys.exit(1)

@@ -27,8 +27,8 @@ def build(state: str, year: str) -> None:
     it. Building again replaces exactly this state and year. The year's national models are built first
     if they are not there, or were made from other files or parameters than those of today.
 
-    Exit code 0, or 1 where a step failed: it says which and why, and tables keep what they had; 130
-    after Ctrl-C.
+    Exit code 0, or 1 where a step or a check failed: it says which and why, and where a step failed
+    tables keep what they had; 130 after Ctrl-C.
     """
     with stoppable():
         _build(state, year)
@@ -42,14 +42,20 @@ def _build(state: str, year: str) -> None:
     runs = [("build_state", key)]
     if lacks_national_models(settings, year):
         runs.insert(0, ("build_prior", year))
+    checks = 0
     for job, partition in runs:
-        if not succeeds(settings, job, partition):
+        built, failed_checks = succeeds(settings, job, partition)
+        checks += failed_checks
+        if not built:
             click.echo(
                 f"{partition} was not built; tables keep what they had where a step failed.",
                 err=True,
             )
             sys.exit(1)
     _print_summary(settings, state.upper(), int(year), time.monotonic() - started)
+    if checks:
+        click.echo("\nA check failed (above): do not use these records as they are.", err=True)
+        sys.exit(1)
 
 
 def _print_summary(settings: Settings, state: str, year: int, seconds: float) -> None:

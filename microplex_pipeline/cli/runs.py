@@ -11,8 +11,13 @@ from microplex_pipeline.cli.places import use_dagster_home
 from microplex_pipeline.settings import Settings
 
 
-def succeeds(settings: Settings, job: str, partition: str) -> bool:
-    """Run a job on a partition, with its progress on the screen and in Dagster's history."""
+def succeeds(settings: Settings, job: str, partition: str) -> tuple[bool, int]:
+    """Run a job on a partition, with its progress on the screen and in Dagster's history.
+
+    Returns
+    -------
+    Whether all steps succeeded, and how many checks failed that stopped nothing; warnings are none.
+    """
     import dagster as dg
 
     from microplex_pipeline.previews import accept_previews
@@ -21,6 +26,7 @@ def succeeds(settings: Settings, job: str, partition: str) -> bool:
     from microplex_pipeline.definitions import build_definitions
     from microplex_pipeline.processes import partition_lock
     from microplex_pipeline.progress import shown
+    from microplex_pipeline.reasons import failed_checks
     from microplex_pipeline.runs import run_job
 
     use_dagster_home()
@@ -36,7 +42,8 @@ def succeeds(settings: Settings, job: str, partition: str) -> bool:
         with lock, shown(instance, run_id):
             definitions = build_definitions(settings)
             result = run_job(settings, instance, definitions, job, partition, run_id=run_id)
-    return result.success
+    checks = [check for check in failed_checks(result.all_events) if not check.warning]
+    return result.success, len(checks)
 
 
 def lacks_national_models(settings: Settings, year: str) -> bool:

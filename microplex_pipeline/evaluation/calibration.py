@@ -33,6 +33,38 @@ def target_errors(
     )
 
 
+def published_over_surveyed(
+    survey: pl.DataFrame, targets: pl.DataFrame, weight: str, household_id: str
+) -> pl.DataFrame:
+    """Return the published targets with the survey's own estimates of them.
+
+    A figure that is many times what the survey finds is rather a slip in its file than news: weights
+    would follow it without a miss.
+
+    Parameters
+    ----------
+    survey : records with design weights.
+    targets : long table of targets.
+
+    Returns
+    -------
+    The published targets' columns, and `target` (its name), `surveyed` (the estimate), and `ratio`,
+    value / surveyed, 1 where both are zero.
+
+    Raises
+    ------
+    CalibrationError
+        If nothing is published, or no record carries a figure.
+    """
+    published = targets.filter(pl.col("kind") == "published")
+    rows = target_errors(survey, published, weight, household_id)
+    both_zero = (pl.col("value") == 0) & (pl.col("achieved") == 0)
+    ratio = pl.when(both_zero).then(1.0).otherwise(pl.col("value") / pl.col("achieved"))
+    return rows.with_columns(ratio.alias("ratio")).drop("relative_error").rename(
+        {"achieved": "surveyed"}
+    )  # fmt: skip
+
+
 def design_effect(weights: np.ndarray) -> float:
     """Return Kish's design effect of unequal weighting, 1 + cv^2 (Kish 1965, Survey Sampling)."""
     return float(len(weights) * np.square(weights).sum() / np.square(weights.sum()))

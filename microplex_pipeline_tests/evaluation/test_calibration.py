@@ -3,7 +3,13 @@ import polars as pl
 import pytest
 
 from microplex_pipeline import Reweighter, Targets
-from microplex_pipeline.evaluation.calibration import held_out_errors, influence, weight_summary
+from microplex_pipeline.evaluation.calibration import (
+    held_out_errors,
+    influence,
+    published_over_surveyed,
+    target_errors,
+    weight_summary,
+)
 
 NAMES = ["entity", "measure", "variable", "domain", "value"]
 
@@ -66,11 +72,23 @@ def test_sparse_weights_have_no_influence(rhode_island, targets):
 
 
 def test_achieved_means_are_means():
-    from microplex_pipeline.evaluation.calibration import target_errors
-
     records = pl.DataFrame({"hh": [1, 1, 2], "inc": [10.0, 20.0, 60.0], "w": [1.0] * 3})
     targets = pl.DataFrame([("r", "mean", "inc", "all", 30.0)], schema=NAMES, orient="row")
     assert target_errors(records, targets, "w", "hh")["achieved"].item() == pytest.approx(30)
+
+
+def test_published_figures_are_compared_with_the_surveys_own():
+    records = pl.DataFrame({"hh": [1, 2, 3], "inc": [10.0, 20.0, 0.0], "w": [2.0, 2.0, 1.0]})
+    rows = [
+        ("r", "sum", "inc", "all", 600.0, "published"),
+        ("r", "count", "rows", "inc:0", 1.0, "published"),
+        ("r", "count", "rows", "inc:50-59", 0.0, "published"),
+        ("r", "count", "rows", "all", 50.0, "modelled"),
+    ]
+    targets = pl.DataFrame(rows, schema=[*NAMES, "kind"], orient="row")
+    found = published_over_surveyed(records, targets, "w", "hh")
+    assert found["surveyed"].to_list() == [60, 1, 0]
+    assert found["ratio"].to_list() == [10, 1, 1]
 
 
 def test_one_fold_would_hold_nothing_out(rhode_island, targets):
