@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -184,6 +185,66 @@ def test_a_report_needs_no_network(browser, project):
 def test_nothing_listens_beyond_this_computer(ui):
     listening = _listening_addresses(ui[1])
     assert listening == {"127.0.0.1"}
+
+
+def asked(address, path="/graphql", method="POST", **headers):
+    """Status of an answer, with a query that names the version, and whatever headers."""
+    body = json.dumps({"query": "{version}"}).encode() if method == "POST" else None
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(
+        address + path, body, {"Content-Type": "application/json", **named}, method=method
+    )
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:1"}, 200),  # through a tunnel
+        ({"Host": "elsewhere.example"}, 403),
+        ({"Host": ""}, 403),
+        ({"Origin": "http://elsewhere.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Sec_Fetch_Site": "cross-site"}, 403),
+        ({"Sec_Fetch_Site": "same-site"}, 403),  # another port of this computer
+        ({"Sec_Fetch_Site": "same-origin"}, 200),
+        ({"method": "GET", "path": "/graphql?query=%7Bversion%7D"}, 403),
+    ],
+)
+def test_requests_are_taken_of_its_own_pages_and_of_programs(ui, request_, status):
+    assert asked(ui[0], **request_) == status
+
+
+def test_a_page_of_another_site_can_start_nothing(browser, ui, tmp_path):
+    address, _ = ui
+    script = f"""
+        const wanted = "mutation {{ wipeAssets(assetPartitionRanges: []) {{ __typename }} }}";
+        const link = "{address}/graphql?query=" + encodeURIComponent(wanted);
+        await fetch(link, {{mode: "no-cors"}});
+        await fetch(link, {{mode: "no-cors", method: "POST"}});
+        return await new Promise(done => {{
+            const socket = new WebSocket("{address.replace("http", "ws")}/graphql", "graphql-ws");
+            socket.onopen = () => done("open");
+            socket.onerror = () => done("refused");
+        }});
+    """
+    context = browser.new_context()
+    page, statuses = context.new_page(), []
+    page.on("response", lambda answer: statuses.append(answer.status))
+    (tmp_path / "other.html").write_text("<p>another site</p>")
+    page.goto((tmp_path / "other.html").as_uri())
+    assert page.evaluate(f"async () => {{ {script} }}") == "refused"
+    assert statuses[-2:] == [403, 403]
+    followed = page.goto(f"{address}/overview")  # as a link that a person follows
+    assert followed is not None
+    assert followed.status == 200
+    context.close()
 
 
 def _listening_addresses(group):

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
 
 import click
 
 from microplex_pipeline.cli.places import near, read_settings, use_dagster_home
+from microplex_pipeline.previews import accept_previews_in_processes
 from microplex_pipeline.settings import PROJECT
+
+HOST = "127.0.0.1"  # and no option to change it
+WAIT_SECONDS = 60  # for the daemon to end
 
 
 @click.command(short_help="Open Dagster's UI on this computer.")
-@click.option("--port", default=3000, show_default=True, help="port on this computer")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=3000,
+    show_default=True,
+    help="port on this computer; 0 for any that is free",
+)
 def ui(port: int) -> None:
     """Open Dagster's UI and daemon on this computer alone, until Ctrl-C.
 
@@ -32,9 +49,75 @@ def ui(port: int) -> None:
             f"the folder {near(incoming)} cannot be made: {error.strerror}"
         ) from error
     use_dagster_home()
+    accept_previews_in_processes()
+    os.chdir(os.environ["DAGSTER_HOME"])  # Dagster reads a .env file of the current folder
+    # a shell's background jobs ignore SIGINT; whatever ends this process ends the daemon first
+    signal.signal(signal.SIGINT, _end)
+    signal.signal(signal.SIGTERM, _end)
     workspace = PROJECT / "workspace.yaml"
-    command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)]
-    os.chdir(os.environ["DAGSTER_HOME"])  # elsewhere a second dagster.yaml would be warned of
-    # a shell's background jobs ignore SIGINT, and dagster does with SIGTERM as with SIGINT
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.execv(sys.executable, [*command, "-w", str(workspace)])
+    with _listening(port) as listening, _daemon(workspace) as daemon:
+        _serve(workspace, listening, daemon)
+
+
+def _end(signal_number: int, frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+@contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((HOST, port))
+        except OSError as error:
+            raise click.ClickException(
+                f"port {port} cannot be had ({error.strerror}): choose another with --port"
+            ) from error
+        yield listening
+
+
+@contextmanager
+def _daemon(workspace: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run schedules, sensors and queued runs beside the pages."""
+    command = [sys.executable, "-m", "dagster._daemon", "run", "--log-level", "warning"]
+    daemon = subprocess.Popen([*command, "-w", str(workspace)])
+    try:
+        yield daemon
+    finally:
+        daemon.terminate()
+        try:
+            daemon.wait(WAIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+
+
+def _serve(workspace: Path, listening: socket.socket, daemon: subprocess.Popen[bytes]) -> None:
+    import dagster as dg
+    import uvicorn
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+
+    from microplex_pipeline.webserver import LocalWebserver
+
+    with (
+        dg.DagsterInstance.get() as instance,
+        WorkspaceProcessContext(
+            instance,
+            WorkspaceFileTarget([str(workspace)]),
+            version=dg.__version__,
+            code_server_log_level="warning",
+        ) as context,
+    ):
+        app = LocalWebserver(context).create_asgi_app()
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+        )
+
+        def end_with_the_daemon() -> None:
+            daemon.wait()
+            server.should_exit = True
+
+        threading.Thread(target=end_with_the_daemon, daemon=True).start()
+        click.echo(f"http://{HOST}:{listening.getsockname()[1]} (Ctrl-C ends it)")
+        server.run(sockets=[listening])
+    raise click.ClickException("Dagster's daemon ended by itself; its last lines say why")
