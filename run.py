@@ -29,7 +29,9 @@ def set_up(extra: str) -> None:
         return
     if not PYTHON.exists():
         print("making .venv", flush=True)
-        if subprocess.run([sys.executable, "-m", "venv", str(VENV)]).returncode:
+        # with the newest pip: the one that comes with an interpreter may have known faults
+        make = [sys.executable, "-m", "venv", "--upgrade-deps", str(VENV)]
+        if subprocess.run(make, stdout=subprocess.DEVNULL).returncode:
             sys.exit(
                 "could not make .venv: on Debian and Ubuntu, install the package python3-venv"
             )
