@@ -9,7 +9,7 @@ import click
 
 from microplex_pipeline.cli.partition_keys import partition_key
 from microplex_pipeline.cli.places import near, read_settings_and_data
-from microplex_pipeline.cli.runs import end_lost_runs, lacks_national_models, succeeds
+from microplex_pipeline.cli.runs import end_lost_runs, lacks_national_models, run
 from microplex_pipeline.cli.stopping import stoppable
 from microplex_pipeline.settings import Settings
 
@@ -35,6 +35,8 @@ def build(state: str, year: str) -> None:
 
 
 def _build(state: str, year: str) -> None:
+    from microplex_pipeline.reasons import failed_checks
+
     key = partition_key(state, year)
     settings = read_settings_and_data()
     started = time.monotonic()
@@ -42,18 +44,16 @@ def _build(state: str, year: str) -> None:
     runs = [("build_state", key)]
     if lacks_national_models(settings, year):
         runs.insert(0, ("build_prior", year))
-    checks = 0
     for job, partition in runs:
-        built, failed_checks = succeeds(settings, job, partition)
-        checks += failed_checks
-        if not built:
+        result = run(settings, job, partition)
+        if not result.success:
             click.echo(
                 f"{partition} was not built; tables keep what they had where a step failed.",
                 err=True,
             )
             sys.exit(1)
     _print_summary(settings, state.upper(), int(year), time.monotonic() - started)
-    if checks:
+    if any(not check.warning for check in failed_checks(result.all_events)):
         click.echo("\nA check failed (above): do not use these records as they are.", err=True)
         sys.exit(1)
 

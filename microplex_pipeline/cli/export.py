@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from microplex_pipeline.cli.bars import bar
+from microplex_pipeline.cli.outdated import tell_outdated
 from microplex_pipeline.cli.partition_keys import known_year, partition_key, year_keys
 from microplex_pipeline.cli.places import Folder, near, no_warehouse, read_settings
 
@@ -59,7 +60,8 @@ def export(
 
     A reader of hive folders takes all Parquet files at once, with state and year as columns:
     polars.read_parquet("exports/calibrated_population"). Stata files (format 118, Stata 14 and later)
-    have labels. Files of the same state and year are replaced, each as a whole.
+    have labels. Files of the same state and year are replaced, each as a whole. What is out of date is
+    exported as it was built, with a word that it is.
 
     Exit code 0; 1 where table or partition is not there: then nothing is written.
     """
@@ -86,6 +88,7 @@ def export(
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"a file could not be written: {error}") from error
+    tell_outdated(settings, table, partitions)
     for own, short in cut.items():
         click.echo(f"{own} is {short}: Stata's names have at most 32 characters", err=True)
     click.echo(

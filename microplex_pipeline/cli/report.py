@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
+from microplex_pipeline.cli.outdated import tell_outdated
 from microplex_pipeline.cli.partition_keys import known_year, partition_key
 from microplex_pipeline.cli.places import Folder, near, read_settings
-from microplex_pipeline.cli.runs import succeeds
+from microplex_pipeline.cli.runs import run
 from microplex_pipeline.settings import PROJECT
 
 
@@ -53,10 +54,11 @@ def report(
         if whole_year is None:
             code, of_year = partition_key(str(state), str(year)).split("|")
             page = write_state_report(settings.warehouse, folder, code, int(of_year))
+            tell_outdated(settings, "evaluation.state_report", [(code, int(of_year))])
         else:
             of_year = known_year(whole_year)
             built = holds_year(settings.warehouse, "evaluation.state_report", int(of_year))
-            if built and not succeeds(settings, "report_nation", of_year):
+            if built and not run(settings, "report_nation", of_year).success:
                 sys.exit(1)
             page = write_year_report(settings.warehouse, folder, int(of_year))
     except NoReport as error:

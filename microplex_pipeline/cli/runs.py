@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import TYPE_CHECKING
 
 import click
 from filelock import Timeout
@@ -10,14 +11,12 @@ from filelock import Timeout
 from microplex_pipeline.cli.places import use_dagster_home
 from microplex_pipeline.settings import Settings
 
+if TYPE_CHECKING:
+    import dagster as dg
 
-def succeeds(settings: Settings, job: str, partition: str) -> tuple[bool, int]:
-    """Run a job on a partition, with its progress on the screen and in Dagster's history.
 
-    Returns
-    -------
-    Whether all steps succeeded, and how many checks failed that stopped nothing; warnings are none.
-    """
+def run(settings: Settings, job: str, partition: str) -> dg.ExecuteInProcessResult:
+    """Run a job on a partition, with its progress on the screen and in Dagster's history."""
     import dagster as dg
 
     from microplex_pipeline.previews import accept_previews
@@ -26,7 +25,6 @@ def succeeds(settings: Settings, job: str, partition: str) -> tuple[bool, int]:
     from microplex_pipeline.definitions import build_definitions
     from microplex_pipeline.processes import partition_lock
     from microplex_pipeline.progress import shown
-    from microplex_pipeline.reasons import failed_checks
     from microplex_pipeline.runs import run_job
 
     use_dagster_home()
@@ -41,9 +39,7 @@ def succeeds(settings: Settings, job: str, partition: str) -> tuple[bool, int]:
             lock.acquire()
         with lock, shown(instance, run_id):
             definitions = build_definitions(settings)
-            result = run_job(settings, instance, definitions, job, partition, run_id=run_id)
-    checks = [check for check in failed_checks(result.all_events) if not check.warning]
-    return result.success, len(checks)
+            return run_job(settings, instance, definitions, job, partition, run_id=run_id)
 
 
 def lacks_national_models(settings: Settings, year: str) -> bool:

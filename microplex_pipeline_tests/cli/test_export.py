@@ -156,3 +156,15 @@ def test_a_folder_that_cannot_be_written_to_is_named(microplex, tmp_path):
     result = microplex("export", "RI", 2014, "--to", tmp_path / "file" / "below")
     assert result.exit_code == 1
     assert "could not be written" in result.stderr
+
+
+def test_what_is_out_of_date_is_exported_with_a_word(microplex, monkeypatch, tmp_path):
+    assert "out of date" not in microplex("export", "RI", 2014, "--to", tmp_path).output
+    monkeypatch.setenv("MICROPLEX_PARAMETERS__POPULATION__HOUSEHOLDS", "1600")
+    told = microplex("export", "--year", 2014, "--to", tmp_path)
+    assert told.exit_code == 0
+    assert "out of date: RI 2014, VT 2014." in told.output
+    report = microplex("report", "RI", 2014, "--no-open", "--to", tmp_path)
+    assert "out of date: RI 2014." in report.output
+    targets = microplex("export", "RI", 2014, "--table", "calibration.targets", "--to", tmp_path)
+    assert "out of date" not in targets.output  # they are made from nothing that was changed
