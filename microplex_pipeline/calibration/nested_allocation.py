@@ -16,7 +16,8 @@ from microplex_pipeline.calibration.area_allocation import (
 )
 from microplex_pipeline.calibration.area_targets import AreaLevel
 from microplex_pipeline.calibration.conflicts import feasible_weights
-from microplex_pipeline.calibration.constraints import MARGIN_TOLERANCE, Constraints
+from microplex_pipeline.calibration.constraint_rows import MARGIN_TOLERANCE
+from microplex_pipeline.calibration.constraints import Constraints
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
 from microplex_pipeline.calibration.targets import listed
 

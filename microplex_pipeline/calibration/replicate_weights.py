@@ -15,7 +15,8 @@ import polars as pl
 import scipy.sparse as sp
 from narwhals.typing import IntoFrameT
 
-from microplex_pipeline.calibration.constraints import Constraints, Margins
+from microplex_pipeline.calibration.constraint_rows import Margins
+from microplex_pipeline.calibration.constraints import Constraints
 from microplex_pipeline.calibration.design_weights import household_values, spread_to_records
 from microplex_pipeline.calibration.dual_newton import solve_dual
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged

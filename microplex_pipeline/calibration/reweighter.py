@@ -12,7 +12,8 @@ from narwhals.typing import IntoFrameT
 from microplex_pipeline.calibration.blas_threads import one_blas_thread
 from microplex_pipeline.calibration.chi2 import ChiSquare
 from microplex_pipeline.calibration.conflicts import feasible_weights
-from microplex_pipeline.calibration.constraints import Constraints, Margins, build_constraints
+from microplex_pipeline.calibration.constraint_rows import Margins
+from microplex_pipeline.calibration.constraints import Constraints, build_constraints
 from microplex_pipeline.calibration.design_weights import design_weights, spread_to_records
 from microplex_pipeline.calibration.dual_newton import Distance, Solution, solve_dual
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
