@@ -9,8 +9,10 @@ from dagster._core.definitions.resource_annotation import TreatAsResourceParam
 from microplex_pipeline.calibration.target_sources import TargetSources, load_target_sources
 from microplex_pipeline.survey import (
     SurveySchema,
+    SurveyWords,
     column_descriptions,
     load_schema,
+    survey_words,
     survey_years,
 )
 
@@ -43,6 +45,11 @@ class DataFolder(TreatAsResourceParam):
     def column_descriptions(self) -> dict[str, str]:
         """What the survey's columns mean, with units."""
         return column_descriptions(self.survey_schema, self.path)
+
+    @cached_property
+    def words(self) -> SurveyWords:
+        """What the survey's columns and codes are called."""
+        return survey_words(self.survey_schema, self.path)
 
     @cached_property
     def target_sources(self) -> TargetSources:

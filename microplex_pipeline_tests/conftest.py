@@ -23,10 +23,12 @@ from microplex_pipeline.parameters import (
 from microplex_pipeline.settings import PROJECT, Settings
 from microplex_pipeline.survey import (
     SurveySchema,
+    SurveyWords,
     load_schema,
     model_frame,
     prepare_survey,
     read_survey,
+    survey_words,
 )
 from microplex_pipeline.synthesis import FineTuningSettings
 
@@ -50,6 +52,11 @@ def data() -> Path:
 @pytest.fixture(scope="session")
 def schema() -> SurveySchema:
     return load_schema(DATA / "surveys" / "cps_tax_units.yaml")
+
+
+@pytest.fixture(scope="session")
+def words(schema) -> SurveyWords:
+    return survey_words(schema, DATA)
 
 
 @pytest.fixture(scope="session")

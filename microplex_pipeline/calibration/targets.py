@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -129,6 +130,15 @@ class Targets:
     def names(self) -> list[str]:
         """One readable name per target."""
         return self.table["target"].to_list()
+
+
+NAME = re.compile(r"(\S+) (\S+) (.+) \[(.+)\]")  # as Targets.label writes it
+
+
+def key_of_name(name: str) -> tuple[str, str, str, str] | None:
+    """Return entity, measure, variable and domain of a target's name, or None if it is none."""
+    match = NAME.fullmatch(name)
+    return (match[1], match[2], match[3], match[4]) if match else None
 
 
 def listed(names: list[str], limit: int = 8) -> str:

@@ -11,11 +11,13 @@ from microplex_pipeline.survey.national import national_sample
 from microplex_pipeline.survey.preparation import prepare_survey, weighted_persons
 from microplex_pipeline.survey.reader import read_survey
 from microplex_pipeline.survey.schema import SurveySchema, load_schema
+from microplex_pipeline.survey.words import SurveyWords, survey_words
 from microplex_pipeline.survey.years import edition_title, survey_file, survey_year, survey_years
 
 __all__ = [
     "SurveyError",
     "SurveySchema",
+    "SurveyWords",
     "column_descriptions",
     "complete_records",
     "edition_title",
@@ -25,6 +27,7 @@ __all__ = [
     "prepare_survey",
     "read_survey",
     "survey_file",
+    "survey_words",
     "survey_year",
     "survey_years",
     "take_in",
