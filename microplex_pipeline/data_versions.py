@@ -102,6 +102,10 @@ def _boundaries(data: DataFolder) -> list[str]:
     return [_digest(data, str(data.boundaries.relative_to(data.path)))]
 
 
+def _words(data: DataFolder) -> list[str]:
+    return [_digest(data, data.survey_schema.columns_file)]
+
+
 FILES: Mapping[str, Callable[[DataFolder, str | None, int], list[str]]] = {
     "raw_survey": lambda data, state, year: survey_contents(data, year),
     "survey": lambda data, state, year: _preparation_files(data),
@@ -112,7 +116,7 @@ FILES: Mapping[str, Callable[[DataFolder, str | None, int], list[str]]] = {
     "targets": lambda data, state, year: target_contents(data, state),
     "county_weights": lambda data, state, year: county_contents(data, state),
     "county_report": lambda data, state, year: county_contents(data, state),
-    "state_report": lambda data, state, year: _boundaries(data),
+    "state_report": lambda data, state, year: [*_boundaries(data), *_words(data)],
     "national_report": lambda data, state, year: _boundaries(data),
 }
 

@@ -149,7 +149,7 @@ def test_a_partition_shows_rows_weights_and_their_chart(page, ui):
 
 def test_worst_targets_are_a_table(page, ui):
     page.goto(f"{ui[0]}/assets/target_report?view=partitions&partition=RI%7C2014")
-    sees(page, "worst_targets", "achieved", "target_fit", "evaluation.target_report")
+    sees(page, "worst_targets", "in_words", "achieved", "target_fit", "evaluation.target_report")
 
 
 def test_a_failed_check_says_what_to_do(page, ui):

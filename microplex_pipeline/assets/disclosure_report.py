@@ -39,5 +39,5 @@ def disclosure_report(
     return stored_records(
         table.select(pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()),
         DISCLOSURE_COLUMNS,
-        {"beside_chance": metadata_table(table.select("measure", "value", "chance"))},
+        {"beside_chance": metadata_table(table.select("measure", "value", "chance", "meaning"))},
     )

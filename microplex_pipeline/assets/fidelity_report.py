@@ -36,6 +36,7 @@ def fidelity_report(
     )
     headline = [t.name for t in schema.targets if t.headline]
     worst = table.sort("ks", descending=True).head(5)
+    amounts = pl.Series("amount", [data.words.heading(name) for name in worst["variable"]])
     return stored_records(
         table.select(
             pl.lit(state).alias("state"),
@@ -48,6 +49,6 @@ def fidelity_report(
             "mean_ks_of_headline_amounts": float(
                 table.filter(pl.col("variable").is_in(headline))["ks"].mean()  # type: ignore[arg-type]
             ),
-            "worst_amounts": metadata_table(worst.select("variable", "ks")),
+            "worst_amounts": metadata_table(worst.select(amounts, "ks", "variable")),
         },
     )

@@ -36,7 +36,13 @@ def state_report(
     )  # fmt: skip
     summary = state_summary(schema, *inputs)
     html = state_page(
-        state, year, schema, *inputs, seeds=seeds_of(context), boundaries=data.boundaries
+        state,
+        year,
+        schema,
+        *inputs,
+        words=data.words,
+        seeds=seeds_of(context),
+        boundaries=data.boundaries,
     )
     numbers = {k: v for k, v in summary.items() if k not in ("respondents", "survey_year")}
     return stored_records(

@@ -11,6 +11,7 @@ from microplex_pipeline.assets.state_year import (
 from microplex_pipeline.calibration.targets import TARGET_COLUMNS
 from microplex_pipeline.evaluation.calibration import target_errors
 from microplex_pipeline.evaluation.charts import markdown_picture, target_chart
+from microplex_pipeline.reports import in_words
 from microplex_pipeline.resources import DataFolder
 
 
@@ -34,7 +35,12 @@ def target_report(
             "targets": errors.height,
             "worst_error": float(errors["relative_error"].abs().max()),  # type: ignore[arg-type]
             "worst_targets": metadata_table(
-                worst.select("target", "value", "achieved", error="relative_error")
+                worst.select(
+                    in_words(worst["target"], data.words),
+                    "value",
+                    "achieved",
+                    error="relative_error",
+                )
             ),
             "target_fit": dg.MetadataValue.md(markdown_picture("targets", target_chart(errors))),
         },

@@ -43,6 +43,8 @@ def modelled_targets(
             "entity", "measure", "variable", "domain", "value",
             pl.lit("modelled").alias("kind"),
             pl.lit(source).alias("source"),
-            pl.format("{} survey records", "records").alias("note"),
+            pl.col("records")
+            .map_elements(lambda n: f"{n:,} survey records", return_dtype=pl.String)
+            .alias("note"),
         )
     )  # fmt: skip

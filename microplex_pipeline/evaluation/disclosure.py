@@ -16,6 +16,15 @@ SAMPLE = (
     3000  # records at the most for measures that need neighbours, whose cost grows as the square
 )
 
+# each is a share: of what
+DISCLOSURE_MEASURES = {
+    "copies": "synthetic units that equal a respondent's in everything",
+    "unique_amounts": "synthetic amounts, zeros aside, that a single respondent holds",
+    "nearer_to_respondents": "synthetic units nearer to a respondent than to people of other states",
+    "membership_auc": "pairs of a respondent and a person of another state, of whom the respondent "
+    "is the nearer to the synthetic units (area under the ROC curve)",
+    "attribution": "respondents' amounts, zeros aside, that their conditions tell to within 5 %",
+}
 DISCLOSURE_COLUMNS = {
     "measure": "what is measured",
     "value": "of the synthetic records against the respondents",

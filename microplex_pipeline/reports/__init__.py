@@ -3,5 +3,13 @@
 from microplex_pipeline.reports.national_page import national_page
 from microplex_pipeline.reports.state_page import state_page
 from microplex_pipeline.reports.summary import SUMMARY_COLUMNS, state_summary
+from microplex_pipeline.reports.target_words import in_words, target_in_words
 
-__all__ = ["SUMMARY_COLUMNS", "national_page", "state_page", "state_summary"]
+__all__ = [
+    "SUMMARY_COLUMNS",
+    "in_words",
+    "national_page",
+    "state_page",
+    "state_summary",
+    "target_in_words",
+]

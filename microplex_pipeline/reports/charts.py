@@ -23,7 +23,11 @@ SCALE = 200.0  # dollars: amounts well below lie on a linear scale, above on a l
 
 
 def distribution_chart(
-    survey: np.ndarray, w_survey: np.ndarray, synthetic: np.ndarray, w_synthetic: np.ndarray
+    survey: np.ndarray,
+    w_survey: np.ndarray,
+    synthetic: np.ndarray,
+    w_synthetic: np.ndarray,
+    unit: str | None,
 ) -> Markup:
     """Weighted distributions of the non-zero amounts, survey filled, synthetic as a line.
 
@@ -46,7 +50,7 @@ def distribution_chart(
     axis = alt.Axis(
         values=[float(key) for key in labels],
         labelExpr=f"({json.dumps(labels)})[replace(format(datum.value, '.3f'), '\u2212', '-')]",
-        title=None,
+        title=unit,
     )
     share = alt.Axis(format="%", title=None, tickCount=3)
     left = alt.X("left:Q", axis=axis, scale=alt.Scale(domain=[edges[0], edges[-1]], nice=False))

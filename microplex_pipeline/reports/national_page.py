@@ -6,10 +6,10 @@ from pathlib import Path
 
 import polars as pl
 
+from microplex_pipeline.reports.figure import Figure
 from microplex_pipeline.reports.geography import FIPS, area_names, load_boundaries
 from microplex_pipeline.reports.maps import class_map, value_map
 from microplex_pipeline.reports.page import package_versions, render
-from microplex_pipeline.reports.state_page import Figure
 from microplex_pipeline.reports.tables import (
     Column,
     Table,
@@ -50,7 +50,7 @@ def national_page(
         Figure(
             "Worst target error",
             f"Map of {states.height} states by the largest relative error of a target.",
-            "Largest absolute relative error among a state's targets. Grey: not built.",
+            "Of a state's targets, relative; exact is below 10\u207b\u2079. Grey: not built.",
             class_map(topology, "states", by_state("worst_target_error"), STATE_MAP),
         ),
         Figure(
@@ -62,7 +62,7 @@ def national_page(
         Figure(
             "Mean KS distance",
             f"Map of {states.height} states by mean KS distance of the headline amounts.",
-            "Synthetic from surveyed headline amounts, mean. Small samples are far apart by chance.",
+            "Of synthetic from surveyed headline amounts, 0 to 1. Small samples are apart by chance.",
             value_map(topology, "states", by_state("mean_ks"), STATE_MAP, written=".3f"),
         ),
     ]

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from markupsafe import Markup
 
-from microplex_pipeline.evaluation.calibration import target_errors, weight_summary
-from microplex_pipeline.reports.charts import distribution_chart, ratio_chart, target_chart
+from microplex_pipeline.evaluation.calibration import weight_summary
+from microplex_pipeline.evaluation.disclosure import DISCLOSURE_MEASURES
+from microplex_pipeline.reports.charts import distribution_chart, ratio_chart
+from microplex_pipeline.reports.figure import Figure
 from microplex_pipeline.reports.geography import FIPS, area_names, load_boundaries
 from microplex_pipeline.reports.maps import value_map
 from microplex_pipeline.reports.page import package_versions, render
 from microplex_pipeline.reports.summary import state_summary
 from microplex_pipeline.reports.tables import (
-    EXACT,
     Column,
     Table,
     absolute_error,
@@ -28,27 +27,12 @@ from microplex_pipeline.reports.tables import (
     relative_error,
     table,
 )
-from microplex_pipeline.survey import SurveySchema, edition_title
+from microplex_pipeline.reports.target_section import repeated_notes, target_figure, target_table
+from microplex_pipeline.reports.target_words import in_words
+from microplex_pipeline.survey import SurveySchema, SurveyWords, edition_title
 
 NOTABLE_KS = 0.05  # amounts whose distance is marked
 MAP = (560, 380)
-# a target in words, as unlike all others as what defines it
-DOMAIN = pl.col("domain").str.replace_all(":", " ").str.replace_all("|", ", ", literal=True)
-READABLE = pl.concat_str(
-    "variable",
-    pl.when(pl.col("domain") == "all").then(pl.lit("")).otherwise(", " + DOMAIN),
-    pl.format(" ({} {})", "entity", "measure"),
-).alias("target")
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A chart with its title, what it says in words, and a note beneath."""
-
-    title: str
-    alt: str
-    note: str
-    svg: Markup
 
 
 def state_page(
@@ -63,6 +47,7 @@ def state_page(
     counties: pl.DataFrame,
     tolerance: float,
     *,
+    words: SurveyWords,
     seeds: Mapping[str, int],
     boundaries: Path,
 ) -> str:
@@ -71,6 +56,7 @@ def state_page(
     Parameters
     ----------
     survey, calibrated, targets, fidelity, disclosure, counties, tolerance : as in `state_summary`.
+    words : what the survey's columns and codes are called.
     seeds : seed by step, as far as they are known.
     boundaries : TopoJSON file of states and counties, see `load_boundaries`.
     """
@@ -79,8 +65,9 @@ def state_page(
     weights = households[schema.weight].to_numpy()
     design = households["design_weight"].to_numpy()
     shown, others = _charted_amounts(schema)
+    county_targets = counties["target"].unique().sort()
     charts = {
-        name: _distribution(name, schema, survey, calibrated, fidelity)
+        name: _distribution(name, schema, words, survey, calibrated, fidelity)
         for name in (*shown, *others)
     }
     return render(
@@ -96,11 +83,12 @@ def state_page(
         ),
         weights=weight_summary(weights, design) | {"design": design_summary(design)},
         tolerance=tolerance,
-        fidelity=_fidelity_table(fidelity, schema),
+        fidelity=_fidelity_table(fidelity, schema, words),
         distributions=[charts[name] for name in shown if charts[name]],
         other_distributions=[charts[name] for name in others if charts[name]],
-        targets=_target_table(targets, tolerance),
-        target_figure=_target_figure(schema, calibrated, targets),
+        targets=target_table(targets, tolerance, words),
+        target_notes=repeated_notes(targets),
+        target_figure=target_figure(schema, calibrated, targets, words),
         weight_figure=Figure(
             "How far calibration moved the weights",
             f"Histogram of the ratio of calibrated to design weight of {len(weights)} households, "
@@ -108,7 +96,7 @@ def state_page(
             "Households by calibrated over design weight, on a logarithmic axis.",
             ratio_chart(weights / design),
         ),
-        counties=_county_table(counties, area_names(topology, "counties"), tolerance),
+        counties=_county_table(counties, area_names(topology, "counties"), tolerance, words),
         county_figure=Figure(
             "Households by county",
             f"Map of {counties['geoid'].n_unique()} counties, coloured by households.",
@@ -122,7 +110,7 @@ def state_page(
                 scale="log",
             ),
         ),
-        county_targets=counties["target"].unique().sort().to_list(),
+        county_targets=list(zip(in_words(county_targets, words), county_targets, strict=True)),
         disclosure=_disclosure_table(disclosure),
         sources=_source_table(targets, counties),
         seeds=seeds,
@@ -154,6 +142,7 @@ def _charted_amounts(schema: SurveySchema) -> tuple[list[str], list[str]]:
 def _distribution(
     name: str,
     schema: SurveySchema,
+    words: SurveyWords,
     survey: pl.DataFrame,
     calibrated: pl.DataFrame,
     fidelity: pl.DataFrame,
@@ -166,16 +155,17 @@ def _distribution(
     w, v = survey[schema.weight].to_numpy(), calibrated["design_weight"].to_numpy()
     zeros = f"{percent(row['share_zero'])} of surveyed and {percent(row['share_zero_synthetic'])}"
     return Figure(
-        name,
-        f"Distribution of {name}: survey and synthetic records, KS distance {row['ks']:.3f}.",
+        words.heading(name),
+        f"Distribution of {words.title(name)}: survey and synthetic records, "
+        f"KS distance {row['ks']:.3f}.",
         f"KS {row['ks']:.3f}. Zero in {zeros} of synthetic units.",
-        distribution_chart(x, w, y, v),
+        distribution_chart(x, w, y, v, words.measured_in(name)),
     )
 
 
-def _fidelity_table(fidelity: pl.DataFrame, schema: SurveySchema) -> Table:
+def _fidelity_table(fidelity: pl.DataFrame, schema: SurveySchema, words: SurveyWords) -> Table:
     columns = [
-        Column("variable", "Amount"),
+        Column("title", "Amount", beneath="variable"),
         Column("ks", "KS", decimals(4), "largest difference of the distribution functions"),
         Column("ks_within_groups", "KS within ages", decimals(4),
                "the same within fifths by age, averaged"),
@@ -190,53 +180,19 @@ def _fidelity_table(fidelity: pl.DataFrame, schema: SurveySchema) -> Table:
     kinds = {t.name: "headline" if t.headline else t.origin for t in schema.targets}
     kinds |= {t.total: "total" for t in schema.totals}
     kind = pl.col("variable").replace_strict(kinds, return_dtype=pl.String).alias("kind")
-    rows = fidelity.sort("headline", "ks", descending=True).with_columns(kind)
+    titles = pl.Series("title", [words.heading(v) for v in fidelity["variable"]], pl.String)
+    rows = fidelity.with_columns(kind, titles).sort("headline", "ks", descending=True)
     return table("Amounts, survey and synthetic records with design weights", rows, columns,
                  pl.col("headline") & (pl.col("ks") > NOTABLE_KS))  # fmt: skip
 
 
-def _target_table(targets: pl.DataFrame, tolerance: float) -> Table:
-    columns = [
-        Column("target", "Target"),
-        Column("kind", "Kind"),
-        Column("value", "Target value", count),
-        Column("achieved", "Achieved", count),
-        Column("relative_error", "Relative error", relative_error),
-        Column("note", "Note"),
-    ]
-    size = pl.col("relative_error").abs()
-    worst_first = targets.with_columns(READABLE).sort(
-        pl.when(size < EXACT).then(0.0).otherwise(size), descending=True, maintain_order=True
-    )
-    return table("Targets, worst first", worst_first, columns, size > tolerance)
-
-
-def _target_figure(
-    schema: SurveySchema, calibrated: pl.DataFrame, targets: pl.DataFrame
-) -> Figure:
-    asked = targets.drop("target", "achieved", "relative_error")
-    before = target_errors(calibrated, asked, "design_weight", schema.household)
-    scale = pl.max_horizontal(pl.col("value").abs(), 1.0)
-    ratios = pl.DataFrame(
-        {
-            "target": targets.select(READABLE)[:, 0],
-            "before": before.select(pl.col("achieved") / scale)[:, 0],
-            "after": targets.select(pl.col("achieved") / scale)[:, 0],
-        }
-    )
-    return Figure(
-        "Before and after calibration",
-        f"Achieved over target for {targets.height} targets, with design and with calibrated weights.",
-        "Grey: what the synthetic records add up to with design weights. Blue: with calibrated ones.",
-        target_chart(ratios),
-    )
-
-
-def _county_table(counties: pl.DataFrame, names: Mapping[str, str], tolerance: float) -> Table:
+def _county_table(
+    counties: pl.DataFrame, names: Mapping[str, str], tolerance: float, words: SurveyWords
+) -> Table:
     columns = [
         Column("geoid", "County"),
         Column("name", "Name"),
-        Column("target", "Target"),
+        Column("in_words", "Target"),
         Column("published", "Published", count),
         Column("achieved", "Achieved", count),
         Column("relative_error", "Error", relative_error,
@@ -245,21 +201,23 @@ def _county_table(counties: pl.DataFrame, names: Mapping[str, str], tolerance: f
         Column("effective_households", "Effective households", count, "Kish"),
     ]  # fmt: skip
     named = counties.with_columns(
+        in_words(counties["target"], words),
         pl.col("geoid")
         .replace_strict(names, default="\u2013", return_dtype=pl.String)
-        .alias("name")
+        .alias("name"),
     )
     return table("Counties", named, columns, pl.col("relative_error").abs() > tolerance)
 
 
 def _disclosure_table(disclosure: pl.DataFrame) -> Table:
     columns = [
-        Column("measure", "Measure"),
+        Column("share", "Share of", beneath="measure"),
         Column("value", "Synthetic records", fine_percent),
         Column("chance", "By chance", fine_percent),
         Column("meaning", "A value above chance would say that"),
     ]
-    return table("Disclosure beside chance", disclosure, columns)
+    share = pl.col("measure").replace(DISCLOSURE_MEASURES).alias("share")
+    return table("Disclosure beside chance", disclosure.with_columns(share), columns)
 
 
 def _source_table(targets: pl.DataFrame, counties: pl.DataFrame) -> Table:

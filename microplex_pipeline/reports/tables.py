@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,9 @@ class Column:
     label: str
     write: Callable[[float], str] | None = None
     title: str = ""  # what the heading means
+    beneath: str = (
+        ""  # column of the frame that stands beneath, in small letters: a name in the warehouse
+    )
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Cell:
     text: str
     key: str
     link: str = ""
+    beneath: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,15 +96,17 @@ def table(
     """
     flags = frame.select(marked)[:, 0].to_list() if marked is not None else [False] * frame.height
     rows = [
-        [_cell(row[c.name], c, (links or {}) if k == 0 else {}) for k, c in enumerate(columns)]
+        [_cell(row, c, (links or {}) if k == 0 else {}) for k, c in enumerate(columns)]
         for row in frame.to_dicts()
     ]
     return Table(caption, columns, rows, flags)
 
 
-def _cell(value: Any, column: Column, links: dict[str, str]) -> Cell:
+def _cell(row: Mapping[str, Any], column: Column, links: dict[str, str]) -> Cell:
+    value = row[column.name]
     if value is None:
         return Cell("\u2013", "")
     if column.write is None:
-        return Cell(str(value), str(value), links.get(str(value), ""))
+        beneath = str(row[column.beneath]) if column.beneath else ""
+        return Cell(str(value), str(value), links.get(str(value), ""), beneath)
     return Cell(column.write(value), repr(float(value)))

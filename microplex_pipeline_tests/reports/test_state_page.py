@@ -1,16 +1,20 @@
 import json
+import re
 
 import polars as pl
 import pytest
 
+from microplex_pipeline.evaluation.calibration import target_errors
 from microplex_pipeline.reports import state_page
 from microplex_pipeline.survey import SurveySchema
 from microplex_pipeline_tests.reports.reading import Page
 
 
 @pytest.fixture(scope="module")
-def html(frames, schema, boundaries):
-    return state_page("RI", 2014, schema, *frames, seeds={"flow": 7}, boundaries=boundaries)
+def html(frames, schema, words, boundaries):
+    return state_page(
+        "RI", 2014, schema, *frames, words=words, seeds={"flow": 7}, boundaries=boundaries
+    )
 
 
 @pytest.fixture(scope="module")
@@ -27,22 +31,28 @@ def test_the_page_has_its_sections_charts_and_tables(page):
     assert "Histogram of the ratio of calibrated to design weight of 865 households" in str(
         page.labels
     )
-    assert any(label.startswith("Distribution of wages: survey") for label in page.labels)
+    assert any(
+        label.startswith("Distribution of wages and salaries: survey") for label in page.labels
+    )
     assert page.tags.count("svg") == len(page.labels) >= 12
 
 
 def test_the_numbers_are_those_of_the_frames(page, frames):
     _, calibrated, targets, fidelity, _, counties, _ = frames
     snap = fidelity.filter(pl.col("variable") == "snap").row(0, named=True)
-    assert page.row("snap")[7] == f"{snap['mean_synthetic']:,.0f}"
-    missed = page.row("wages (tax_unit sum)")
-    assert missed[2:5] == [
+    assert page.row("Food assistance (SNAP)snap")[7] == f"{snap['mean_synthetic']:,.0f}"
+    missed = page.row("Wages and salaries, totaltax_unit sum wages [all]")
+    assert missed[1:6] == [
+        "modelled", "dollars a year",
         f"{targets['value'][1]:,.0f}", f"{targets['achieved'][1]:,.0f}", "+2.000\u202f%",
     ]  # fmt: skip
-    assert page.row("n_persons (tax_unit sum)")[4] == "exact"
+    assert page.row("Personstax_unit sum n_persons [all]")[5] == "exact"
     assert page.row("44007")[1] == "Providence"
     assert page.row("44007")[3] == f"{counties['published'][3]:,.0f}"
-    assert page.row("copies")[1:3] == ["0.125\u202f%", "0.100\u202f%"]
+    assert page.row("synthetic units that equal a respondent's in everythingcopies")[1:3] == [
+        "0.125\u202f%",
+        "0.100\u202f%",
+    ]
     households = calibrated.unique("household_id")["weight"]
     effective = households.sum() ** 2 / (households**2).sum()
     assert page.row("calibrated")[3] == f"{effective:,.0f}"
@@ -51,7 +61,9 @@ def test_the_numbers_are_those_of_the_frames(page, frames):
 def test_a_missed_target_is_said_first(html):
     assert "1 of 2 targets are missed" in html
     targets = html[html.index("Targets, worst first") :]
-    assert targets.index("wages (tax_unit sum)") < targets.index("n_persons (tax_unit sum)")
+    assert targets.index("tax_unit sum wages [all]") < targets.index(
+        "tax_unit sum n_persons [all]"
+    )
     assert '<tr class="marked">' in targets
 
 
@@ -84,31 +96,44 @@ def test_names_within_pictures_are_not_shared(html):
     assert len(clips) == len(set(clips)) > 0
 
 
-def test_same_inputs_give_the_same_bytes(html, frames, schema, boundaries):
-    again = state_page("RI", 2014, schema, *frames, seeds={"flow": 7}, boundaries=boundaries)
+def test_same_inputs_give_the_same_bytes(html, frames, schema, words, boundaries):
+    again = state_page(
+        "RI", 2014, schema, *frames, words=words, seeds={"flow": 7}, boundaries=boundaries
+    )
     assert again == html
 
 
-def test_an_aged_year_is_said(frames, schema, boundaries):
-    html = state_page("RI", 2018, schema, *frames, seeds={}, boundaries=boundaries)
+def test_an_aged_year_is_said(frames, schema, words, boundaries):
+    html = state_page("RI", 2018, schema, *frames, words=words, seeds={}, boundaries=boundaries)
     assert "surveyed for 2014 and aged to 2018" in html
     assert "Not recorded" in html
 
 
-def test_hostile_target_names_do_not_escape_from_charts(frames, schema, boundaries):
+def test_hostile_target_names_do_not_escape_from_charts(frames, schema, words, boundaries):
     survey, calibrated, targets, *rest = frames
     hostile = "</svg><script>alert(2)</script>"
     targets = targets.with_columns(
-        domain=pl.lit("all"), kind=pl.lit(hostile), entity=pl.lit(hostile)
+        target=pl.format(f"{hostile.replace(' ', '')} sum {{}} [all]", "variable"),
+        kind=pl.lit(hostile),
+        entity=pl.lit(hostile),
     )
     html = state_page(
-        "RI", 2014, schema, survey, calibrated, targets, *rest, seeds={}, boundaries=boundaries
+        "RI",
+        2014,
+        schema,
+        survey,
+        calibrated,
+        targets,
+        *rest,
+        words=words,
+        seeds={},
+        boundaries=boundaries,
     )
     assert "<script>alert" not in html
     Page(html)
 
 
-def test_hostile_words_of_surveys_come_out_escaped(frames, schema, boundaries):
+def test_hostile_words_of_surveys_come_out_escaped(frames, schema, words, boundaries):
     hostile = "</script></svg><script>alert(3)</script>"
     text = schema.model_dump_json().replace('"alimony_received"', json.dumps(hostile))
     schema = SurveySchema.model_validate_json(text).model_copy(update={"title": hostile})
@@ -124,9 +149,67 @@ def test_hostile_words_of_surveys_come_out_escaped(frames, schema, boundaries):
         disclosure,
         counties.with_columns(target=pl.lit(hostile), source=pl.lit(hostile)),
         tolerance,
+        words=words,
         seeds={hostile: 1},
         boundaries=boundaries,
     )
     assert "alert(3)" in html
     assert "<script>alert" not in html
     assert Page(html).tags.count("script") == 1
+
+
+def test_no_code_of_the_survey_is_left_without_words(page):
+    # the name in small letters comes after the words, so a cell never begins with it
+    firsts = {row[0] for row in page.rows if len(row) > 3}
+    assert not [first for first in firsts if re.match(r"[a-z]+_", first)]
+
+
+def test_the_words_for_kinds_and_units_are_explained(html, page):
+    assert "A <b>published</b> target is a figure of a statistical office" in html
+    assert "A <b>modelled</b> one is\nthe survey's own total" in html
+    assert html.count(">dollars a year</text>") == sum(
+        label.startswith("Distribution of") for label in page.labels
+    )
+
+
+def test_a_note_that_many_targets_share_is_given_once(frames, schema, words, boundaries):
+    survey, calibrated, targets, *rest = frames
+    shared = "2013 shares of 466,114 households; published are 410,347"
+    targets = targets.with_columns(note=pl.lit(shared))
+    html = state_page(
+        "RI", 2014, schema, survey, calibrated, targets, *rest,
+        words=words, seeds={}, boundaries=boundaries,
+    )  # fmt: skip
+    assert html.count(shared) == 1
+    assert f"Note 1: {shared}" in html
+    assert [row[6] for row in Page(html).rows if row[0].startswith("Persons")] == ["see note 1"]
+
+
+def test_brackets_stand_from_low_to_high(frames, schema, words, boundaries):
+    survey, calibrated, _, *rest = frames
+    brackets = ["<=9999", "10000-99999", "100000+", "9999-10000"]
+    asked = pl.DataFrame(
+        {
+            "entity": "household",
+            "measure": "count",
+            "variable": "households",
+            "domain": [f"household_income:{b}" for b in brackets],
+            "value": 1.0,
+            "kind": "published",
+            "source": "ACS",
+            "note": pl.Series([None] * 4, dtype=pl.String),
+        }
+    )
+    errors = target_errors(calibrated, asked, "weight", "household_id")
+    errors = errors.with_columns(achieved=pl.col("value"), relative_error=0.0)
+    html = state_page(
+        "RI", 2014, schema, survey, calibrated, errors, *rest,
+        words=words, seeds={}, boundaries=boundaries,
+    )  # fmt: skip
+    said = [row[0].split("household count")[0] for row in Page(html).rows]
+    assert [text for text in said if text.startswith("Households with")] == [
+        "Households with income of $9,999 or less",
+        "Households with income of $9,999 to $10,000",
+        "Households with income of $10,000 to $99,999",
+        "Households with income of $100,000 or more",
+    ]
