@@ -43,7 +43,7 @@ def test_both_states_are_built_and_pass_their_checks(built):
     for result in results.values():
         assert result.success
         evaluations = result.get_asset_check_evaluations()
-        assert len(evaluations) == 6
+        assert len(evaluations) == 8
         assert all(e.passed for e in evaluations)
         assert len(result.get_asset_materialization_events()) == 14
 
@@ -120,7 +120,8 @@ def test_reports_are_stored_and_read_as_files(built, tmp_path, monkeypatch):
     pages = ["--to", "pages", "--no-open"]
     one = CliRunner().invoke(main, ["report", "ri", "2014", *pages])
     assert one.exit_code == 0, one.output
-    assert one.output.strip() == "pages/2014/RI.html"
+    assert one.stdout.strip() == "pages/2014/RI.html"
+    assert "out of date: RI 2014" in one.stderr  # this history knows of nothing
     assert Path("pages/2014/RI.html").read_text() == row["html"]
     missing = CliRunner().invoke(main, ["report", "TX", "2014", *pages])
     assert missing.exit_code == 1

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 
 import click
 import pytest
@@ -60,12 +61,20 @@ def test_folders_that_will_not_do_are_named(microplex, tmp_path, command):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_the_ui_makes_the_folder_for_later_editions(microplex, monkeypatch, tmp_path):
+def test_the_ui_makes_the_folder_for_later_editions_and_names_a_port_that_is_taken(
+    microplex, monkeypatch, tmp_path
+):
     monkeypatch.setenv("MICROPLEX_INCOMING", str(tmp_path / "incoming"))
-    monkeypatch.setattr(os, "execv", lambda *_: None)
+    monkeypatch.setenv("PYTHONWARNINGS", "")  # which it adds to
     monkeypatch.chdir(tmp_path)
-    before = signal.getsignal(signal.SIGINT)
-    result = microplex("ui")
-    signal.signal(signal.SIGINT, before)
-    assert result.exit_code == 0, result.output
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = microplex("ui", "--port", port)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert result.exit_code == 1
+    assert f"port {port} cannot be had" in result.output
     assert (tmp_path / "incoming").is_dir()
