@@ -137,7 +137,11 @@ def test_a_warehouse_long_in_use_is_said(microplex, warehouse, monkeypatch, word
 
 def test_ctrl_c_ends_a_query_with_130(microplex):
     endless = "select count(*) as n from range(100000000000) a where hash(a.range) = 7"
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # jobs in the background have none
     threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT]).start()
     result = microplex("query", endless)
+    signal.signal(signal.SIGINT, before)
     assert result.exit_code == 130
     assert result.stderr == "\nstopped\n"
