@@ -94,7 +94,10 @@ def coverage(real: np.ndarray, synthetic: np.ndarray, neighbours: int = 5) -> fl
 
 
 def rank_scale(reference: np.ndarray, data: np.ndarray) -> np.ndarray:
-    """Return the columns of `data` as mid-ranks among those of `reference`, over their deviation."""
+    """Return the columns of `data` as mid-ranks among those of `reference`, over their deviation.
+
+    A column that is constant in `reference` has none, and keeps its ranks.
+    """
     out = np.empty(data.shape)
     for j in range(data.shape[1]):
         ordered = np.sort(reference[:, j])
@@ -103,5 +106,6 @@ def rank_scale(reference: np.ndarray, data: np.ndarray) -> np.ndarray:
             / (2 * len(ordered))
             for x in (reference[:, j], data[:, j])
         ]
-        out[:, j] = ranks[1] / max(float(ranks[0].std()), 1e-9)
+        # any tiny stand-in for no deviation would drown the other columns in rounding
+        out[:, j] = ranks[1] / (float(ranks[0].std()) or 1.0)
     return out

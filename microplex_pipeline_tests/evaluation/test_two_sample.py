@@ -48,3 +48,15 @@ def test_rank_scale_knows_no_units(people):
     scaled = rank_scale(real, real)
     np.testing.assert_allclose(rank_scale(real * 1000, real * 1000), scaled)
     np.testing.assert_allclose(scaled.std(axis=0), 1.0)
+
+
+def test_a_column_that_is_the_same_for_all_changes_no_distance():
+    rng = np.random.default_rng(4)
+    real = rng.normal(size=(400, 20))  # so many columns that distances come from inner products
+    constant = np.zeros((400, 1))
+    noisy = real + rng.normal(0, 0.5, real.shape)
+    with_constant = np.hstack([real, constant]), np.hstack([noisy, constant])
+    assert np.ptp(rank_scale(*with_constant)[:, -1]) == 0
+    assert coverage(*with_constant) == coverage(real, noisy) > 0.5
+    elsewhere = rank_scale(constant, np.array([[-1.0], [0.0], [1.0]]))
+    assert np.ptp(elsewhere) == 1
