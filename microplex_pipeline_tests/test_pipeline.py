@@ -206,6 +206,9 @@ def test_an_aged_year_says_so(warehouse_with_prior):
     assert result.success
     aged = result.asset_materializations_for_node("survey")[0].metadata["aged"].value
     assert aged == "from 2014 to 2018"
+    modelled = "select distinct source from calibration.targets where kind = 'modelled'"
+    sources = query(warehouse_with_prior, f"{modelled} and year = 2018")["source"]
+    assert [source.rsplit("; ", 1)[-1] for source in sources] == ["records of 2014, aged to 2018"]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from microplex_pipeline.calibration.raised_survey import (
 from microplex_pipeline.calibration.targets import TARGET_COLUMNS
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.resources import DataFolder
+from microplex_pipeline.survey import aged_title
 
 
 @state_year_asset("calibration", "polars")
@@ -35,7 +36,8 @@ def targets(
     )
     published = published_targets(*files, entity_counts(raised, **keys))
     raked = rake_to_published(raised, published, **keys)
-    modelled = modelled_targets(raked, sources.modelled, schema.weight, schema.title)
+    title = aged_title(schema, int(survey["survey_year"][0]), year)
+    modelled = modelled_targets(raked, sources.modelled, schema.weight, title)
     rows = pl.concat([published, modelled]).select(
         pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()
     )

@@ -12,12 +12,19 @@ from microplex_pipeline.survey.preparation import prepare_survey, weighted_perso
 from microplex_pipeline.survey.reader import read_survey
 from microplex_pipeline.survey.schema import SurveySchema, load_schema
 from microplex_pipeline.survey.words import SurveyWords, survey_words
-from microplex_pipeline.survey.years import edition_title, survey_file, survey_year, survey_years
+from microplex_pipeline.survey.years import (
+    aged_title,
+    edition_title,
+    survey_file,
+    survey_year,
+    survey_years,
+)
 
 __all__ = [
     "SurveyError",
     "SurveySchema",
     "SurveyWords",
+    "aged_title",
     "column_descriptions",
     "complete_records",
     "edition_title",

@@ -38,6 +38,12 @@ def edition_title(schema: SurveySchema, surveyed: int) -> str:
     return schema.title if own else f"{schema.title}; a later edition, of {surveyed}"
 
 
+def aged_title(schema: SurveySchema, surveyed: int, year: int) -> str:
+    """Return the edition's title, and what its records were aged to if they were."""
+    aged = "" if surveyed == year else f"; records of {surveyed}, aged to {year}"
+    return edition_title(schema, surveyed) + aged
+
+
 def survey_year(schema: SurveySchema, folder: str | Path, year: int) -> int:
     """Return the survey that serves a year: its own, or the last one before it.
 

@@ -5,6 +5,7 @@ import pytest
 
 from microplex_pipeline.survey import (
     SurveyError,
+    aged_title,
     prepare_survey,
     read_survey,
     survey_year,
@@ -47,6 +48,10 @@ def test_a_new_year_serves_itself_and_later_years(folder, schema, edition):
     assert records.columns == read_survey(schema, folder, "RI", 2014).columns
     aged = prepare_survey(read_survey(schema, folder, "RI", 2016), schema, folder)
     assert aged["survey_year"].unique().to_list() == [2015]
+    assert aged_title(schema, 2015, 2016) == (
+        f"{schema.title}; a later edition, of 2015; records of 2015, aged to 2016"
+    )
+    assert aged_title(schema, 2014, 2014) == schema.title
 
 
 def test_ageing_over_a_later_edition_is_ageing_in_two_steps(folder, schema):
