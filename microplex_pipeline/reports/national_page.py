@@ -56,7 +56,7 @@ def national_page(
         Figure(
             "Effective sample size",
             f"Map of {states.height} states by effective number of households.",
-            "Kish's effective number of households behind the state's figures.",
+            "Kish's, of the synthetic households' weights. How many were surveyed, the table says.",
             value_map(topology, "states", by_state("effective_households"), STATE_MAP),
         ),
         Figure(

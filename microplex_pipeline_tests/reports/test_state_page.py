@@ -58,6 +58,10 @@ def test_the_numbers_are_those_of_the_frames(page, frames):
     assert page.row("calibrated")[3] == f"{effective:,.0f}"
 
 
+def test_the_effective_sample_size_is_not_taken_for_the_surveys(html):
+    assert re.search(r"sampling error of the\s+865 surveyed households", html)
+
+
 def test_a_missed_target_is_said_first(html):
     assert "1 of 2 targets are missed" in html
     targets = html[html.index("Targets, worst first") :]
