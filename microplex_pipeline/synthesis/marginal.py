@@ -209,9 +209,13 @@ def _tail(values: np.ndarray, mass: float, factor: float) -> tuple[np.ndarray, n
     top = np.sort(values)[::-1][: max(3, int(0.05 * len(values))) + 1]
     hill = np.mean(np.log(top[:-1] / top[-1])) if len(top) > 3 else 0.3
     hill = float(np.clip(hill, 0.05, 0.8))
-    shares = np.array([0.5, 0.8, 0.95, 0.99, 1.0])
-    within = np.minimum((1 - shares[:-1]) ** -hill, factor)
-    x = top[0] * np.array([*within[:-1], factor, FARTHEST])
+    # a Pareto that ends at the bound, not one cut there: what lies beyond would pile up beside twice the
+    # largest amount, and tell it
+    powers = np.array([0.25, 0.5, 0.75, 1.0])
+    rate = math.log(factor) / hill
+    within = np.expm1(-rate * powers) / np.expm1(-rate) if rate else powers
+    shares = np.append(0.99 * within, 1.0)
+    x = top[0] * np.append(factor**powers, FARTHEST)
     # whole-number steps keep the knots apart where the largest value is small
     x = np.floor(x) + 0.5 + np.arange(1, len(x) + 1)
     return x, mass * shares

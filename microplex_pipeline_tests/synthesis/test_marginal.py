@@ -117,3 +117,15 @@ def test_a_small_area_draws_no_larger_than_its_own_bound():
     drawn = area.mixed_with(nation, 0.5).inverse((np.arange(50_000) + 0.5) / 50_000)
     assert drawn.max() <= area.bound
     assert np.mean(drawn == drawn.max()) < 0.001  # nothing piles up at the bound
+
+
+def test_no_draws_crowd_at_the_bound_which_would_tell_the_largest_amount():
+    rng = np.random.default_rng(6)
+    state = np.round(np.exp(rng.normal(9, 1.5, 300)))
+    nation = np.round(np.exp(rng.normal(9, 2.0, 20_000)))
+    own = fit_marginal(state, np.ones(300))
+    for marginal in (own, own.mixed_with(fit_marginal(nation, np.ones(20_000)), 0.8)):
+        drawn = marginal.inverse(np.linspace(0.9, 1, 200_000, endpoint=False))
+        beyond = drawn[drawn > state.max()]
+        assert len(beyond) > 50
+        assert (beyond > 1.98 * state.max()).mean() < 0.05  # a fiftieth of where they lie
