@@ -22,6 +22,9 @@ INTERVAL_HOLDERS = 40
 PIECE = 1.3  # ratio of neighbouring knots inside an interval
 MAX_PIECES = 40
 STEEPEST = 30.0  # power of a density inside an interval
+SPREAD = (
+    1e-5  # of an interval's mass, evenly over its pieces: rounding leaves no value without any
+)
 FARTHEST = 1000.0  # times the largest value: where the distribution ends
 
 
@@ -195,7 +198,7 @@ def _falling(low: float, high: float, mean: float) -> tuple[np.ndarray, np.ndarr
     def masses(power: float) -> np.ndarray:
         log_mass = np.log(width) - power * np.log(middle / middle[0])
         mass = np.exp(log_mass - log_mass.max())
-        return mass / mass.sum()
+        return (1 - SPREAD) * mass / mass.sum() + SPREAD / len(mass)
 
     few, many = -STEEPEST, STEEPEST  # the mean falls as the power grows
     for _ in range(60):
