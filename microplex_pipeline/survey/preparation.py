@@ -18,7 +18,7 @@ def prepare_survey(raw: pl.DataFrame, schema: SurveySchema, folder: str | Path) 
 
     The state's hidden factor is undone, amounts and weights are aged where the records were surveyed
     in an earlier year, totals are computed from their parts, and every unit learns its place in the
-    household and the household's size and money income.
+    household and the household's size and money income. A household's amount stays with its first unit.
 
     Parameters
     ----------
@@ -38,7 +38,11 @@ def prepare_survey(raw: pl.DataFrame, schema: SurveySchema, folder: str | Path) 
     records = _undo_state_scaling(records, schema, folder)
     records = age_records(records, schema, folder)
     records = add_totals(records, schema).sort(schema.household, schema.unit)
-    return describe_households(records, schema)
+    records = describe_households(records, schema)
+    first = pl.col("unit_number") == 1
+    return records.with_columns(
+        pl.when(first).then(pl.col(c)).otherwise(0).alias(c) for c in schema.household_amounts
+    )
 
 
 def _undo_state_scaling(

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from microplex_pipeline.survey.errors import SurveyError
-from microplex_pipeline.survey.identities import broken_identities
+from microplex_pipeline.survey.identities import broken_identities, unequal_in_households
 from microplex_pipeline.survey.schema import SurveySchema
 from microplex_pipeline.survey.years import survey_file, survey_year
 
@@ -87,6 +87,6 @@ def verify(records: pl.DataFrame, schema: SurveySchema, label: str) -> None:
         f"{name} is negative in {count} records" for name, count in negative.items() if count
     ]
     if not faults:
-        faults = broken_identities(records, schema)
+        faults = broken_identities(records, schema) + unequal_in_households(records, schema)
     if faults:
         raise SurveyError(f"{label}: {'; '.join(faults)}. Repair the file and read it again")

@@ -115,6 +115,7 @@ class SurveySchema(_Strict):
     discrete_targets: list[str]
     left_out: list[LeftOut]
     identities: list[Identity]
+    household_amounts: list[str] = []
     household_income: list[str]
     state_scaling: StateScaling
     ageing: Ageing
@@ -127,6 +128,7 @@ class SurveySchema(_Strict):
             *(p for i in self.totals for p in i.parts),
             *(c for i in self.parts for c in (i.part, i.whole)),
             *(c for i in self.zero_unless for c in (*i.columns, i.column)),
+            *self.household_amounts,
             *self.household_income,
             *self.state_scaling.columns,
             *self.discrete_targets,
@@ -167,12 +169,14 @@ class SurveySchema(_Strict):
         return [shares.get(name, name) for name in self.target_columns]
 
     @property
-    def only_where(self) -> dict[str, str | tuple[str, str]]:
+    def only_where(self) -> dict[str, str | tuple[str, str | int]]:
         """Structural zeros of the modelled columns, in the form that a synthesizer takes.
 
-        A part's share needs a whole; columns that are zero unless a category holds need that one.
+        A part's share needs a whole; columns that are zero unless a category holds need that one; a
+        household's amount is its first unit's.
         """
-        rules: dict[str, str | tuple[str, str]] = {i.share: i.whole for i in self.parts}
+        rules: dict[str, str | tuple[str, str | int]] = {i.share: i.whole for i in self.parts}
+        rules |= dict.fromkeys(self.household_amounts, ("unit_number", 1))
         for identity in self.zero_unless:
             for column in identity.columns:
                 if column in self.model_columns:

@@ -1,8 +1,15 @@
 import polars as pl
 import pytest
 
-from microplex_pipeline.survey import complete_records, model_frame, prepare_survey, read_survey
+from microplex_pipeline.survey import (
+    SurveyError,
+    complete_records,
+    model_frame,
+    prepare_survey,
+    read_survey,
+)
 from microplex_pipeline.survey.identities import broken_identities
+from microplex_pipeline.survey.reader import verify
 
 
 def test_wages_are_those_that_were_reported(data, schema):
@@ -75,4 +82,18 @@ def test_structural_zeros_are_told_to_the_synthesizer(schema):
         "wages_spouse": ("filing_status", "2"),
         "business_income_spouse": ("filing_status", "2"),
         "farm_income_spouse": ("filing_status", "2"),
+        "snap": ("unit_number", 1),
     }
+
+
+def test_an_amount_of_the_household_counts_once(data, schema, rhode_island):
+    raw = read_survey(schema, data, "RI", 2014)
+    households = raw.group_by("household_id").agg(pl.col("snap").first(), pl.len())
+    assert households.filter(pl.col("snap") > 0, pl.col("len") > 1).height == 45
+    once = rhode_island.group_by("household_id").agg(pl.col("snap").sum())
+    compared = once.join(households, on="household_id")
+    assert (compared["snap"] == compared["snap_right"]).all()
+    assert (rhode_island.filter(pl.col("unit_number") > 1)["snap"] == 0).all()
+    uneven = raw.with_columns(snap=pl.int_range(pl.len()))
+    with pytest.raises(SurveyError, match="snap differs between the units of 264 households"):
+        verify(uneven, schema, "RI 2014")
