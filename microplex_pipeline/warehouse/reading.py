@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -67,21 +68,46 @@ def query(
                     f"{statements[0].type.name} is refused: only what reads is run, such as "
                     "select or describe"
                 )
-            result = connection.execute(statements[0], parameters or [])
-            if first is None:
-                return pl.DataFrame(result.to_arrow_table())
-            reader = result.to_arrow_reader(first)
-            batch = next(iter(reader), None)
-            rows = reader.schema.empty_table() if batch is None else batch
-            return pl.DataFrame(rows).head(first)
+            return _interruptible(
+                connection, lambda: _rows(connection, statements[0], parameters or [], first)
+            )
     except duckdb.Error as error:
         if said := fault_of(warehouse, error):
             raise WarehouseUnreadable(said) from error
         raise
-    except RuntimeError as error:  # what DuckDB makes of Ctrl-C
-        if "interrupted" in str(error):
-            raise KeyboardInterrupt from error
-        raise
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection,
+    statement: duckdb.Statement,
+    parameters: list[object],
+    first: int | None,
+) -> pl.DataFrame:
+    result = connection.execute(statement, parameters)
+    if first is None:
+        return pl.DataFrame(result.to_arrow_table())
+    reader = result.to_arrow_reader(first)
+    batch = next(iter(reader), None)
+    rows = reader.schema.empty_table() if batch is None else batch
+    return pl.DataFrame(rows).head(first)
+
+
+def _interruptible(
+    connection: duckdb.DuckDBPyConnection, work: Callable[[], pl.DataFrame]
+) -> pl.DataFrame:
+    """Do work on a connection that Ctrl-C ends at once.
+
+    DuckDB looks for signals only where the thread that asked happens to do the work itself.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        future = thread.submit(work)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            while not future.done():  # before the query has begun, an interruption is lost
+                connection.interrupt()
+                wait([future], timeout=0.05)
+            raise
 
 
 @contextmanager
