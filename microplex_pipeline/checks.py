@@ -131,6 +131,33 @@ def weights_usable(data: DataFolder, calibrated_population: pl.DataFrame) -> dg.
     )
 
 
+@dg.asset_check(asset=calibrated_population, partitions_def=state_years)
+def weights_even(
+    data: DataFolder,
+    parameters: dg.ResourceParam[Parameters],
+    calibrated_population: pl.DataFrame,
+) -> dg.AssetCheckResult:
+    """No household is raised so much that a few of them carry a total."""
+    schema, limit = data.survey_schema, parameters.checks.max_weight_ratio
+    households = calibrated_population.unique(schema.household)
+    ratios = households[schema.weight] / households["design_weight"]
+    largest = float(ratios.max())  # type: ignore[arg-type]
+    raised = int((ratios > limit).sum())
+    return dg.AssetCheckResult(
+        passed=not raised,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"largest_ratio": largest, "raised_beyond": raised},
+        description=f"weights are at most {largest:.1f} times the design weights"
+        + (
+            f", those of {raised} households more than {limit:g} times: a target that few records carry "
+            "pulls them. Look for small cells among the targets; raise `modelled.min_records` in "
+            "data/targets/sources.yaml, or drop the total"
+            if raised
+            else ""
+        ),
+    )
+
+
 @dg.asset_check(asset=target_report, partitions_def=state_years)
 def targets_met(
     target_report: pl.DataFrame, parameters: dg.ResourceParam[Parameters]
@@ -214,6 +241,7 @@ CHECKS = [
     identities_hold,
     no_record_copied,
     weights_usable,
+    weights_even,
     targets_met,
     counties_add_up,
 ]

@@ -61,6 +61,9 @@ class CheckParameters(_Strict):
     max_copies: float = Field(
         0.002, gt=0, le=1, description="largest share of whole records that are respondents'"
     )
+    max_weight_ratio: float = Field(
+        5.0, gt=1, description="how many times its design weight a household may stand for"
+    )
     max_total_ratio: float = Field(
         1.25, gt=1, description="how many times the survey's own total a published one may be"
     )

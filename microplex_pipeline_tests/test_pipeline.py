@@ -43,7 +43,7 @@ def test_both_states_are_built_and_pass_their_checks(built):
     for result in results.values():
         assert result.success
         evaluations = result.get_asset_check_evaluations()
-        assert len(evaluations) == 8
+        assert len(evaluations) == 9
         assert all(e.passed for e in evaluations)
         assert len(result.get_asset_materialization_events()) == 14
 

@@ -24,7 +24,7 @@ def raw_survey(
         records,
         data.column_descriptions,
         {
-            "source": edition_title(data.survey_schema, int(records["survey_year"][0])),
+            "source": edition_title(data.survey_schema, data.path, int(records["survey_year"][0])),
             "survey_year": int(records["survey_year"][0]),
             "weighted_units": float(records[data.survey_schema.weight].sum()),
         },

@@ -9,6 +9,7 @@ from microplex_pipeline.parameters import Parameters
 from microplex_pipeline.partitions import partition_of
 from microplex_pipeline.reports import SUMMARY_COLUMNS, state_page, state_summary
 from microplex_pipeline.resources import DataFolder
+from microplex_pipeline.survey import edition_title
 
 
 @state_year_asset("evaluation", "html")
@@ -40,6 +41,7 @@ def state_report(
         year,
         schema,
         *inputs,
+        title=edition_title(schema, data.path, int(survey["survey_year"][0])),
         words=data.words,
         seeds=seeds_of(context),
         boundaries=data.boundaries,

@@ -36,7 +36,7 @@ def targets(
     )
     published = published_targets(*files, entity_counts(raised, **keys))
     raked = rake_to_published(raised, published, **keys)
-    title = aged_title(schema, int(survey["survey_year"][0]), year)
+    title = aged_title(schema, data.path, int(survey["survey_year"][0]), year)
     modelled = modelled_targets(raked, sources.modelled, schema.weight, title)
     rows = pl.concat([published, modelled]).select(
         pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()

@@ -29,7 +29,7 @@ from microplex_pipeline.reports.tables import (
 )
 from microplex_pipeline.reports.target_section import repeated_notes, target_figure, target_table
 from microplex_pipeline.reports.target_words import in_words
-from microplex_pipeline.survey import SurveySchema, SurveyWords, edition_title
+from microplex_pipeline.survey import SurveySchema, SurveyWords
 
 NOTABLE_KS = 0.05  # amounts whose distance is marked
 MAP = (560, 380)
@@ -47,6 +47,7 @@ def state_page(
     counties: pl.DataFrame,
     tolerance: float,
     *,
+    title: str,
     words: SurveyWords,
     seeds: Mapping[str, int],
     boundaries: Path,
@@ -56,6 +57,7 @@ def state_page(
     Parameters
     ----------
     survey, calibrated, targets, fidelity, disclosure, counties, tolerance : as in `state_summary`.
+    title : of the edition that the survey's records come from, see `edition_title`.
     words : what the survey's columns and codes are called.
     seeds : seed by step, as far as they are known.
     boundaries : TopoJSON file of states and counties, see `load_boundaries`.
@@ -75,7 +77,7 @@ def state_page(
         state=state,
         name=area_names(topology, "states")[FIPS[state]],
         year=year,
-        survey_title=edition_title(schema, int(survey["survey_year"][0])),
+        survey_title=title,
         survey_households=survey[schema.household].n_unique(),
         survey_persons=float((survey[schema.weight] * survey[schema.persons]).sum()),
         summary=state_summary(

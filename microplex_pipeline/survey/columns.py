@@ -13,7 +13,6 @@ DERIVED = {
     "unit_number": "place of the unit within its household, 1 for the first",
     "household_units": "units in the household",
     "household_persons": "persons in the household",
-    "household_income": "money income of the household (dollars a year)",
     "weight": "units of the population that the record stands for",
     "design_weight": "weight before calibration",
 }
@@ -33,4 +32,6 @@ def column_descriptions(schema: SurveySchema, folder: str | Path) -> dict[str, s
     described = {
         row["column"]: f"{row['description']} ({row['unit']})" for row in table.to_dicts()
     }
+    parts = ", ".join(part.replace("_", " ") for part in schema.household_income)
+    described["household_income"] = f"money income of the household: {parts} (dollars a year)"
     return described | DERIVED

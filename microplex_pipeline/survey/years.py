@@ -32,16 +32,16 @@ def survey_file(schema: SurveySchema, folder: str | Path, year: int) -> str:
     return str(later) if (Path(folder) / later).exists() else schema.file
 
 
-def edition_title(schema: SurveySchema, surveyed: int) -> str:
+def edition_title(schema: SurveySchema, folder: str | Path, surveyed: int) -> str:
     """Return the survey's title, said of the edition that a year's records come from."""
-    own = surveyed in schema.years
-    return schema.title if own else f"{schema.title}; a later edition, of {surveyed}"
+    first = survey_file(schema, folder, surveyed) == schema.file
+    return schema.title if first else f"{schema.title}; a later edition, of {surveyed}"
 
 
-def aged_title(schema: SurveySchema, surveyed: int, year: int) -> str:
+def aged_title(schema: SurveySchema, folder: str | Path, surveyed: int, year: int) -> str:
     """Return the edition's title, and what its records were aged to if they were."""
     aged = "" if surveyed == year else f"; records of {surveyed}, aged to {year}"
-    return edition_title(schema, surveyed) + aged
+    return edition_title(schema, folder, surveyed) + aged
 
 
 def survey_year(schema: SurveySchema, folder: str | Path, year: int) -> int:

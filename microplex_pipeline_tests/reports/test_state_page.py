@@ -13,7 +13,14 @@ from microplex_pipeline_tests.reports.reading import Page
 @pytest.fixture(scope="module")
 def html(frames, schema, words, boundaries):
     return state_page(
-        "RI", 2014, schema, *frames, words=words, seeds={"flow": 7}, boundaries=boundaries
+        "RI",
+        2014,
+        schema,
+        *frames,
+        title=schema.title,
+        words=words,
+        seeds={"flow": 7},
+        boundaries=boundaries,
     )
 
 
@@ -102,13 +109,29 @@ def test_names_within_pictures_are_not_shared(html):
 
 def test_same_inputs_give_the_same_bytes(html, frames, schema, words, boundaries):
     again = state_page(
-        "RI", 2014, schema, *frames, words=words, seeds={"flow": 7}, boundaries=boundaries
+        "RI",
+        2014,
+        schema,
+        *frames,
+        title=schema.title,
+        words=words,
+        seeds={"flow": 7},
+        boundaries=boundaries,
     )
     assert again == html
 
 
 def test_an_aged_year_is_said(frames, schema, words, boundaries):
-    html = state_page("RI", 2018, schema, *frames, words=words, seeds={}, boundaries=boundaries)
+    html = state_page(
+        "RI",
+        2018,
+        schema,
+        *frames,
+        title=schema.title,
+        words=words,
+        seeds={},
+        boundaries=boundaries,
+    )
     assert "surveyed for 2014 and aged to 2018" in html
     assert "Not recorded" in html
 
@@ -129,6 +152,7 @@ def test_hostile_target_names_do_not_escape_from_charts(frames, schema, words, b
         calibrated,
         targets,
         *rest,
+        title=schema.title,
         words=words,
         seeds={},
         boundaries=boundaries,
@@ -153,6 +177,7 @@ def test_hostile_words_of_surveys_come_out_escaped(frames, schema, words, bounda
         disclosure,
         counties.with_columns(target=pl.lit(hostile), source=pl.lit(hostile)),
         tolerance,
+        title=schema.title,
         words=words,
         seeds={hostile: 1},
         boundaries=boundaries,
@@ -182,7 +207,7 @@ def test_a_note_that_many_targets_share_is_given_once(frames, schema, words, bou
     targets = targets.with_columns(note=pl.lit(shared))
     html = state_page(
         "RI", 2014, schema, survey, calibrated, targets, *rest,
-        words=words, seeds={}, boundaries=boundaries,
+        title=schema.title, words=words, seeds={}, boundaries=boundaries,
     )  # fmt: skip
     assert html.count(shared) == 1
     assert f"Note 1: {shared}" in html
@@ -208,7 +233,7 @@ def test_brackets_stand_from_low_to_high(frames, schema, words, boundaries):
     errors = errors.with_columns(achieved=pl.col("value"), relative_error=0.0)
     html = state_page(
         "RI", 2014, schema, survey, calibrated, errors, *rest,
-        words=words, seeds={}, boundaries=boundaries,
+        title=schema.title, words=words, seeds={}, boundaries=boundaries,
     )  # fmt: skip
     said = [row[0].split("household count")[0] for row in Page(html).rows]
     assert [text for text in said if text.startswith("Households with")] == [

@@ -48,10 +48,10 @@ def test_a_new_year_serves_itself_and_later_years(folder, schema, edition):
     assert records.columns == read_survey(schema, folder, "RI", 2014).columns
     aged = prepare_survey(read_survey(schema, folder, "RI", 2016), schema, folder)
     assert aged["survey_year"].unique().to_list() == [2015]
-    assert aged_title(schema, 2015, 2016) == (
+    assert aged_title(schema, folder, 2015, 2016) == (
         f"{schema.title}; a later edition, of 2015; records of 2015, aged to 2016"
     )
-    assert aged_title(schema, 2014, 2014) == schema.title
+    assert aged_title(schema, folder, 2014, 2014) == schema.title
 
 
 def test_ageing_over_a_later_edition_is_ageing_in_two_steps(folder, schema):
@@ -87,6 +87,7 @@ def test_an_edition_of_a_known_year_takes_its_place(folder, schema, edition):
     before = read_survey(schema, folder, "RI", 2014).height
     take_in(arrive(fewer, folder), schema, folder, STATES, 2025)
     assert read_survey(schema, folder, "RI", 2014).height < before
+    assert aged_title(schema, folder, 2014, 2014) == f"{schema.title}; a later edition, of 2014"
     assert read_survey(schema, folder, "RI", 2013)["survey_year"][0] == 2013
 
 
