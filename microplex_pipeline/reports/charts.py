@@ -85,7 +85,7 @@ def target_chart(targets: pl.DataFrame) -> Markup:
         .mark_point(filled=True, size=46, opacity=0.9)
         .encode(
             x=alt.X("value:Q", title="achieved / target", scale=alt.Scale(zero=False),
-                    axis=alt.Axis(format="%", orient="top")),
+                    axis=alt.Axis(format="%", orient="top", tickCount=8)),
             y=alt.Y("target:N", sort=targets["target"].to_list(), title=None,
                     axis=alt.Axis(labelLimit=400, grid=True, ticks=False)),
             color=alt.Color("weights:N", title=None,

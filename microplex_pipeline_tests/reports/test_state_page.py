@@ -121,6 +121,10 @@ def test_same_inputs_give_the_same_bytes(html, frames, schema, words, boundaries
     assert again == html
 
 
+def test_sentences_have_a_space_between_them(html):
+    assert "are not aged. A tax unit is" in " ".join(html.split())
+
+
 def test_an_aged_year_is_said(frames, schema, words, boundaries):
     html = state_page(
         "RI",
