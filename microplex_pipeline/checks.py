@@ -149,9 +149,9 @@ def weights_even(
         metadata={"largest_ratio": largest, "raised_beyond": raised},
         description=f"weights are at most {largest:.1f} times the design weights"
         + (
-            f", those of {raised} household{'s' * (raised > 1)} more than {limit:g} times: a target that "
-            "few records carry pulls them. Look for small cells among the targets; raise `modelled.min_records` in "
-            "data/targets/sources.yaml, or drop the total"
+            f", those of {raised} household{'s' * (raised > 1)} more than {limit:g} times: a target "
+            "that few records carry pulls them. Look for small cells among the targets; raise "
+            "`modelled.min_records` in data/targets/sources.yaml, or drop the total"
             if raised
             else ""
         ),
