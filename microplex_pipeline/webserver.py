@@ -6,7 +6,7 @@ computer could start runs through it, by a plain link or under a host name of it
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
 
 from dagster_webserver.webserver import DagsterWebserver
 from starlette.middleware import Middleware
@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-OWN_HOSTS = ("127.0.0.1", "localhost")
+OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?", re.IGNORECASE)
 
 
 class LocalWebserver(DagsterWebserver):
@@ -46,7 +46,7 @@ class OwnPagesOnly:
 
 def _refusal(request: HTTPConnection) -> str | None:
     host = request.headers.get("host", "")
-    if urlsplit(f"//{host}").hostname not in OWN_HOSTS:
+    if not OWN_HOST.fullmatch(host):
         return f"{host!r} is no name of this computer's own: open http://127.0.0.1 and the port"
     origin = request.headers.get("origin")
     if origin is not None and origin != f"http://{host}":

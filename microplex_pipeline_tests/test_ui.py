@@ -208,6 +208,8 @@ def asked(address, path="/graphql", method="POST", **headers):
         ({"Host": "localhost:1"}, 200),  # through a tunnel
         ({"Host": "elsewhere.example"}, 403),
         ({"Host": ""}, 403),
+        ({"Host": "["}, 403),
+        ({"Host": "localhost?elsewhere"}, 403),
         ({"Origin": "http://elsewhere.example"}, 403),
         ({"Origin": "null"}, 403),
         ({"Origin": "http://127.0.0.1:1"}, 403),
