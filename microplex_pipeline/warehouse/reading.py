@@ -95,19 +95,24 @@ def _rows(
 def _interruptible(
     connection: duckdb.DuckDBPyConnection, work: Callable[[], pl.DataFrame]
 ) -> pl.DataFrame:
-    """Do work on a connection that Ctrl-C ends at once.
+    """Do work on a connection that Ctrl-C ends at once, as often as it is pressed.
 
-    DuckDB looks for signals only where the thread that asked happens to do the work itself.
+    DuckDB looks for signals only where the thread that asked happens to do the work itself. A signal may
+    reach any of its threads, which wakes no wait without an end.
     """
+    stopped = False
     with ThreadPoolExecutor(1) as thread:
         future = thread.submit(work)
-        try:
-            return future.result()
-        except KeyboardInterrupt:
-            while not future.done():  # before the query has begun, an interruption is lost
-                connection.interrupt()
+        while not future.done():
+            try:
+                if stopped:  # before the query has begun, an interruption is lost
+                    connection.interrupt()
                 wait([future], timeout=0.05)
-            raise
+            except KeyboardInterrupt:
+                stopped = True
+        if stopped:
+            raise KeyboardInterrupt
+        return future.result()
 
 
 @contextmanager

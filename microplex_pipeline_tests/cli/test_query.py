@@ -4,14 +4,20 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
 import polars as pl
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from microplex_pipeline.settings import PROJECT
 from microplex_pipeline.warehouse import reading
 from microplex_pipeline.warehouse.reading import query
+from microplex_pipeline_tests.conftest import variables
 
 BY_STATUS = (
     "select state, filing_status, count(*) as units, sum(wages) as wages "
@@ -133,6 +139,38 @@ def test_a_warehouse_long_in_use_is_said(microplex, warehouse, monkeypatch, word
         result = microplex(*words)
     assert result.exit_code == 1
     assert "w.duckdb is in use by another query or build" in result.stderr
+
+
+def test_ctrl_c_ends_a_query_with_130_in_a_process_of_its_own(backfilled):
+    endless = "select count(*) as n from range(100000000000) a where hash(a.range) = 7"
+    command = [sys.executable, "-m", "microplex_pipeline.cli", "query", endless]
+    environment = {**os.environ, **variables(backfilled.folder), "PYTHONPATH": str(PROJECT)}
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=_with_ctrl_c
+    ) as process:
+        lock = Path(f"{variables(backfilled.folder)['MICROPLEX_WAREHOUSE']}.lock")
+        while _free(lock):
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        try:
+            said = process.communicate(timeout=10)[1]
+        finally:
+            process.kill()
+    assert said == "\nstopped\n"
+    assert process.returncode == 130
+
+
+def _with_ctrl_c():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _free(lock):
+    try:
+        FileLock(lock, timeout=0).acquire().lock.release()
+    except Timeout:
+        return False
+    return True
 
 
 def test_ctrl_c_ends_a_query_with_130(microplex):
