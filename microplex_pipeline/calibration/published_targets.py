@@ -15,6 +15,8 @@ from microplex_pipeline.calibration.target_sources import (
 )
 from microplex_pipeline.data_files import read_table
 
+ROUNDING = 0.01  # of parts against their total; the bundled files' are within 0.2 %
+
 COLUMNS = ["geoid", "state", "year", "domain", "value", "source"]
 
 COUNTY_COLUMNS = {
@@ -86,11 +88,14 @@ def published_persons(
     Raises
     ------
     CalibrationError
-        If there is no such source, or it lacks the state and year.
+        If there is no such source, it lacks the state and year, or says that nobody lives there.
     """
     for source in sources.published:
         if source.name == "persons":
-            return float(_rows(source, folder, state, year, population_file)["value"].sum())
+            persons = float(_rows(source, folder, state, year, population_file)["value"].sum())
+            if not persons:
+                raise CalibrationError(f"targets {source.name!r}: nobody in {state} {year}")
+            return persons
     raise CalibrationError("target sources: there is no published source named 'persons'")
 
 
@@ -150,16 +155,19 @@ def _rows(
     source: PublishedSource, folder: str | Path, state: str, year: int, population: str | Path
 ) -> pl.DataFrame:
     for file in source.files:
-        of_year = _table(source, folder, file).filter(
-            pl.col("year") == year,
-            *[pl.col(c) == v for c, v in source.select.items()],
-            *[pl.col(c) != v for c, v in source.leave_out.items()],
+        selected = _table(source, folder, file).filter(
+            pl.col("year") == year, *[pl.col(c) == v for c, v in source.select.items()]
         )
+        of_year = selected.filter(*[pl.col(c) != v for c, v in source.leave_out.items()])
         rows = of_year.filter(pl.col("state") == state)
         for domain, value in rows.select("domain", "value").iter_rows():
             if value is None or not 0 <= value < float("inf"):
                 raise CalibrationError(f"{file}: {source.name}, {state} {year}, {domain}: {value}")
         if rows.height:
+            if "domain" in source.leave_out:
+                left_out = pl.col("domain") == source.leave_out["domain"]
+                _adds_up(f"{file}: {source.name}, {state} {year}", rows,
+                         selected.filter(left_out, pl.col("state") == state))  # fmt: skip
             return rows.select(COLUMNS)
         if of_year.height:  # no projection stands in for a row that was lost
             raise CalibrationError(f"{file} has {source.name} of {year}, but none of {state}")
@@ -177,3 +185,15 @@ def _rows(
                 pl.concat_str(pl.lit(f"{source.projection}: "), "basis").alias("source"),
             )
     raise CalibrationError(f"targets {source.name!r}: no figure for {state} {year}")
+
+
+def _adds_up(what: str, parts: pl.DataFrame, total: pl.DataFrame) -> None:
+    """Refuse parts of which one is lost or slipped, where the file has their total beside them."""
+    if total.height == 1 and total["domain"][0] == "all":
+        sum_, expected = float(parts["value"].sum()), total["value"][0]
+        if expected is None or not abs(sum_ - expected) <= ROUNDING * expected:
+            raise CalibrationError(
+                f"{what}: the {parts.height} parts add up to {sum_:,.0f}, their total is "
+                f"{'missing' if expected is None else format(expected, ',.0f')}: a row is lost, or a "
+                "figure has a slip"
+            )

@@ -126,3 +126,33 @@ def test_a_figure_that_is_lost_or_none_is_named(sources, data, tmp_path, change,
     change(pl.read_csv(file, infer_schema=False)).write_csv(file)
     with pytest.raises(CalibrationError, match=message):
         published_targets(sources, tmp_path, "RI", 2014, data / "population_growth.csv", COUNTS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t, poorest: t.filter(~poorest),
+        lambda t, poorest: t.with_columns(value=pl.when(poorest).then(0).otherwise("value")),
+        lambda t, poorest: t.with_columns(value=pl.when(poorest).then(1e6).otherwise("value")),
+    ],
+)
+def test_brackets_that_miss_their_published_total_are_refused(sources, data, tmp_path, change):
+    for source in sources.published:
+        for file in source.files:
+            (tmp_path / file).write_bytes((data / "targets" / file).read_bytes())
+    file = tmp_path / "bundled_state_household_income_2013.csv"
+    table = pl.read_csv(file, schema_overrides={"geoid": pl.String})
+    poorest = (pl.col("state") == "RI") & (pl.col("domain") == "household_income:0-9999")
+    change(table, poorest).write_csv(file)
+    population = data / "population_growth.csv"
+    with pytest.raises(CalibrationError, match=r"RI 2013: the .* their total is 410,347"):
+        published_targets(sources, tmp_path, "RI", 2014, population, COUNTS)
+    assert published_targets(sources, tmp_path, "VT", 2014, population, COUNTS).height == 11
+
+
+def test_a_state_without_persons_is_refused(sources, data, tmp_path):
+    file = tmp_path / "bundled_state_population_2010_2019.csv"
+    table = pl.read_csv(data / "targets" / file.name, infer_schema=False)
+    table.with_columns(value=pl.lit("0")).write_csv(file)
+    with pytest.raises(CalibrationError, match="'persons': nobody in RI 2014"):
+        published_persons(sources, tmp_path, "RI", 2014, data / "population_growth.csv")
