@@ -62,13 +62,22 @@ class CheckParameters(_Strict):
         0.002, gt=0, le=1, description="largest share of whole records that are respondents'"
     )
     max_weight_ratio: float = Field(
-        5.0, gt=1, description="how many times its design weight a household may stand for"
+        5.0,
+        gt=1,
+        allow_inf_nan=False,
+        description="how many times its design weight a household may stand for",
     )
     max_total_ratio: float = Field(
-        1.25, gt=1, description="how many times the survey's own total a published one may be"
+        1.25,
+        gt=1,
+        allow_inf_nan=False,
+        description="how many times the survey's own total a published one may be",
     )
     max_cell_ratio: float = Field(
-        3.0, gt=1, description="the same of a published figure of a part, as an income bracket"
+        3.0,
+        gt=1,
+        allow_inf_nan=False,
+        description="the same of a published figure of a part, as an income bracket",
     )
 
 

@@ -54,6 +54,8 @@ def test_a_file_and_the_environment_before_it(written, monkeypatch, tmp_path):
         ("parameters: {seed: 1, seed: 2}", "seed is given twice, the second time in line 1"),
         ("1: 2", "mine.yaml"),
         ("parameters: {margins: {tail_factor: .inf}}", "tail_factor"),
+        ("parameters: {checks: {max_total_ratio: .inf}}", "should be a finite number"),
+        ("parameters: {checks: {max_cell_ratio: .nan}}", "max_cell_ratio"),
         ("parameters: {seed: 99999999999999999999}", "parameters.seed: input should be less than"),
         ("parameters: {population: {households: -1}}", "households"),
         ("parameters: {prior: {hiden: 5}}", "hiden"),
