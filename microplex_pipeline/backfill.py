@@ -166,10 +166,12 @@ def build_partition(task: Task) -> Outcome:
             tags={"microplex/backfill": task.label},
         )
     seconds = time.monotonic() - started
+    checks = failed_checks(result.all_events)
     if not result.success:
         step, why = reasons(result.all_events)[0]
-        return Outcome(task.key, assets, f"{step}: {why}" if step else why, seconds)
-    return Outcome(task.key, assets, None, seconds, failed_checks(result.all_events))
+        odd = [check for check in checks if check.warning]  # often the cause of what failed later
+        return Outcome(task.key, assets, f"{step}: {why}" if step else why, seconds, odd)
+    return Outcome(task.key, assets, None, seconds, checks)
 
 
 @cache

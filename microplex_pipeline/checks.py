@@ -19,6 +19,7 @@ from microplex_pipeline.resources import DataFolder
 from microplex_pipeline.survey.identities import broken_identities
 
 SUMS_TOLERANCE = 1e-9
+NAMED = 5  # figures in a message
 WHAT_TO_DO_WITH_IDENTITIES = (
     "the models were fitted to another schema, or the schema misses a rule: build the state again from "
     "transformer on; if it stays, correct `identities` in the survey's schema"
@@ -83,10 +84,12 @@ def _plausible(
     odd = figures.filter(~pl.col("ratio").is_between(1 / limit, limit))
     said = "; ".join(
         f"{target}: {value:,.0f}, the survey finds {surveyed:,.0f} ({source})"
-        for target, value, surveyed, source in odd.select(
-            "target", "value", "surveyed", "source"
-        ).iter_rows()
+        for target, value, surveyed, source in odd.head(NAMED)
+        .select("target", "value", "surveyed", "source")
+        .iter_rows()
     )
+    if odd.height > NAMED:
+        said += f"; and {odd.height - NAMED} more"
     return dg.AssetCheckResult(
         passed=odd.is_empty(),
         severity=severity,
