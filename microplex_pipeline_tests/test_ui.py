@@ -249,6 +249,40 @@ def test_a_page_of_another_site_can_start_nothing(browser, ui, tmp_path):
     context.close()
 
 
+def test_no_daemon_outlives_a_ui_that_is_killed(project, tmp_path):
+    environment = {**os.environ, **variables(project), "PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "-m", "microplex_pipeline.cli", "ui", "--port", "0"]
+    with subprocess.Popen(
+        command,
+        env={**environment, "DAGSTER_HOME": str(tmp_path / "home")},
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert b"Ctrl-C ends it" in process.stdout.readline()
+            assert _daemons(process.pid)
+            process.kill()
+            deadline = time.monotonic() + 20
+            while _daemons(process.pid):
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _daemons(group):
+    """Dagster's daemons in a group of processes (of Linux's /proc)."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getpgid(int(process.name)) == group:
+                found.append((process / "cmdline").read_bytes().split(b"\0"))
+        except (ProcessLookupError, FileNotFoundError):
+            continue  # ended meanwhile
+    return [words for words in found if b"run" in words and b"daemon" in words[2]]
+
+
 def _listening_addresses(group):
     """Addresses on which the processes of a group accept connections (of Linux's /proc)."""
     ours = set()

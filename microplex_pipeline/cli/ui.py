@@ -79,8 +79,9 @@ def _listening(port: int) -> Iterator[socket.socket]:
 @contextmanager
 def _daemon(workspace: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run schedules, sensors and queued runs beside the pages."""
-    command = [sys.executable, "-m", "dagster._daemon", "run", "--log-level", "warning"]
-    daemon = subprocess.Popen([*command, "-w", str(workspace)])
+    command = [sys.executable, "-m", "microplex_pipeline.daemon", "run", "--log-level", "warning"]
+    # the pipe's end tells it that this process has ended, were it by kill -9
+    daemon = subprocess.Popen([*command, "-w", str(workspace)], stdin=subprocess.PIPE)
     try:
         yield daemon
     finally:
