@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 import click
+from filelock import FileLock, Timeout
 
 from microplex_pipeline.cli.places import near, read_settings, use_dagster_home
 from microplex_pipeline.previews import accept_previews_in_processes
@@ -55,12 +56,28 @@ def ui(port: int) -> None:
     signal.signal(signal.SIGINT, _end)
     signal.signal(signal.SIGTERM, _end)
     workspace = PROJECT / "workspace.yaml"
-    with _listening(port) as listening, _daemon(workspace) as daemon:
+    with _alone(), _listening(port) as listening, _daemon(workspace) as daemon:
         _serve(workspace, listening, daemon)
 
 
 def _end(signal_number: int, frame: FrameType | None) -> None:
     sys.exit(0)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Refuse a second UI on one history: two daemons would start every scheduled run twice."""
+    lock = FileLock(Path(os.environ["DAGSTER_HOME"]) / "ui.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise click.ClickException(
+            "a UI of this project's history runs already: open its page, or end it first"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

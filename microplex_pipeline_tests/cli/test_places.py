@@ -6,6 +6,7 @@ import socket
 
 import click
 import pytest
+from filelock import FileLock
 
 from microplex_pipeline.cli import places
 from microplex_pipeline.cli.places import dagster_home, use_dagster_home
@@ -73,8 +74,12 @@ def test_the_ui_makes_the_folder_for_later_editions_and_names_a_port_that_is_tak
         taken.listen()
         port = taken.getsockname()[1]
         result = microplex("ui", "--port", port)
+        with FileLock(dagster_home() / "ui.lock"):
+            second = microplex("ui", "--port", 0)
     for number, handler in before.items():
         signal.signal(number, handler)
     assert result.exit_code == 1
     assert f"port {port} cannot be had" in result.output
     assert (tmp_path / "incoming").is_dir()
+    assert second.exit_code == 1
+    assert "runs already" in second.output
