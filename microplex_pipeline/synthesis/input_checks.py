@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 CATEGORY_TYPES = (pl.String, pl.Categorical, pl.Enum, pl.Boolean)
+MIN_TRAINING_RECORDS = 20
 LARGEST_AMOUNT = 1e15  # whole numbers above are not exact as floats
 
 
@@ -44,7 +45,22 @@ def require_columns(data: pl.DataFrame, names: Sequence[str]) -> None:
         )
 
 
-def check_target(column: pl.Series, *, discrete: bool) -> None:
+def check_training(data: pl.DataFrame, targets: Sequence[str], discrete: Sequence[str]) -> None:
+    """Raise ValueError for too few records to train on, or unusable targets."""
+    if data.height < MIN_TRAINING_RECORDS:
+        raise ValueError(
+            f"{data.height} training records are too few: at least {MIN_TRAINING_RECORDS} are needed"
+        )
+    check_targets(data, targets, discrete)
+
+
+def check_targets(data: pl.DataFrame, targets: Sequence[str], discrete: Sequence[str]) -> None:
+    """Raise ValueError for the first target that cannot be used."""
+    for name in targets:
+        _check_target(data[name], discrete=name in discrete)
+
+
+def _check_target(column: pl.Series, *, discrete: bool) -> None:
     """Raise ValueError if a target has gaps, is of an unusable type, or is not finite."""
     if count := column.null_count():
         raise ValueError(f"target {column.name!r} is missing in {count} rows: fill or drop them")

@@ -17,7 +17,8 @@ from microplex_pipeline.synthesis.flow import Flow
 from microplex_pipeline.synthesis.input_checks import (
     check_names,
     check_options,
-    check_target,
+    check_targets,
+    check_training,
     require_columns,
 )
 from microplex_pipeline.synthesis.model_file import Parts, damaged, read_model, write_model
@@ -33,7 +34,6 @@ from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.weights import checked_weights
 from microplex_pipeline.synthesis.zero_model import ZeroModel
 
-MIN_TRAINING_RECORDS = 20
 OPTIONS = ("seed", "atom_holders", "max_knots", "tail_factor")  # kept with the model, for a refit
 
 
@@ -187,15 +187,8 @@ class Synthesizer:
         named = [*self.target_vars, *self.condition_vars]
         require_columns(data, named if weight_col is None else [*named, weight_col])
         weights = checked_weights(data, weight_col)
-        data = data.filter(weights > 0)
-        if data.height < MIN_TRAINING_RECORDS:
-            raise ValueError(
-                f"{data.height} training records are too few: at least "
-                f"{MIN_TRAINING_RECORDS} are needed"
-            )
-        for name in self.target_vars:
-            check_target(data[name], discrete=name in self.discrete_vars)
-        weights = weights[weights > 0]
+        data, weights = data.filter(weights > 0), weights[weights > 0]
+        check_training(data, self.target_vars, self.discrete_vars)
         return data, weights / weights.mean()
 
     @classmethod
@@ -306,8 +299,7 @@ class Synthesizer:
         self._require_fit()
         frame = to_polars(data)
         require_columns(frame, [*self.target_vars, *self.condition_vars])
-        for name in self.target_vars:
-            check_target(frame[name], discrete=name in self.discrete_vars)
+        check_targets(frame, self.target_vars, self.discrete_vars)
         signs = self.zero_model_.log_prob(frame, self.transformer_)
         return signs + self.flow_model_.log_prob(frame, self.transformer_)
 

@@ -1,5 +1,6 @@
 import json
 import re
+from types import MappingProxyType
 
 import polars as pl
 import pytest
@@ -11,17 +12,27 @@ from microplex_pipeline_tests.reports.reading import Page
 
 
 @pytest.fixture(scope="module")
-def html(frames, schema, words, boundaries):
-    return state_page(
-        "RI",
-        2014,
-        schema,
-        *frames,
-        title=schema.title,
-        words=words,
-        seeds={"flow": 7},
-        boundaries=boundaries,
-    )
+def write(schema, words, boundaries):
+    """Write Rhode Island's page of frames."""
+
+    def write(*frames, year=2014, seeds=MappingProxyType({})):
+        return state_page(
+            "RI",
+            year,
+            schema,
+            *frames,
+            title=schema.title,
+            words=words,
+            seeds=seeds,
+            boundaries=boundaries,
+        )
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def html(write, frames):
+    return write(*frames, seeds={"flow": 7})
 
 
 @pytest.fixture(scope="module")
@@ -107,17 +118,8 @@ def test_names_within_pictures_are_not_shared(html):
     assert len(clips) == len(set(clips)) > 0
 
 
-def test_same_inputs_give_the_same_bytes(html, frames, schema, words, boundaries):
-    again = state_page(
-        "RI",
-        2014,
-        schema,
-        *frames,
-        title=schema.title,
-        words=words,
-        seeds={"flow": 7},
-        boundaries=boundaries,
-    )
+def test_same_inputs_give_the_same_bytes(html, frames, write):
+    again = write(*frames, seeds={"flow": 7})
     assert again == html
 
 
@@ -125,22 +127,13 @@ def test_sentences_have_a_space_between_them(html):
     assert "are not aged. A tax unit is" in " ".join(html.split())
 
 
-def test_an_aged_year_is_said(frames, schema, words, boundaries):
-    html = state_page(
-        "RI",
-        2018,
-        schema,
-        *frames,
-        title=schema.title,
-        words=words,
-        seeds={},
-        boundaries=boundaries,
-    )
+def test_an_aged_year_is_said(frames, write):
+    html = write(*frames, year=2018)
     assert "surveyed for 2014 and aged to 2018" in html
     assert "Not recorded" in html
 
 
-def test_hostile_target_names_do_not_escape_from_charts(frames, schema, words, boundaries):
+def test_hostile_target_names_do_not_escape_from_charts(frames, write):
     survey, calibrated, targets, *rest = frames
     hostile = "</svg><script>alert(2)</script>"
     targets = targets.with_columns(
@@ -148,19 +141,7 @@ def test_hostile_target_names_do_not_escape_from_charts(frames, schema, words, b
         kind=pl.lit(hostile),
         entity=pl.lit(hostile),
     )
-    html = state_page(
-        "RI",
-        2014,
-        schema,
-        survey,
-        calibrated,
-        targets,
-        *rest,
-        title=schema.title,
-        words=words,
-        seeds={},
-        boundaries=boundaries,
-    )
+    html = write(survey, calibrated, targets, *rest)
     assert "<script>alert" not in html
     Page(html)
 
@@ -205,20 +186,17 @@ def test_the_words_for_kinds_and_units_are_explained(html, page):
     )
 
 
-def test_a_note_that_many_targets_share_is_given_once(frames, schema, words, boundaries):
+def test_a_note_that_many_targets_share_is_given_once(frames, write):
     survey, calibrated, targets, *rest = frames
     shared = "2013 shares of 466,114 households; published are 410,347"
     targets = targets.with_columns(note=pl.lit(shared))
-    html = state_page(
-        "RI", 2014, schema, survey, calibrated, targets, *rest,
-        title=schema.title, words=words, seeds={}, boundaries=boundaries,
-    )  # fmt: skip
+    html = write(survey, calibrated, targets, *rest)
     assert html.count(shared) == 1
     assert f"Note 1: {shared}" in html
     assert [row[6] for row in Page(html).rows if row[0].startswith("Persons")] == ["see note 1"]
 
 
-def test_brackets_stand_from_low_to_high(frames, schema, words, boundaries):
+def test_brackets_stand_from_low_to_high(frames, write):
     survey, calibrated, _, *rest = frames
     brackets = ["<=9999", "10000-99999", "100000+", "9999-10000"]
     asked = pl.DataFrame(
@@ -235,10 +213,7 @@ def test_brackets_stand_from_low_to_high(frames, schema, words, boundaries):
     )
     errors = target_errors(calibrated, asked, "weight", "household_id")
     errors = errors.with_columns(achieved=pl.col("value"), relative_error=0.0)
-    html = state_page(
-        "RI", 2014, schema, survey, calibrated, errors, *rest,
-        title=schema.title, words=words, seeds={}, boundaries=boundaries,
-    )  # fmt: skip
+    html = write(survey, calibrated, errors, *rest)
     said = [row[0].split("household count")[0] for row in Page(html).rows]
     assert [text for text in said if text.startswith("Households with")] == [
         "Households with income of $9,999 or less",
