@@ -23,7 +23,7 @@ from benchmarks.calibration_methods import METHODS, applies, installed_version
 from benchmarks.calibration_page import write_page
 from benchmarks.calibration_problems import PROBLEMS
 from benchmarks.calibration_runs import run, store
-from microplex_pipeline.settings import PROJECT
+from microplex_pipeline.defs.settings import PROJECT
 
 OUT = PROJECT / "docs" / "benchmarks"
 RESULTS = OUT / "calibration.parquet"

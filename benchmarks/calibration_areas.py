@@ -18,7 +18,7 @@ import polars as pl
 
 from benchmarks.calibration_methods import PRODUCT, installed_version
 from benchmarks.calibration_runs import peak_mb, run
-from microplex_pipeline.settings import PROJECT
+from microplex_pipeline.defs.settings import PROJECT
 
 ACS = PROJECT / "data" / "acs_area"
 STATE, YEAR = "TX", 2014
@@ -35,7 +35,7 @@ def penalized_entropy() -> dict[str, Any]:
     """P-MEDM by our core function."""
     import scipy.sparse as sp
 
-    from microplex_pipeline.calibration.penalized_entropy import fit_penalized_entropy
+    from microplex_pipeline.calibration.areas.penalized_entropy import fit_penalized_entropy
 
     acs = _acs()
     groups, tracts = (acs[f"{level}_targets"].sort("GEOID") for level in ("blockgroup", "tract"))
@@ -102,7 +102,7 @@ def _within(achieved: np.ndarray, estimates: np.ndarray, errors: np.ndarray) -> 
 
 def counties() -> dict[str, Any]:
     """Persons of every county, by the GeographicReweighter from frame and targets."""
-    from microplex_pipeline.calibration.geographic_reweighter import GeographicReweighter
+    from microplex_pipeline.calibration.areas.geographic_reweighter import GeographicReweighter
     from microplex_pipeline.survey import load_schema, prepare_survey, read_survey
 
     data = PROJECT / "data"
@@ -136,9 +136,9 @@ def tracts() -> dict[str, Any]:
     Tracts differ in size and in kind; their estimates have sampling errors like the ACS's, so that they
     contradict each other and the state.
     """
-    from microplex_pipeline.calibration.area_targets import AreaTargets
-    from microplex_pipeline.calibration.constraints import build_constraints
-    from microplex_pipeline.calibration.geographic_reweighter import GeographicReweighter
+    from microplex_pipeline.calibration.areas.geographic_reweighter import GeographicReweighter
+    from microplex_pipeline.calibration.areas.targets import AreaTargets
+    from microplex_pipeline.calibration.targets.constraints import build_constraints
 
     records = pl.read_parquet(PROJECT / "data" / "cps_tax_units.parquet").filter(
         year=YEAR, state_fips=6

@@ -9,13 +9,11 @@ import numpy as np
 from benchmarks.calibration_problems import Problem
 from benchmarks.calibration_runs import Solve
 from microplex_pipeline.calibration import Reweighter
-from microplex_pipeline.calibration.chi2 import ChiSquare
-from microplex_pipeline.calibration.conflicts import feasible_weights
-from microplex_pipeline.calibration.dual_newton import solve_dual
-from microplex_pipeline.calibration.logit import Logit
-from microplex_pipeline.calibration.raking import Raking
-from microplex_pipeline.calibration.record_budget import solve_budget
-from microplex_pipeline.calibration.vertex import solve_vertex
+from microplex_pipeline.calibration.solvers.conflicts import feasible_weights
+from microplex_pipeline.calibration.solvers.distances import ChiSquare, Logit, Raking
+from microplex_pipeline.calibration.solvers.dual_newton import solve_dual
+from microplex_pipeline.calibration.solvers.record_budget import solve_budget
+from microplex_pipeline.calibration.solvers.vertex import solve_vertex
 
 BOUNDS = (0.1, 10.0)
 BUDGET = 0.05

@@ -17,8 +17,8 @@ import polars as pl
 import scipy.sparse as sp
 
 from microplex_pipeline.calibration import Constraints, Targets
-from microplex_pipeline.calibration.domains import domain_expression
-from microplex_pipeline.settings import PROJECT
+from microplex_pipeline.calibration.targets.domains import domain_expression
+from microplex_pipeline.defs.settings import PROJECT
 
 YEAR = 2014
 CA, NATION, YEARS = "California", "nation by state", "all years by state"

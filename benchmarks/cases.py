@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from microplex_pipeline.settings import PROJECT
+from microplex_pipeline.defs.settings import PROJECT
 
 TARGETS = [
     "wages", "business_income", "farm_income", "taxable_interest", "ordinary_dividends",

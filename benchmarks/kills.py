@@ -20,7 +20,7 @@ from typing import IO, cast
 
 import yaml
 
-from microplex_pipeline.settings import PROJECT
+from microplex_pipeline.defs.settings import PROJECT
 from microplex_pipeline.warehouse.reading import query
 
 STEPS = [

@@ -24,7 +24,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.settings import PROJECT
+from microplex_pipeline.defs.settings import PROJECT
 
 PAGE = PROJECT / "docs" / "benchmarks" / "pipeline.md"
 CHANGED = "RI"

@@ -16,8 +16,7 @@ from typing import Any
 
 from dagster._core.storage.db_io_manager import DbIOManager
 
-from microplex_pipeline.backfill import Task, build_partition
-from microplex_pipeline.previews import accept_previews
+from microplex_pipeline.execution.backfill import Task, build_partition
 
 spent = {"computing": 0.0, "warehouse": 0.0}
 
@@ -38,10 +37,9 @@ def timed(kind: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 def main() -> None:
     """Build the states named and print what their seconds were spent on."""
-    accept_previews()
     for name in ("load_input", "handle_output"):
         setattr(DbIOManager, name, timed("warehouse", getattr(DbIOManager, name)))
-    from microplex_pipeline.assets import CHAIN
+    from microplex_pipeline.defs.assets import CHAIN
 
     for asset in CHAIN:  # the function that `versioned` wraps is in its closure
         wrapped = asset.op.compute_fn.decorated_fn

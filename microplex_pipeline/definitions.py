@@ -6,14 +6,20 @@ from typing import Any
 
 import dagster as dg
 
-from microplex_pipeline.arrivals import take_in_survey
-from microplex_pipeline.assets import CHAIN, NATIONAL, SUMMARY
-from microplex_pipeline.checks import CHECKS
-from microplex_pipeline.jobs import build_prior, build_state, ingest, recalibrate, report_nation
-from microplex_pipeline.resources import DataFolder
-from microplex_pipeline.schedules import annual_rebuild, states_follow_the_nation
-from microplex_pipeline.sensors import SENSORS
-from microplex_pipeline.settings import Settings, load_settings
+from microplex_pipeline.defs.arrivals import take_in_survey
+from microplex_pipeline.defs.assets import CHAIN, NATIONAL, SUMMARY
+from microplex_pipeline.defs.checks import CHECKS
+from microplex_pipeline.defs.jobs import (
+    build_prior,
+    build_state,
+    ingest,
+    recalibrate,
+    report_nation,
+)
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.defs.schedules import annual_rebuild, states_follow_the_nation
+from microplex_pipeline.defs.sensors import SENSORS
+from microplex_pipeline.defs.settings import Settings, load_settings
 from microplex_pipeline.warehouse import Warehouse
 
 

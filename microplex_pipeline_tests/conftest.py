@@ -10,17 +10,17 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from microplex_pipeline.backfill import _definitions
 from microplex_pipeline.cli import main
 from microplex_pipeline.definitions import build_definitions
-from microplex_pipeline.parameters import (
+from microplex_pipeline.defs.parameters import (
     CheckParameters,
     Parameters,
     PopulationParameters,
     PriorParameters,
     SampleParameters,
 )
-from microplex_pipeline.settings import PROJECT, Settings
+from microplex_pipeline.defs.settings import PROJECT, Settings
+from microplex_pipeline.execution.backfill import _definitions
 from microplex_pipeline.survey import (
     SurveySchema,
     SurveyWords,

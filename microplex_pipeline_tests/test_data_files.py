@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from microplex_pipeline.calibration.errors import CalibrationError
-from microplex_pipeline.calibration.target_sources import load_target_sources
+from microplex_pipeline.calibration.targets.sources import load_target_sources
 from microplex_pipeline.data_files import DataFileError, read_table
 from microplex_pipeline.survey import SurveyError, column_descriptions, load_schema
 

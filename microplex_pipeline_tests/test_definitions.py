@@ -7,7 +7,7 @@ import sys
 import dagster as dg
 
 from microplex_pipeline.definitions import build_definitions
-from microplex_pipeline.settings import PROJECT
+from microplex_pipeline.defs.settings import PROJECT
 
 PACKAGE = PROJECT / "microplex_pipeline"
 LIBRARY = ["synthesis", "calibration", "survey", "evaluation", "reports"]

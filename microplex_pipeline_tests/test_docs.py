@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from microplex_pipeline.settings import PROJECT
+from microplex_pipeline.defs.settings import PROJECT
 
 
 @pytest.mark.parametrize("page", ["areas.md"])

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from microplex_pipeline.cli import main
 from microplex_pipeline.definitions import build_definitions
-from microplex_pipeline.settings import PROJECT, Settings
+from microplex_pipeline.defs.settings import PROJECT, Settings
 from microplex_pipeline.survey.identities import broken_identities
 from microplex_pipeline.warehouse.reading import query
 from microplex_pipeline_tests.conftest import BRIEF

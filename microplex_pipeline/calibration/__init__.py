@@ -3,19 +3,19 @@
 Nothing here knows Dagster. cvxpy is imported only when its backend is asked for.
 """
 
-from microplex_pipeline.calibration.constraints import Constraints, build_constraints
+from microplex_pipeline.calibration.areas.geographic_reweighter import GeographicReweighter
 from microplex_pipeline.calibration.errors import (
     CalibrationError,
     InfeasibleTargets,
     NotConverged,
 )
-from microplex_pipeline.calibration.geographic_reweighter import GeographicReweighter
 from microplex_pipeline.calibration.replicate_weights import (
     calibrate_replicates,
     replicate_standard_error,
 )
 from microplex_pipeline.calibration.reweighter import Reweighter
-from microplex_pipeline.calibration.targets import Targets
+from microplex_pipeline.calibration.targets.constraints import Constraints, build_constraints
+from microplex_pipeline.calibration.targets.table import Targets
 
 __all__ = [
     "CalibrationError",

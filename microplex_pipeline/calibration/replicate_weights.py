@@ -15,13 +15,13 @@ import polars as pl
 import scipy.sparse as sp
 from narwhals.typing import IntoFrameT
 
-from microplex_pipeline.calibration.constraint_rows import Margins
-from microplex_pipeline.calibration.constraints import Constraints
 from microplex_pipeline.calibration.design_weights import household_values, spread_to_records
-from microplex_pipeline.calibration.dual_newton import solve_dual
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
 from microplex_pipeline.calibration.reweighter import Reweighter
-from microplex_pipeline.calibration.targets import Targets, listed
+from microplex_pipeline.calibration.solvers.dual_newton import solve_dual
+from microplex_pipeline.calibration.targets.constraint_rows import Margins
+from microplex_pipeline.calibration.targets.constraints import Constraints
+from microplex_pipeline.calibration.targets.table import Targets, listed
 from microplex_pipeline.frames import to_polars, with_columns
 
 Kind = Literal["sdr", "brr", "jackknife", "bootstrap"]

@@ -9,21 +9,18 @@ import numpy as np
 import polars as pl
 from narwhals.typing import IntoFrameT
 
-from microplex_pipeline.calibration.blas_threads import one_blas_thread
-from microplex_pipeline.calibration.chi2 import ChiSquare
-from microplex_pipeline.calibration.conflicts import feasible_weights
-from microplex_pipeline.calibration.constraint_rows import Margins
-from microplex_pipeline.calibration.constraints import Constraints, build_constraints
 from microplex_pipeline.calibration.design_weights import design_weights, spread_to_records
-from microplex_pipeline.calibration.dual_newton import Distance, Solution, solve_dual
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
-from microplex_pipeline.calibration.l2 import LeastSquares
-from microplex_pipeline.calibration.logit import Logit
-from microplex_pipeline.calibration.raking import Raking
-from microplex_pipeline.calibration.record_budget import solve_budget
-from microplex_pipeline.calibration.reweighted_l1 import solve_within
-from microplex_pipeline.calibration.targets import Targets, listed
-from microplex_pipeline.calibration.vertex import solve_vertex
+from microplex_pipeline.calibration.solvers.blas_threads import one_blas_thread
+from microplex_pipeline.calibration.solvers.conflicts import feasible_weights
+from microplex_pipeline.calibration.solvers.distances import ChiSquare, LeastSquares, Logit, Raking
+from microplex_pipeline.calibration.solvers.dual_newton import Distance, Solution, solve_dual
+from microplex_pipeline.calibration.solvers.record_budget import solve_budget
+from microplex_pipeline.calibration.solvers.reweighted_l1 import solve_within
+from microplex_pipeline.calibration.solvers.vertex import solve_vertex
+from microplex_pipeline.calibration.targets.constraint_rows import Margins
+from microplex_pipeline.calibration.targets.constraints import Constraints, build_constraints
+from microplex_pipeline.calibration.targets.table import Targets, listed
 from microplex_pipeline.frames import to_polars, with_columns
 
 Sparsity = Literal["l0", "l1", "l2"]
@@ -194,7 +191,7 @@ class Reweighter:
         method = self.distance or self.sparsity
         try:
             if self.backend == "cvxpy":
-                from microplex_pipeline.calibration.cvxpy_backend import solve_cvxpy
+                from microplex_pipeline.calibration.solvers.cvxpy_backend import solve_cvxpy
 
                 weights = solve_cvxpy(constraints, design, method, self.bounds, deviations)
                 return Solution(weights, None, 0)

@@ -38,12 +38,9 @@ def backfill(states: str | None, years_: str | None, jobs: int, force: bool) -> 
 
     Exit code 0, or 1 if any partition failed or a check of one did; 130 after Ctrl-C.
     """
-    from microplex_pipeline.previews import accept_previews
-
-    accept_previews()
-    from microplex_pipeline.backfill import backfill as run
-    from microplex_pipeline.partitions import STATES
-    from microplex_pipeline.status import built_states
+    from microplex_pipeline.defs.partitions import STATES
+    from microplex_pipeline.execution.backfill import backfill as run
+    from microplex_pipeline.execution.status import built_states
 
     if jobs < 1:
         raise click.BadParameter("at least one process is needed", param_hint="--jobs")

@@ -11,7 +11,7 @@ from microplex_pipeline.cli.partition_keys import partition_key
 from microplex_pipeline.cli.places import near, read_settings_and_data
 from microplex_pipeline.cli.runs import end_lost_runs, lacks_national_models, run
 from microplex_pipeline.cli.stopping import stoppable
-from microplex_pipeline.settings import Settings
+from microplex_pipeline.defs.settings import Settings
 
 
 @click.command(short_help="Build one state and year.")
@@ -35,7 +35,7 @@ def build(state: str, year: str) -> None:
 
 
 def _build(state: str, year: str) -> None:
-    from microplex_pipeline.reasons import failed_checks
+    from microplex_pipeline.defs.reasons import failed_checks
 
     key = partition_key(state, year)
     settings = read_settings_and_data()

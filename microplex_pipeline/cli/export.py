@@ -65,9 +65,9 @@ def export(
 
     Exit code 0; 1 where table or partition is not there: then nothing is written.
     """
+    from microplex_pipeline.defs.resources import DataFolder
     from microplex_pipeline.export import CannotExport, cut_names, exportable
     from microplex_pipeline.export import export as write
-    from microplex_pipeline.resources import DataFolder
     from microplex_pipeline.survey import SurveyError
 
     states_asked, years_asked = _asked(state, year, states, years_)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from microplex_pipeline.cli.places import dagster_home
-from microplex_pipeline.settings import Settings
+from microplex_pipeline.defs.settings import Settings
 
 FEW = 5
 
@@ -17,12 +17,9 @@ def tell_outdated(settings: Settings, table: str, partitions: Sequence[tuple[str
     """Say which partitions of a table `backfill` would build again; nothing of tables not of ours."""
     import dagster as dg
 
-    from microplex_pipeline.previews import accept_previews
-
-    accept_previews()
-    from microplex_pipeline.assets import CHAIN, NATIONAL, SUMMARY
     from microplex_pipeline.definitions import build_definitions
-    from microplex_pipeline.plan import Plan
+    from microplex_pipeline.defs.assets import CHAIN, NATIONAL, SUMMARY
+    from microplex_pipeline.execution.plan import Plan
 
     found = [a for a in (*NATIONAL, *CHAIN, *SUMMARY) if a.key.path[-1] == table.split(".")[-1]]
     home = dagster_home()

@@ -9,7 +9,7 @@ import click
 
 def partition_key(state: str, year: str) -> str:
     """Return the partition's key, or end with what is wrong with state or year."""
-    from microplex_pipeline.partitions import STATES
+    from microplex_pipeline.defs.partitions import STATES
 
     if state.upper() not in STATES:
         raise click.BadParameter(
@@ -21,7 +21,7 @@ def partition_key(state: str, year: str) -> str:
 
 def known_year(year: str) -> str:
     """Return the year, or end with what is wrong with it."""
-    from microplex_pipeline.partitions import years
+    from microplex_pipeline.defs.partitions import years
 
     known = years.get_partition_keys()
     if year not in known:

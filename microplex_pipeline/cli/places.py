@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from microplex_pipeline.settings import PROJECT, Settings, SettingsError, load_settings
+from microplex_pipeline.defs.settings import PROJECT, Settings, SettingsError, load_settings
 
 OWN_HOME = PROJECT / ".dagster"
 
@@ -45,7 +45,7 @@ def dagster_home() -> Path:
 
 def read_settings_and_data() -> Settings:
     """Return the settings, or end with what is wrong with them or the files that describe the data."""
-    from microplex_pipeline.resources import DataFolder
+    from microplex_pipeline.defs.resources import DataFolder
 
     settings = read_settings()
     data = DataFolder(path=str(settings.data))

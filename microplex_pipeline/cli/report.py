@@ -12,7 +12,7 @@ from microplex_pipeline.cli.outdated import tell_outdated
 from microplex_pipeline.cli.partition_keys import known_year, partition_key
 from microplex_pipeline.cli.places import Folder, near, read_settings
 from microplex_pipeline.cli.runs import run
-from microplex_pipeline.settings import PROJECT
+from microplex_pipeline.defs.settings import PROJECT
 
 
 @click.command(short_help="Write a report as a page, and open it.")
@@ -44,7 +44,7 @@ def report(
 
     Exit code 0, or 1 where the state or year is not built, or the folder cannot be written to.
     """
-    from microplex_pipeline.stored_reports import NoReport, write_state_report, write_year_report
+    from microplex_pipeline.export.reports import NoReport, write_state_report, write_year_report
     from microplex_pipeline.warehouse.reading import holds_year
 
     if (whole_year is None) == (state is None) or (state is not None and year is None):

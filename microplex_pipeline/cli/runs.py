@@ -9,7 +9,7 @@ import click
 from filelock import Timeout
 
 from microplex_pipeline.cli.places import use_dagster_home
-from microplex_pipeline.settings import Settings
+from microplex_pipeline.defs.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -19,13 +19,10 @@ def run(settings: Settings, job: str, partition: str) -> dg.ExecuteInProcessResu
     """Run a job on a partition, with its progress on the screen and in Dagster's history."""
     import dagster as dg
 
-    from microplex_pipeline.previews import accept_previews
-
-    accept_previews()
     from microplex_pipeline.definitions import build_definitions
-    from microplex_pipeline.processes import partition_lock
-    from microplex_pipeline.progress import shown
-    from microplex_pipeline.runs import run_job
+    from microplex_pipeline.execution.processes import partition_lock
+    from microplex_pipeline.execution.progress import shown
+    from microplex_pipeline.execution.runs import run_job
 
     use_dagster_home()
     click.echo(f"{job} {partition}")
@@ -46,12 +43,9 @@ def lacks_national_models(settings: Settings, year: str) -> bool:
     """Return whether a year's national models are missing or out of date."""
     import dagster as dg
 
-    from microplex_pipeline.previews import accept_previews
-
-    accept_previews()
-    from microplex_pipeline.assets import NATIONAL
     from microplex_pipeline.definitions import build_definitions
-    from microplex_pipeline.plan import Plan
+    from microplex_pipeline.defs.assets import NATIONAL
+    from microplex_pipeline.execution.plan import Plan
 
     use_dagster_home()
     with dg.DagsterInstance.get() as instance:
@@ -63,7 +57,7 @@ def end_lost_runs(settings: Settings) -> None:
     """Mark runs as failed that a kill or a crash has left unfinished, and say so."""
     import dagster as dg
 
-    from microplex_pipeline.processes import ENDED, end_runs_of_dead_processes
+    from microplex_pipeline.execution.processes import ENDED, end_runs_of_dead_processes
 
     use_dagster_home()
     with dg.DagsterInstance.get() as instance:

@@ -13,7 +13,7 @@ from microplex_pipeline.cli.partition_keys import known_year, year_keys
 from microplex_pipeline.cli.places import dagster_home, near, no_warehouse, read_settings_and_data
 
 if TYPE_CHECKING:
-    from microplex_pipeline.status import YearStatus
+    from microplex_pipeline.execution.status import YearStatus
 
 FEW = 10
 FAILURES = 5
@@ -50,11 +50,8 @@ def status(years_: str | None) -> None:
 
     import dagster as dg
 
-    from microplex_pipeline.previews import accept_previews
-
-    accept_previews()
-    from microplex_pipeline.status import built_years
-    from microplex_pipeline.status import status as look
+    from microplex_pipeline.execution.status import built_years
+    from microplex_pipeline.execution.status import status as look
 
     os.environ["DAGSTER_HOME"] = str(home)
     with dg.DagsterInstance.get() as instance:

@@ -17,8 +17,7 @@ import click
 from filelock import FileLock, Timeout
 
 from microplex_pipeline.cli.places import near, read_settings, use_dagster_home
-from microplex_pipeline.previews import accept_previews_in_processes
-from microplex_pipeline.settings import PROJECT
+from microplex_pipeline.defs.settings import PROJECT
 
 HOST = "127.0.0.1"  # and no option to change it
 WAIT_SECONDS = 60  # for the daemon to end
@@ -50,7 +49,6 @@ def ui(port: int) -> None:
             f"the folder {near(incoming)} cannot be made: {error.strerror}"
         ) from error
     use_dagster_home()
-    accept_previews_in_processes()
     os.chdir(os.environ["DAGSTER_HOME"])  # Dagster reads a .env file of the current folder
     # a shell's background jobs ignore SIGINT; whatever ends this process ends the daemon first
     signal.signal(signal.SIGINT, _end)
@@ -96,7 +94,14 @@ def _listening(port: int) -> Iterator[socket.socket]:
 @contextmanager
 def _daemon(workspace: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run schedules, sensors and queued runs beside the pages."""
-    command = [sys.executable, "-m", "microplex_pipeline.daemon", "run", "--log-level", "warning"]
+    command = [
+        sys.executable,
+        "-m",
+        "microplex_pipeline.ui.daemon",
+        "run",
+        "--log-level",
+        "warning",
+    ]
     # the pipe's end tells it that this process has ended, were it by kill -9
     daemon = subprocess.Popen([*command, "-w", str(workspace)], stdin=subprocess.PIPE)
     try:
@@ -115,7 +120,7 @@ def _serve(workspace: Path, listening: socket.socket, daemon: subprocess.Popen[b
     from dagster._core.workspace.context import WorkspaceProcessContext
     from dagster._core.workspace.load_target import WorkspaceFileTarget
 
-    from microplex_pipeline.webserver import LocalWebserver
+    from microplex_pipeline.ui.webserver import LocalWebserver
 
     with (
         dg.DagsterInstance.get() as instance,

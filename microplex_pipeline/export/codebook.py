@@ -6,9 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
-from microplex_pipeline.calibration.published_targets import COUNTY_COLUMNS
-from microplex_pipeline.calibration.targets import TARGET_COLUMNS
-from microplex_pipeline.evaluation.areas import AREA_COLUMNS
+from microplex_pipeline.calibration.targets.published import COUNTY_COLUMNS
+from microplex_pipeline.calibration.targets.table import TARGET_COLUMNS
+from microplex_pipeline.evaluation.area_errors import AREA_COLUMNS
 from microplex_pipeline.evaluation.disclosure import DISCLOSURE_COLUMNS
 from microplex_pipeline.evaluation.fidelity import FIDELITY_COLUMNS
 from microplex_pipeline.survey import SurveySchema, column_descriptions

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from microplex_pipeline.evaluation.calibration import weight_summary
+from microplex_pipeline.evaluation.diagnostics import weight_summary
 from microplex_pipeline.evaluation.disclosure import DISCLOSURE_MEASURES
 from microplex_pipeline.reports.charts import distribution_chart, ratio_chart
 from microplex_pipeline.reports.figure import Figure

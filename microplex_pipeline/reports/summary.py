@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from microplex_pipeline.evaluation.calibration import weight_summary
+from microplex_pipeline.evaluation.diagnostics import weight_summary
 from microplex_pipeline.survey import SurveySchema
 
 SUMMARY_COLUMNS = {

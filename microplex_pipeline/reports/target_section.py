@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from microplex_pipeline.calibration.domains import bounds, domain_parts
-from microplex_pipeline.evaluation.calibration import target_errors
+from microplex_pipeline.calibration.targets.domains import bounds, domain_parts
+from microplex_pipeline.evaluation.diagnostics import target_errors
 from microplex_pipeline.reports.charts import target_chart
 from microplex_pipeline.reports.figure import Figure
 from microplex_pipeline.reports.tables import EXACT, Column, Table, count, relative_error, table

@@ -17,8 +17,8 @@ from collections import Counter
 
 import polars as pl
 
-from microplex_pipeline.calibration.domains import bounds, domain_parts
-from microplex_pipeline.calibration.targets import key_of_name
+from microplex_pipeline.calibration.targets.domains import bounds, domain_parts
+from microplex_pipeline.calibration.targets.table import key_of_name
 from microplex_pipeline.survey import SurveyWords
 from microplex_pipeline.survey.words import capital
 

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.calibration_problems import CA, CA_CONFLICT, PROBLEMS
 from microplex_pipeline.calibration import InfeasibleTargets, Reweighter, build_constraints
-from microplex_pipeline.calibration.conflicts import feasible_weights
+from microplex_pipeline.calibration.solvers.conflicts import feasible_weights
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from scipy.optimize import minimize
 
 from microplex_pipeline import InfeasibleTargets, Reweighter
 from microplex_pipeline.calibration import CalibrationError
-from microplex_pipeline.calibration.recombination import recombined
-from microplex_pipeline_tests.calibration.target_table import table
+from microplex_pipeline.calibration.solvers.recombination import recombined
+from microplex_pipeline_tests.calibration.targets.target_table import table
 
 
 def test_soft_targets_meet_half_way_like_a_generic_minimiser():

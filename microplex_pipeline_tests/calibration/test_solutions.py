@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from microplex_pipeline import InfeasibleTargets, Reweighter
 from microplex_pipeline.calibration import CalibrationError, build_constraints
-from microplex_pipeline_tests.calibration.target_table import table
+from microplex_pipeline_tests.calibration.targets.target_table import table
 
 
 def test_means_and_ratios_hold(units):

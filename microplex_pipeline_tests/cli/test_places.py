@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from microplex_pipeline.cli import places
 from microplex_pipeline.cli.places import dagster_home, use_dagster_home
-from microplex_pipeline.settings import PROJECT
+from microplex_pipeline.defs.settings import PROJECT
 
 
 def test_an_empty_home_is_none(monkeypatch, tmp_path):

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from filelock import FileLock, Timeout
 
-from microplex_pipeline.settings import PROJECT
+from microplex_pipeline.defs.settings import PROJECT
 from microplex_pipeline.warehouse import reading
 from microplex_pipeline.warehouse.reading import query
 from microplex_pipeline_tests.conftest import variables

@@ -3,10 +3,10 @@
 import polars as pl
 import pytest
 
-from microplex_pipeline.calibration.published_targets import published_area_targets
-from microplex_pipeline.calibration.target_sources import load_target_sources
-from microplex_pipeline.evaluation.areas import area_errors
-from microplex_pipeline.evaluation.calibration import target_errors
+from microplex_pipeline.calibration.targets.published import published_area_targets
+from microplex_pipeline.calibration.targets.sources import load_target_sources
+from microplex_pipeline.evaluation.area_errors import area_errors
+from microplex_pipeline.evaluation.diagnostics import target_errors
 from microplex_pipeline.evaluation.fidelity import fidelity_by_variable
 from microplex_pipeline.reports import state_summary
 

@@ -5,7 +5,7 @@ from types import MappingProxyType
 import polars as pl
 import pytest
 
-from microplex_pipeline.evaluation.calibration import target_errors
+from microplex_pipeline.evaluation.diagnostics import target_errors
 from microplex_pipeline.reports import state_page
 from microplex_pipeline.survey import SurveySchema
 from microplex_pipeline_tests.reports.reading import Page

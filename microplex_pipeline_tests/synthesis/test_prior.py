@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from microplex_pipeline import Synthesizer
-from microplex_pipeline.settings import PROJECT
+from microplex_pipeline.defs.settings import PROJECT
 
 
 def test_a_prior_lends_strength_to_a_small_area(schema):

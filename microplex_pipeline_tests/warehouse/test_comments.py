@@ -5,8 +5,8 @@ import duckdb
 import polars as pl
 import pytest
 
-from microplex_pipeline.partitions import PARTITION_EXPRESSION, state_years
-from microplex_pipeline.stored_reports import NoReport, write_year_report
+from microplex_pipeline.defs.partitions import PARTITION_EXPRESSION, state_years
+from microplex_pipeline.export.reports import NoReport, write_year_report
 from microplex_pipeline.warehouse import Warehouse
 from microplex_pipeline.warehouse.reading import query, stored_partitions
 

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from microplex_pipeline.partitions import PARTITION_EXPRESSION, state_years
+from microplex_pipeline.defs.partitions import PARTITION_EXPRESSION, state_years
 from microplex_pipeline.synthesis import Transformer, ZeroModel
 from microplex_pipeline.synthesis.training import TrainingSettings
 from microplex_pipeline.warehouse import Warehouse

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from microplex_pipeline.calibration import Targets, build_constraints
-from microplex_pipeline.settings import PROJECT
+from microplex_pipeline.defs.settings import PROJECT
 
 HERE = Path(__file__).parent
 COUNTED = [

@@ -1,0 +1,1 @@
+"""Small areas: laying a region's weights out over its counties, tracts or block groups."""

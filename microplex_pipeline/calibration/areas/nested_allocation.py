@@ -1,0 +1,169 @@
+"""Allocation over nested areas: over the first level's, then each area's weights over its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from microplex_pipeline.calibration.areas.allocation import (
+    Allocation,
+    AllocationFailed,
+    AllocationProblem,
+    fit_allocation,
+)
+from microplex_pipeline.calibration.areas.targets import AreaLevel
+from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
+from microplex_pipeline.calibration.solvers.conflicts import feasible_weights
+from microplex_pipeline.calibration.targets.constraint_rows import MARGIN_TOLERANCE
+from microplex_pipeline.calibration.targets.constraints import Constraints
+from microplex_pipeline.calibration.targets.table import listed
+
+CHECKED = (
+    500  # areas, the worst first, that are searched for a conflict of their own after a failure
+)
+
+
+@dataclass(frozen=True)
+class ScaleFactor:
+    """By what the targets of one feature were multiplied to add up to the records' total.
+
+    Attributes
+    ----------
+    within : geoid of the area whose parts they are, or "" for the first level.
+    target : the feature.
+    factor : as said.
+    """
+
+    within: str
+    target: str
+    factor: float
+
+
+class NestedAllocation:
+    """Weights by area, from solutions that are found when an area is first reached.
+
+    Parameters
+    ----------
+    levels : areas and targets, coarsest first.
+    features : per level (K, n) sparse, what one unit of each record's weight adds to each target.
+    weights : (n,) positive.
+    scale_to_total : multiply targets so that they add up to the records' total, whatever they add up to.
+
+    Attributes
+    ----------
+    factors : what exact targets were multiplied by, per level, area around and feature.
+    scaled_values : per level (A, K), the targets that were aimed at.
+    """
+
+    def __init__(
+        self,
+        levels: list[AreaLevel],
+        features: list[sp.csr_array],
+        weights: np.ndarray,
+        scale_to_total: bool,
+    ) -> None:
+        self._levels = levels
+        self._types = [
+            np.unique(matrix.toarray().T, axis=0, return_inverse=True) for matrix in features
+        ]
+        self._weights = weights
+        self._scale_to_total = scale_to_total
+        self._solutions: dict[tuple[int, int], Allocation] = {}
+        self.factors: list[ScaleFactor] = []
+        self.scaled_values = [level.values.copy() for level in levels]
+
+    def areas(self) -> Iterator[np.ndarray]:
+        """Yield the weights (n,) of one area of the finest level after the other.
+
+        Raises
+        ------
+        CalibrationError
+            If exact targets do not add up to the records' total, or no record carries a feature.
+        InfeasibleTargets, NotConverged
+            If an area's targets could not be met.
+        """
+        yield from self._parts(0, 0, self._weights)
+
+    def _parts(self, depth: int, parent: int, weights: np.ndarray) -> Iterator[np.ndarray]:
+        children = np.flatnonzero(self._levels[depth].parents == parent)
+        if (depth, parent) not in self._solutions:
+            self._solutions[depth, parent] = self._solve(depth, parent, children, weights)
+        of_type = self._types[depth][1]
+        shares = self._solutions[depth, parent].areas()
+        for child, share in zip(children, shares, strict=True):
+            own = weights * share[of_type]
+            if depth + 1 == len(self._levels):
+                yield own
+            else:
+                yield from self._parts(depth + 1, int(child), own)
+
+    def _solve(
+        self, depth: int, parent: int, children: np.ndarray, weights: np.ndarray
+    ) -> Allocation:
+        level = self._levels[depth]
+        types, of_type = self._types[depth]
+        totals = np.bincount(of_type, weights, len(types))
+        values, variances = level.values[children], None
+        if level.standard_errors is not None:
+            # one observation per record: in this scale a record of the population is n / N of one
+            scale = len(self._weights) / self._weights.sum()
+            variances = level.standard_errors[children] ** 2 * scale
+        else:
+            values = self._adding_up(depth, parent, children, totals @ types)
+            self.scaled_values[depth][children] = values
+        problem = AllocationProblem(
+            types, totals, values, level.prior_shares()[children], variances
+        )
+        try:
+            return fit_allocation(problem)
+        except AllocationFailed as failure:
+            errors = np.abs(failure.allocation.errors)
+            if variances is None:
+                carriers = sp.csr_array(types.T)
+                for a in np.argsort(-errors.max(axis=1))[:CHECKED]:
+                    area = level.areas[children[a]]
+                    names = [f"{area} {name}" for name in level.targets.names]
+                    feasible_weights(Constraints(carriers, values[a], names), totals)
+            a, k = np.unravel_index(np.argmax(errors), errors.shape)
+            area = level.areas[children[a]]
+            raise NotConverged(
+                f"allocation stopped with area {area} missing {level.targets.names[k]} by "
+                f"{100 * errors[a, k]:.3g} %: its target asks for more, or less, than the records leave "
+                "it beside the other areas"
+            ) from failure
+
+    def _adding_up(
+        self, depth: int, parent: int, children: np.ndarray, totals: np.ndarray
+    ) -> np.ndarray:
+        """Return exact targets (areas, K) that add up to the records' totals (K,)."""
+        level = self._levels[depth]
+        values = level.values[children]
+        carried = np.any(self._types[depth][0] != 0, axis=0)
+        if (nobody := ~carried & (values != 0)).any():
+            names = [
+                f"{level.areas[children[a]]} {level.targets.names[k]}"
+                for a, k in np.argwhere(nobody)
+            ]
+            raise CalibrationError(
+                f"no record carries: {listed(names)}. Drop the target, widen its domain, or add records"
+            )
+        within = self._levels[depth - 1].areas[parent] if depth else ""
+        sums = values.sum(axis=0)
+        apart = np.abs(sums - totals) > MARGIN_TOLERANCE * np.maximum(np.abs(totals), 1.0)
+        for k in np.flatnonzero(apart):
+            if not self._scale_to_total or sums[k] * totals[k] <= 0:
+                name, place = level.targets.names[k], f" of {within}" if within else ""
+                raise CalibrationError(
+                    f"the areas' targets{place} do not add up to the records' total: {name} is "
+                    f"{sums[k]:,.10g} over the areas, and {totals[k]:,.10g} over the records. Calibrate "
+                    "the records first, or scale the areas' targets to their total"
+                )
+        factors = np.divide(totals, sums, out=np.ones_like(sums), where=sums * totals > 0)
+        self.factors += [
+            ScaleFactor(within, name, float(factor))
+            for name, factor in zip(level.targets.names, factors, strict=True)
+        ]
+        return values * factors

@@ -1,0 +1,65 @@
+"""A sample of an area's records that keeps its totals.
+
+A systematic sample in proportion to weight is joined with the few records of a vertex, weights that meet
+the totals exactly; the linear method of calibration then always finds a solution on both.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+
+from microplex_pipeline.calibration.solvers.blas_threads import one_blas_thread
+from microplex_pipeline.calibration.solvers.distances import ChiSquare
+from microplex_pipeline.calibration.solvers.dual_newton import solve_dual
+from microplex_pipeline.calibration.solvers.vertex import solve_vertex
+from microplex_pipeline.calibration.targets.constraints import Constraints
+
+MAX_STEPS = 300
+
+
+def sample_area(
+    weights: np.ndarray,
+    features: sp.csr_array,
+    names: list[str],
+    size: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return weights (n,) of at most `size` records with the same sums of all features and of weight.
+
+    Parameters
+    ----------
+    weights : (n,) non-negative.
+    features : (K, n) sparse.
+    size : more than K, so that a vertex fits in.
+    """
+    live = np.flatnonzero(weights > 0)
+    if len(live) <= size:
+        return weights
+    design = weights[live]
+    matrix = sp.csr_array(sp.vstack([features[:, live], np.ones((1, len(live)))]))
+    constraints = Constraints(matrix, matrix @ design, [*names, "sum of weights"])
+    with one_blas_thread():
+        return _sample(weights, live, constraints, size, rng)
+
+
+def _sample(
+    weights: np.ndarray,
+    live: np.ndarray,
+    constraints: Constraints,
+    size: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    design, matrix = weights[live], constraints.matrix
+    vertex = solve_vertex(constraints, design, max_iter=1000)
+    fixed = int(np.count_nonzero(vertex))
+    start = vertex * (fixed / size)
+    if drawn := size - fixed:
+        ends = np.cumsum(design) / design.sum() * drawn
+        hits = np.searchsorted(ends, np.arange(drawn) + rng.random()).clip(max=len(live) - 1)
+        start += np.bincount(hits, minlength=len(live)) * (design.sum() / size)
+    kept = np.flatnonzero(start)
+    joined = Constraints(sp.csr_array(matrix[:, kept]), constraints.values, constraints.names)
+    result = np.zeros_like(weights)
+    result[live[kept]] = solve_dual(joined, start[kept], ChiSquare(), MAX_STEPS).weights
+    return result

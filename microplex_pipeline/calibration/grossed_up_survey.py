@@ -1,0 +1,53 @@
+"""The survey as modelled targets see it: raised to the published persons, raked to published figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from microplex_pipeline.calibration.reweighter import Reweighter
+from microplex_pipeline.calibration.targets.table import Targets
+
+
+def raise_to_persons(
+    survey: pl.DataFrame, persons: float, *, weight: str, household_id: str, persons_column: str
+) -> tuple[pl.DataFrame, float]:
+    """Give every record its household's weight, raised so that persons add up to a figure.
+
+    Returns
+    -------
+    The survey with its new weights, and the factor by which they were raised.
+    """
+    household_weight = pl.col(weight).first().over(household_id)
+    survey = survey.with_columns(household_weight)
+    factor = persons / float((survey[weight] * survey[persons_column]).sum())
+    return survey.with_columns(pl.col(weight) * factor), factor
+
+
+def entity_counts(survey: pl.DataFrame, *, weight: str, household_id: str) -> Mapping[str, float]:
+    """Return the weighted numbers of households and of tax units."""
+    households = survey.unique(household_id, keep="first", maintain_order=True)
+    return {
+        "household": float(households[weight].sum()),
+        "tax_unit": float(survey[weight].sum()),
+    }
+
+
+def rake_to_published(
+    survey: pl.DataFrame, published: pl.DataFrame, *, weight: str, household_id: str
+) -> pl.DataFrame:
+    """Return the survey with weights that meet the published targets.
+
+    Totals modelled on it can then hold together with the published figures. Totals of the survey as it
+    is often cannot: where the published incomes are lower than the survey's, its total of wages would
+    be met by a few fortunes with large weights.
+
+    Raises
+    ------
+    CalibrationError, InfeasibleTargets
+        As `Reweighter.fit`.
+    """
+    return Reweighter(distance="raking").fit_transform(
+        survey, Targets(published), weight, household_id=household_id
+    )

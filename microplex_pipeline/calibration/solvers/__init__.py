@@ -1,0 +1,1 @@
+"""Numerical methods, one a file: each takes arrays of rows, targets and design weights."""

@@ -1,0 +1,96 @@
+"""The same problems as cvxpy programmes, the reference that the other solvers are held against."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from microplex_pipeline.calibration.errors import NotConverged
+from microplex_pipeline.calibration.targets.constraints import Constraints
+
+if TYPE_CHECKING:
+    import cvxpy as cp
+
+# Clarabel goes on as far as it can; what it then returns is checked against the targets
+PRECISE = {"tol_gap_abs": 1e-13, "tol_gap_rel": 1e-13, "tol_feas": 1e-13, "max_iter": 500}
+
+
+def solve_cvxpy(
+    constraints: Constraints,
+    design: np.ndarray,
+    method: str,
+    bounds: tuple[float, float] | None,
+    deviations: np.ndarray,
+) -> np.ndarray:
+    """Return weights (n,) by Clarabel, or by HiGHS for the vertices of "l0" and "l1".
+
+    Parameters
+    ----------
+    method : "l0", "l1", "l2", "chi2", "raking" or "logit".
+    bounds : of the ratio of weight to design weight, for "chi2" and "logit".
+    deviations : (m,) of targets that may be missed, zero elsewhere; see `solve_dual`.
+
+    Raises
+    ------
+    NotConverged
+        If the solver did not report an optimum.
+    """
+    import cvxpy as cp
+
+    size = constraints.sizes(design)
+    scaled = sp.csr_array(sp.diags_array(1 / size) @ constraints.matrix @ sp.diags_array(design))
+    values = constraints.values / size
+    ratio = cp.Variable(len(design), nonneg=True)
+    hard, soft = np.flatnonzero(deviations == 0), np.flatnonzero(deviations)
+    objective = _objective(cp, method, ratio, design, bounds)
+    limits = []
+    if len(hard):
+        limits.append(sp.csr_array(scaled[hard]) @ ratio == values[hard])
+    if len(soft):
+        miss = cp.multiply(
+            sp.csr_array(scaled[soft]) @ ratio - values[soft], size[soft] / deviations[soft]
+        )
+        objective = objective + cp.sum_squares(miss) / 2
+    if bounds is not None:
+        limits += [ratio >= bounds[0], ratio <= bounds[1]]
+    problem = cp.Problem(cp.Minimize(objective), limits)
+    try:
+        if method in ("l0", "l1"):
+            problem.solve(solver=cp.HIGHS)
+        else:
+            problem.solve(solver=cp.CLARABEL, **PRECISE)
+    except cp.SolverError as error:
+        raise NotConverged(f"cvxpy: {error}") from error
+    if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):
+        raise NotConverged(f"cvxpy ended as {problem.status}")
+    return np.maximum(np.asarray(ratio.value), 0.0) * design
+
+
+def _objective(
+    cp: Any,
+    method: str,
+    ratio: cp.Variable,
+    design: np.ndarray,
+    bounds: tuple[float, float] | None,
+) -> Any:
+    """Return the distance, a record of mean design weight counting as one observation."""
+    count = design / design.mean()
+    if method == "l0":
+        return cp.Constant(0) * cp.sum(ratio)
+    if method == "l1":
+        return count @ ratio
+    if method == "l2":
+        return count @ cp.square(ratio) / 2
+    if method == "chi2":
+        return count @ cp.square(ratio - 1) / 2
+    if method == "raking":
+        return count @ cp.kl_div(ratio, np.ones(len(design)))
+    if method == "logit" and bounds is not None:
+        low, high = bounds
+        rate = (high - low) / ((1 - low) * (high - 1))
+        below = cp.kl_div(ratio - low, np.full(len(design), 1 - low))
+        above = cp.kl_div(high - ratio, np.full(len(design), high - 1))
+        return count @ (below + above) / rate
+    raise ValueError(f"unknown method {method!r}")

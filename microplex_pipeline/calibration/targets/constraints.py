@@ -1,0 +1,213 @@
+"""Constraints: targets evaluated on records, as one sparse system A w = b."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from microplex_pipeline.calibration.errors import CalibrationError, InfeasibleTargets
+from microplex_pipeline.calibration.targets.constraint_rows import (
+    Entries,
+    Margins,
+    margin_rows,
+    table_rows,
+    the_column,
+)
+from microplex_pipeline.calibration.targets.table import Targets, listed
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """The system A w = b.
+
+    Attributes
+    ----------
+    matrix : (m, n) sparse CSR; row i holds what one unit of each weight adds to target i.
+    values : (m,) targets; zero for a mean or ratio, whose row is numerator - value * denominator.
+    names : one per target.
+    denominators : (m, n) sparse CSR, rows of means and ratios; empty rows for totals.
+    asked : (m,) values as given, which differ from `values` for means and ratios.
+    deviations : (m,) how far each target may be off, in units of `asked`; zero if exact.
+    """
+
+    matrix: sp.csr_array
+    values: np.ndarray
+    names: list[str]
+    denominators: sp.csr_array | None = None
+    asked: np.ndarray | None = None
+    deviations: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        self.matrix.sort_indices()
+        asked = self.values if self.asked is None else self.asked
+        carried = np.diff(self.matrix.indptr) > 0
+        if self.denominators is not None:  # a mean that all records share leaves no entry
+            carried |= np.diff(self.denominators.indptr) > 0
+        empty = ~carried & (asked != 0)
+        if empty.any():
+            names = [self.names[i] for i in np.flatnonzero(empty)]
+            raise CalibrationError(
+                f"no record carries: {listed(names)}. Drop the target, widen its domain, or add "
+                "records"
+            )
+
+    def only(self, rows: np.ndarray) -> Constraints:
+        """Return the constraints of some rows, given as (m,) bool."""
+        keep = np.flatnonzero(rows)
+        return Constraints(
+            sp.csr_array(self.matrix[keep]), self.values[keep], [self.names[i] for i in keep],
+            None if self.denominators is None else sp.csr_array(self.denominators[keep]),
+            None if self.asked is None else self.asked[keep],
+            None if self.deviations is None else self.deviations[keep],
+        )  # fmt: skip
+
+    def achieved(self, weights: np.ndarray) -> np.ndarray:
+        """Return the totals, means and ratios that weights (n,) add up to, (m,)."""
+        totals = self.matrix @ weights
+        if self.denominators is None or self.asked is None:
+            return totals
+        below = self.denominators @ weights
+        ratios = np.diff(self.denominators.indptr) > 0
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(ratios, totals / below + self.asked, totals)
+
+    def row_deviations(self, design: np.ndarray) -> np.ndarray:
+        """Return how far each row of A w = b may be off, (m,), at design weights (n,)."""
+        if self.deviations is None:
+            return np.zeros(len(self.values))
+        if self.denominators is None:
+            return self.deviations
+        below = abs(self.denominators) @ design
+        return self.deviations * np.where(np.diff(self.denominators.indptr) > 0, below, 1.0)
+
+    def sizes(self, weights: np.ndarray) -> np.ndarray:
+        """Return what an error of each row is measured by, (m,).
+
+        |value|, and 1 for a target of zero. Where positive and negative amounts cancel, at least 1
+        unless all that the row adds up is far smaller. For means and ratios |value| times the
+        denominator.
+        """
+        size = np.abs(self.values)
+        if self.denominators is not None and self.asked is not None:
+            size = size + np.abs(self.asked * (self.denominators @ weights)) * (
+                np.diff(self.denominators.indptr) > 0
+            )
+        gross = abs(self.matrix) @ np.abs(weights)
+        small = np.minimum(1.0, np.maximum(1e-3 * gross, 1e-300))
+        # where nothing cancels, even a small total is known to its own size
+        alone = (size > 0) & (abs(self.matrix.sum(axis=1)) >= 0.999 * abs(self.matrix).sum(axis=1))
+        return np.where(size == 0, 1.0, np.where(alone, size, np.maximum(size, small)))
+
+    def relative_errors(self, weights: np.ndarray) -> np.ndarray:
+        """Return (A w - b) over `sizes`, shape (m,)."""
+        return (self.matrix @ weights - self.values) / self.sizes(weights)
+
+
+def build_constraints(
+    data: pl.DataFrame,
+    targets: Targets | Margins,
+    household_id: str | None = None,
+    entity_ids: Mapping[str, str] | None = None,
+) -> Constraints:
+    """Evaluate targets on records.
+
+    Parameters
+    ----------
+    data : one row per record.
+    targets : a long table, or a nested dict {variable: {category: total}}.
+    household_id : where given, weights belong to households, in order of first appearance.
+    entity_ids : columns that number other entities, such as {"tax_unit": "tax_unit_id"} where records
+        are persons. Targets of these entities, and of "household", count each once, by its first record;
+        all other targets are summed over records.
+
+    Raises
+    ------
+    CalibrationError
+        See `Targets`; also for a category without record or without target, margins whose totals
+        disagree, a column that is missing or holds missing values.
+    """
+    if not isinstance(targets, (Targets, Mapping)):
+        raise CalibrationError(
+            "targets must be a dict {variable: {category: total}} or a Targets table, not "
+            f"{type(targets).__name__}"
+        )
+    if not data.height:
+        raise CalibrationError("there are no records: the frame is empty")
+    if household_id is None:
+        weight_of, n = np.arange(data.height), data.height
+    else:
+        weight_of = _numbered(data, household_id)
+        n = int(weight_of.max()) + 1
+    if not isinstance(targets, Targets):
+        entries, values, names = margin_rows(data, targets)
+        return Constraints(_matrix(entries, weight_of, n), values, names)
+    ids = dict(entity_ids or {}) | ({"household": household_id} if household_id else {})
+    if household_id is None and "household" in targets.table["entity"] and "household" not in ids:
+        raise CalibrationError("targets count households: say which column is household_id")
+    firsts = {}
+    for entity, column in ids.items():
+        _numbered(data, column)  # refuses gaps
+        firsts[entity] = data[column].is_first_distinct().to_numpy()
+    numerators, denominators = table_rows(data, targets, firsts)
+    above, below = _matrix(numerators, weight_of, n), _matrix(denominators, weight_of, n)
+    asked = targets.table["value"].to_numpy()
+    ratios = targets.table["measure"].is_in(["mean", "ratio"]).to_numpy()
+    matrix = above - sp.csr_array(sp.diags_array(np.where(ratios, asked, 0.0)) @ below)
+    _drop_rounding(matrix, above)
+    _refuse_unreachable(matrix, below, ratios, targets)
+    return Constraints(
+        sp.csr_array(matrix), np.where(ratios, 0.0, asked), targets.names,
+        below if ratios.any() else None, asked, targets.standard_deviations(),
+    )  # fmt: skip
+
+
+def _drop_rounding(matrix: sp.csr_array, numerators: sp.csr_array) -> None:
+    """Take out entries that are zero but for rounding, as value - mean is where they are equal."""
+    largest = abs(numerators).max(axis=1).toarray().ravel()
+    noise = 1e-13 * np.repeat(largest, np.diff(matrix.indptr))
+    matrix.data[np.abs(matrix.data) <= noise] = 0.0
+    matrix.eliminate_zeros()
+
+
+def _refuse_unreachable(
+    matrix: sp.csr_array, denominators: sp.csr_array, ratios: np.ndarray, targets: Targets
+) -> None:
+    """Raise InfeasibleTargets for a mean or ratio beyond what any of its records has."""
+    for i in np.flatnonzero(ratios):
+        row = matrix.data[matrix.indptr[i] : matrix.indptr[i + 1]]
+        all_off = len(row) >= denominators.indptr[i + 1] - denominators.indptr[i] > 0
+        if all_off and (row.min() > 0 or row.max() < 0):
+            name = targets.names[i]
+            side = "above" if row.min() > 0 else "below"
+            raise InfeasibleTargets(
+                f"no weights meet {name} = {targets.table['value'][int(i)]:,.10g}: every one of its "
+                f"records is {side} it. Correct or drop it",
+                [name],
+            )
+
+
+def _matrix(entries: Entries, weight_of: np.ndarray, n: int) -> sp.csr_array:
+    """Return rows of (record numbers, values) as a matrix over weights."""
+    rows = np.repeat(np.arange(len(entries)), [len(k) for k, _ in entries])
+    records = np.concatenate([k for k, _ in entries])
+    data = np.concatenate([v for _, v in entries]).astype(float)
+    matrix = sp.csr_array((data, (rows, weight_of[records])), shape=(len(entries), n))
+    matrix.sum_duplicates()
+    return matrix
+
+
+def _numbered(data: pl.DataFrame, column: str) -> np.ndarray:
+    """Return which household, in order of first appearance, each record belongs to, (n,)."""
+    ids = the_column(data, column)
+    nulls = ids.null_count() + (int(ids.is_nan().sum()) if ids.dtype.is_float() else 0)
+    if nulls:
+        raise CalibrationError(f"{column!r} is missing in {nulls} records")
+    rank = ids.rank("dense").to_numpy().astype(np.int64) - 1
+    order = rank[ids.is_first_distinct().to_numpy()]
+    position = np.empty(len(order), np.int64)
+    position[order] = np.arange(len(order))
+    return position[rank]

@@ -1,0 +1,71 @@
+"""Later editions of the survey: the job that takes one in from the incoming folder."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from microplex_pipeline.defs.partitions import STATES, years
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.defs.settings import Settings
+from microplex_pipeline.survey import SurveyError, take_in
+
+
+class ArrivedFile(dg.Config):
+    """A file of the incoming folder, by its name alone."""
+
+    name: str
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def store_by_year(
+    config: ArrivedFile,
+    data: DataFolder,
+    settings: dg.ResourceParam[Settings],
+) -> dg.Output[None]:
+    """Verify a file and store its records by year; refuse it as a whole, with the reason beside it."""
+    file = _in_incoming(settings.incoming, config.name)
+    try:
+        taken = take_in(
+            file,
+            data.survey_schema,
+            data.path,
+            STATES,
+            last_year=int(years.get_partition_keys()[-1]),
+            min_records=settings.parameters.checks.min_records,
+        )
+    except SurveyError as error:
+        _put_aside(file, "refused").with_suffix(".txt").write_text(f"{error}\n", "utf-8")
+        raise dg.Failure(
+            f"{error}. The file lies in incoming/refused; mend it and drop it again",
+            allow_retries=False,
+        ) from error
+    _put_aside(file, "taken")
+    # of the file before it was mended
+    for of_refusal in (config.name, f"{Path(config.name).stem}.txt"):
+        (settings.incoming / "refused" / of_refusal).unlink(missing_ok=True)
+    return dg.Output(None, metadata={"file": config.name, "years": taken})
+
+
+@dg.job(
+    description="A file of the incoming folder: verified, then stored as editions of its years."
+)
+def take_in_survey() -> None:
+    """Take in one file."""
+    store_by_year()
+
+
+def _in_incoming(incoming: Path, name: str) -> Path:
+    if Path(name).name != name or name in ("", ".", ".."):
+        raise dg.Failure(
+            f"{name!r} is no file name: give the name of a file in the incoming folder"
+        )
+    if not (incoming / name).is_file():
+        raise dg.Failure(f"there is no file {name} in the incoming folder")
+    return incoming / name
+
+
+def _put_aside(file: Path, folder: str) -> Path:
+    """Move a file to a folder beside it, replacing an older one of its name."""
+    target = file.parent / folder / file.name
+    target.parent.mkdir(exist_ok=True)
+    return file.replace(target)

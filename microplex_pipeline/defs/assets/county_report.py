@@ -1,0 +1,44 @@
+"""Step 10: each county's published figure, and what the county's weights reach."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.calibration.targets.published import published_area_targets
+from microplex_pipeline.defs.assets.state_year import (
+    metadata_table,
+    state_year_asset,
+    stored_records,
+)
+from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.evaluation.area_errors import AREA_COLUMNS, area_errors
+
+
+@state_year_asset("evaluation", "polars")
+def county_report(
+    context: dg.AssetExecutionContext,
+    data: DataFolder,
+    calibrated_population: pl.DataFrame,
+    county_weights: pl.DataFrame,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """One row per county and target: published figure, figure aimed at, achieved, error."""
+    state, year = partition_of(context)
+    schema = data.survey_schema
+    targets = published_area_targets(data.target_sources, data.targets, state, year)
+    table = area_errors(
+        calibrated_population, county_weights, targets, schema.weight, schema.household
+    )
+    return stored_records(
+        table.select(pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()),
+        AREA_COLUMNS,
+        {
+            "counties": table["geoid"].n_unique(),
+            "worst_error": float(table["relative_error"].abs().max()),  # type: ignore[arg-type]
+            "worst_counties": metadata_table(
+                table.sort(pl.col("relative_error").abs(), descending=True)
+                .head(5)
+                .select("geoid", "value", "achieved", error="relative_error")
+            ),
+            "fewest_effective_households": float(table["effective_households"].min()),  # type: ignore[arg-type]
+        },
+    )

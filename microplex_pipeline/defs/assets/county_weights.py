@@ -1,0 +1,39 @@
+"""Step 9: the state's weights laid out over its counties."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.calibration import GeographicReweighter
+from microplex_pipeline.calibration.targets.published import COUNTY_COLUMNS, published_area_targets
+from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
+from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.resources import DataFolder
+
+
+@state_year_asset("calibration", "scipy")
+def county_weights(
+    context: dg.AssetExecutionContext, data: DataFolder, calibrated_population: pl.DataFrame
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """One row per county and household: how much of the household's weight lies in the county.
+
+    Over the counties a household's weights add up to its weight in the state, and every county has its
+    published persons (scaled to the state's, where the figures are of another year).
+    """
+    state, year = partition_of(context)
+    schema = data.survey_schema
+    targets = published_area_targets(data.target_sources, data.targets, state, year)
+    fitted = GeographicReweighter(scale_to_total=True).fit(
+        calibrated_population, targets, schema.weight, household_id=schema.household
+    )
+    return stored_records(
+        fitted.area_weights_.select(
+            pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()
+        ),
+        COUNTY_COLUMNS,
+        {
+            "counties": targets["geoid"].n_unique(),
+            "figures_of": int(targets["file_year"].max()),  # type: ignore[arg-type]
+            "scaled_by": float(fitted.scale_factors_["factor"].max() or 1.0),  # type: ignore[arg-type]
+            "worst_error": float(fitted.diagnostics_["relative_error"].abs().max()),  # type: ignore[arg-type]
+        },
+    )

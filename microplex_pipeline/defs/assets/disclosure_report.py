@@ -1,0 +1,43 @@
+"""Step 10: what the synthetic records may tell of the respondents."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.defs.assets.state_year import (
+    metadata_table,
+    state_year_asset,
+    stored_records,
+)
+from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.evaluation.disclosure import DISCLOSURE_COLUMNS, disclosure_table
+
+
+@state_year_asset("evaluation", "polars")
+def disclosure_report(
+    context: dg.AssetExecutionContext,
+    data: DataFolder,
+    survey: pl.DataFrame,
+    synthetic_population: pl.DataFrame,
+    national_survey: pl.DataFrame,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """One row per measure of disclosure, beside what chance gives.
+
+    Chance is the same measure for people of other states whom no model saw: amounts and records of
+    theirs come up too, because many people are alike.
+    """
+    state, year = partition_of(context)
+    schema = data.survey_schema
+    others = national_survey.filter(pl.col("held_out"), pl.col(schema.state) != state)
+    table = disclosure_table(
+        survey,
+        others,
+        synthetic_population,
+        schema.target_columns,
+        schema.condition_columns,
+    )
+    return stored_records(
+        table.select(pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()),
+        DISCLOSURE_COLUMNS,
+        {"beside_chance": metadata_table(table.select("measure", "value", "chance", "meaning"))},
+    )

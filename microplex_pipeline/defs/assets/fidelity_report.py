@@ -1,0 +1,54 @@
+"""Step 10: how faithful the synthetic margins are to the survey's."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.defs.assets.state_year import (
+    metadata_table,
+    state_year_asset,
+    stored_records,
+)
+from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.evaluation.fidelity import FIDELITY_COLUMNS, fidelity_by_variable
+
+
+@state_year_asset("evaluation", "polars")
+def fidelity_report(
+    context: dg.AssetExecutionContext,
+    data: DataFolder,
+    survey: pl.DataFrame,
+    synthetic_population: pl.DataFrame,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """One row per amount: how far synthetic and surveyed distributions are apart.
+
+    Before calibration, with design weights: what the models add, not what the targets ask for. `ks` is 0
+    where two distributions are the same and 1 where they do not overlap.
+    """
+    state, year = partition_of(context)
+    schema = data.survey_schema
+    table = fidelity_by_variable(
+        survey,
+        synthetic_population,
+        schema.amount_columns,
+        schema.condition_columns[0],
+        schema.weight,
+    )
+    headline = [t.name for t in schema.targets if t.headline]
+    worst = table.sort("ks", descending=True).head(5)
+    amounts = pl.Series("amount", [data.words.heading(name) for name in worst["variable"]])
+    return stored_records(
+        table.select(
+            pl.lit(state).alias("state"),
+            pl.lit(year, pl.Int32).alias("year"),
+            pl.all(),
+            pl.col("variable").is_in(headline).alias("headline"),
+        ),
+        FIDELITY_COLUMNS,
+        {
+            "mean_ks_of_headline_amounts": float(
+                table.filter(pl.col("variable").is_in(headline))["ks"].mean()  # type: ignore[arg-type]
+            ),
+            "worst_amounts": metadata_table(worst.select(amounts, "ks", "variable")),
+        },
+    )

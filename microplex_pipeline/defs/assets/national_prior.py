@@ -1,0 +1,42 @@
+"""Step 1: what the nation knows, for small states to lean on."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.defs.assets.pictures import loss_chart, markdown_picture
+from microplex_pipeline.defs.assets.state_year import year_asset
+from microplex_pipeline.defs.assets.training import synthesizer_of
+from microplex_pipeline.defs.parameters import Parameters
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.survey import model_frame
+from microplex_pipeline.synthesis import Prior
+
+
+@year_asset("models", "pytorch", pool="training")
+def national_prior(
+    context: dg.AssetExecutionContext,
+    data: DataFolder,
+    parameters: dg.ResourceParam[Parameters],
+    national_survey: pl.DataFrame,
+) -> dg.MaterializeResult[Prior]:
+    """The nation's fitted models of one year, from which every state's start: build it before any state.
+
+    Transformer, zero model and flow, as for a state, on the records of national_survey not held out.
+    A state has some thousand respondents, the nation a hundred thousand. States shrink their margins
+    towards the nation's and fine-tune its networks instead of starting from nothing.
+    """
+    schema = data.survey_schema
+    survey = national_survey.filter(~pl.col("held_out"))
+    synthesizer = synthesizer_of(schema, parameters.prior, parameters.seed).fit(
+        model_frame(survey, schema), schema.weight, progress=context.log.info
+    )
+    history = pl.DataFrame(synthesizer.training_history_)
+    return dg.MaterializeResult(
+        value=Prior(synthesizer.transformer_, synthesizer.zero_model_, synthesizer.flow_model_),
+        metadata={
+            "records": survey.height,
+            "seed": parameters.seed,
+            "parameters": parameters.prior.model_dump(),
+            "loss_curve": dg.MetadataValue.md(markdown_picture("loss", loss_chart(history))),
+        },
+    )

@@ -1,0 +1,55 @@
+"""Step 12: the states of a year side by side."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.defs.assets.state_year import stored_records, year_asset
+from microplex_pipeline.defs.parameters import Parameters
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.reports import SUMMARY_COLUMNS, national_page
+
+NATIONAL_COLUMNS = {"states": "states built", "html": "the report, a page by itself"}
+
+
+@year_asset(
+    "evaluation",
+    "html",
+    # once all states of a year are there, whichever year it is; what lands later makes it anew
+    automation_condition=dg.AutomationCondition.eager().without(
+        dg.AutomationCondition.in_latest_time_window()
+    ),
+    ins={
+        "state_report": dg.AssetIn(  # all but the pages themselves
+            metadata={"columns": ["state", "year", *(c for c in SUMMARY_COLUMNS if c != "html")]}
+        )
+    },
+)
+def national_report(
+    context: dg.AssetExecutionContext,
+    data: DataFolder,
+    parameters: dg.ResourceParam[Parameters],
+    state_report: pl.DataFrame,
+    county_report: pl.DataFrame,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """One row: the states of a year that were built, as maps and a table, one HTML page.
+
+    States not yet built are named and left grey. Links lead to the states' own pages, which
+    `microplex report --year 2014` writes beside it.
+    """
+    year = int(context.partition_key)
+    html = national_page(
+        year, state_report, county_report, parameters.checks.target_tolerance, data.boundaries
+    )
+    row = pl.DataFrame(
+        [{"state": "US", "year": year, "states": state_report.height, "html": html}]
+    )
+    return stored_records(
+        row.with_columns(pl.col("year").cast(pl.Int32)),
+        NATIONAL_COLUMNS,
+        {
+            "open_it": dg.MetadataValue.text(f"microplex report --year {year}"),
+            "states": state_report.height,
+            "worst_target_error": float(state_report["worst_target_error"].max()),  # type: ignore[arg-type]
+            "kilobytes": len(html.encode()) // 1000,
+        },
+    )

@@ -1,0 +1,42 @@
+"""Step 0: a sample of the nation's records of a year."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.defs.assets.state_year import stored_records, year_asset
+from microplex_pipeline.defs.parameters import Parameters
+from microplex_pipeline.defs.partitions import STATES
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.survey import national_sample
+from microplex_pipeline.survey.columns import HELD_OUT
+
+
+@year_asset("survey", "polars")
+def national_survey(
+    context: dg.AssetExecutionContext, data: DataFolder, parameters: dg.ResourceParam[Parameters]
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """Records of all states in one year, drawn at random, some held out of every model.
+
+    The nation's models are trained on those that are not held out. The held-out ones are people whom no
+    model saw: what a state's synthetic records have in common with them is chance, and the measure of
+    what they may have in common with the state's respondents.
+    """
+    wanted = parameters.sample
+    sample = national_sample(
+        data.survey_schema,
+        data.path,
+        STATES,
+        int(context.partition_key),
+        wanted.records + wanted.held_out,
+        parameters.seed,
+    )
+    sample = sample.with_columns((pl.int_range(pl.len()) < wanted.held_out).alias("held_out"))
+    return stored_records(
+        sample,
+        data.column_descriptions | HELD_OUT,
+        {
+            "held_out_records": int(sample["held_out"].sum()),
+            "seed": parameters.seed,
+            "parameters": wanted.model_dump(),
+        },
+    )

@@ -1,0 +1,31 @@
+"""Step 1: the records of one state and year as the source has them."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
+from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.survey import edition_title, read_survey
+
+
+@state_year_asset("survey", "polars")
+def raw_survey(
+    context: dg.AssetExecutionContext, data: DataFolder
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """Survey records of one state and year, exactly as the source has them.
+
+    Verified against the survey's schema: columns, keys, weights, identities. A year beyond the last
+    survey holds the last survey's records; `survey_year` says when they were asked.
+    """
+    state, year = partition_of(context)
+    records = read_survey(data.survey_schema, data.path, state, year)
+    return stored_records(
+        records,
+        data.column_descriptions,
+        {
+            "source": edition_title(data.survey_schema, data.path, int(records["survey_year"][0])),
+            "survey_year": int(records["survey_year"][0]),
+            "weighted_units": float(records[data.survey_schema.weight].sum()),
+        },
+    )

@@ -1,0 +1,27 @@
+"""The seeds with which a partition was made, from the history of its materializations."""
+
+import dagster as dg
+
+from microplex_pipeline.defs.partitions import partition_of
+
+# steps that draw at random; the nation's are partitioned by year alone
+BY_YEAR = ("national_survey", "national_prior")
+BY_STATE_YEAR = ("zero_model", "flow", "synthetic_population")
+
+
+def seeds_of(context: dg.AssetExecutionContext) -> dict[str, int]:
+    """Return the seed of each step's last materialization that this instance knows of."""
+    _, year = partition_of(context)
+    partitions = dict.fromkeys(BY_YEAR, str(year)) | dict.fromkeys(
+        BY_STATE_YEAR, context.partition_key
+    )
+    seeds = {}
+    for step, partition in partitions.items():
+        records = context.instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=dg.AssetKey(step), asset_partitions=[partition]),
+            limit=1,
+        ).records
+        materialization = records[0].asset_materialization if records else None
+        if materialization and "seed" in materialization.metadata:
+            seeds[step] = int(materialization.metadata["seed"].value)
+    return seeds

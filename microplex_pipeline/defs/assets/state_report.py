@@ -1,0 +1,60 @@
+"""Step 11: the page that the statistician in charge reads and signs."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.defs.assets.seeds import seeds_of
+from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
+from microplex_pipeline.defs.parameters import Parameters
+from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.reports import SUMMARY_COLUMNS, state_page, state_summary
+from microplex_pipeline.survey import edition_title
+
+
+@state_year_asset("evaluation", "html")
+def state_report(
+    context: dg.AssetExecutionContext,
+    data: DataFolder,
+    parameters: dg.ResourceParam[Parameters],
+    survey: pl.DataFrame,
+    calibrated_population: pl.DataFrame,
+    target_report: pl.DataFrame,
+    fidelity_report: pl.DataFrame,
+    disclosure_report: pl.DataFrame,
+    county_report: pl.DataFrame,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """One row: the headline numbers of a state and year, and its report as one HTML page.
+
+    What went in, fidelity by amount, targets hit and missed, weights, counties, disclosure, where every
+    figure comes from. The page needs nothing but itself: `microplex report RI 2014` opens it.
+    """
+    state, year = partition_of(context)
+    schema = data.survey_schema
+    inputs = (
+        survey, calibrated_population, target_report, fidelity_report, disclosure_report,
+        county_report, parameters.checks.target_tolerance,
+    )  # fmt: skip
+    summary = state_summary(schema, *inputs)
+    html = state_page(
+        state,
+        year,
+        schema,
+        *inputs,
+        title=edition_title(schema, data.path, int(survey["survey_year"][0])),
+        words=data.words,
+        seeds=seeds_of(context),
+        boundaries=data.boundaries,
+    )
+    numbers = {k: v for k, v in summary.items() if k not in ("respondents", "survey_year")}
+    return stored_records(
+        pl.DataFrame([{"state": state, "year": year, **summary, "html": html}]).with_columns(
+            pl.col("year", "survey_year").cast(pl.Int32)
+        ),
+        SUMMARY_COLUMNS,
+        {
+            "open_it": dg.MetadataValue.text(f"microplex report {state} {year}"),
+            **numbers,
+            "kilobytes": len(html.encode()) // 1000,
+        },
+    )

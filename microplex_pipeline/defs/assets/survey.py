@@ -1,0 +1,33 @@
+"""Step 2: the canonical survey."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
+from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.survey import prepare_survey, weighted_persons
+
+
+@state_year_asset("survey", "polars")
+def survey(
+    context: dg.AssetExecutionContext, data: DataFolder, raw_survey: pl.DataFrame
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """Canonical survey: whole dollars of the year, the hidden state factor on wages undone.
+
+    Beyond the last survey, amounts are aged by growth factors per person and weights by the state's
+    population. Every unit knows its place in the household, and the household's size and income.
+    """
+    _, year = partition_of(context)
+    records = prepare_survey(raw_survey, data.survey_schema, data.path)
+    surveyed = int(records["survey_year"][0])
+    return stored_records(
+        records,
+        data.column_descriptions,
+        {
+            "aged": f"from {surveyed} to {year}" if surveyed != year else "no, surveyed this year",
+            "households": records[data.survey_schema.household].n_unique(),
+            "weighted_persons": weighted_persons(records, data.survey_schema),
+            "weighted_units": float(records[data.survey_schema.weight].sum()),
+        },
+    )

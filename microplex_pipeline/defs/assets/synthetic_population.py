@@ -1,0 +1,69 @@
+"""Step 6: synthetic households and units."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
+from microplex_pipeline.defs.parameters import Parameters
+from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.survey import complete_records, model_frame
+from microplex_pipeline.survey.columns import SYNTHETIC_KEYS
+from microplex_pipeline.survey.preparation import describe_households
+from microplex_pipeline.synthesis import (
+    Flow,
+    Synthesizer,
+    Transformer,
+    ZeroModel,
+    resample_households,
+)
+
+
+@state_year_asset("synthesis", "pytorch")
+def synthetic_population(
+    context: dg.AssetExecutionContext,
+    data: DataFolder,
+    parameters: dg.ResourceParam[Parameters],
+    survey: pl.DataFrame,
+    transformer: Transformer,
+    zero_model: ZeroModel,
+    flow: Flow,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """Synthetic tax units in households: real compositions drawn by weight, amounts drawn anew.
+
+    Every identity of the survey's schema (totals, parts, structural zeros) holds in every row. What
+    comes out as a copy of a respondent's record is drawn again.
+    """
+    schema = data.survey_schema
+    _, year = partition_of(context)
+    surveyed = survey[schema.household].n_unique()
+    wanted = parameters.population
+    n_households = wanted.households or max(surveyed, wanted.min_households)
+    keys = [schema.state, schema.year, schema.household, schema.unit, schema.weight]
+    columns = dict.fromkeys([*keys, *schema.condition_columns, *schema.carried])
+    skeleton = resample_households(
+        survey.select(list(columns)),
+        n_households,
+        parameters.seed,
+        household_id=schema.household,
+        weight=schema.weight,
+        unit_id=schema.unit,
+    ).drop("source_household_id")
+    synthesizer = Synthesizer.from_parts(transformer, zero_model, flow)
+    drawn = synthesizer.generate(
+        model_frame(skeleton, schema),
+        seed=parameters.seed,
+        no_copies_of=model_frame(survey, schema),
+    )
+    records = describe_households(complete_records(skeleton, drawn, schema), schema)
+    context.log.info(f"drew {records.height} units in {n_households} households of {year}")
+    return stored_records(
+        records,
+        data.column_descriptions | SYNTHETIC_KEYS,
+        {
+            "households": n_households,
+            "surveyed_households": surveyed,
+            "seed": parameters.seed,
+            "parameters": wanted.model_dump(),
+        },
+    )

@@ -1,0 +1,53 @@
+"""Step 7: what the weights must add up to."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.calibration.grossed_up_survey import (
+    entity_counts,
+    raise_to_persons,
+    rake_to_published,
+)
+from microplex_pipeline.calibration.targets.modelled import modelled_targets
+from microplex_pipeline.calibration.targets.published import published_persons, published_targets
+from microplex_pipeline.calibration.targets.table import TARGET_COLUMNS
+from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
+from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.survey import aged_title
+
+
+@state_year_asset("calibration", "polars")
+def targets(
+    context: dg.AssetExecutionContext, data: DataFolder, survey: pl.DataFrame
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """Calibration targets of one state and year, each with its source.
+
+    Published: persons (Census); shares of households by income (ACS 2011-2013, for 2012 to 2014).
+    Modelled: totals of units by filing status and age, and of headline amounts, from the survey after it
+    was raised to the published persons and raked to the published figures.
+    """
+    state, year = partition_of(context)
+    sources, schema = data.target_sources, data.survey_schema
+    files = (sources, data.targets, state, year, data.population)
+    keys = {"weight": schema.weight, "household_id": schema.household}
+    raised, factor = raise_to_persons(
+        survey, published_persons(*files), persons_column=schema.persons, **keys
+    )
+    published = published_targets(*files, entity_counts(raised, **keys))
+    raked = rake_to_published(raised, published, **keys)
+    title = aged_title(schema, data.path, int(survey["survey_year"][0]), year)
+    modelled = modelled_targets(raked, sources.modelled, schema.weight, title)
+    rows = pl.concat([published, modelled]).select(
+        pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()
+    )
+    return stored_records(
+        rows,
+        TARGET_COLUMNS,
+        {
+            "published": published.height,
+            "modelled": modelled.height,
+            "published_persons_over_the_surveys": factor,
+            "scaled": "; ".join(published["note"].drop_nulls().unique()) or "no published figure",
+        },
+    )

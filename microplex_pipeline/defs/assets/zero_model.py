@@ -1,0 +1,40 @@
+"""Step 4: which amounts are zero, negative, positive."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.defs.assets.state_year import state_year_asset
+from microplex_pipeline.defs.assets.training import training_metadata, training_records
+from microplex_pipeline.defs.parameters import Parameters
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.synthesis import Prior, Transformer, ZeroModel
+
+
+@state_year_asset("models", "pytorch", pool="training")
+def zero_model(
+    context: dg.AssetExecutionContext,
+    data: DataFolder,
+    parameters: dg.ResourceParam[Parameters],
+    survey: pl.DataFrame,
+    transformer: Transformer,
+    national_prior: Prior,
+) -> dg.MaterializeResult[ZeroModel]:
+    """Who has which amounts: a model of which are zero, negative or positive, all of them jointly.
+
+    A masked autoregressive network over all amounts given the unit's demography, so that who has
+    both interest and dividends comes out right, not just each share by itself. The loss curve shows
+    what it gained on records left out.
+    """
+    records, weights = training_records(survey, data.survey_schema)
+    fitted = ZeroModel.fit(
+        records,
+        transformer,
+        weights,
+        parameters.fine_tuning,
+        parameters.seed,
+        prior=national_prior.zero_model,
+        progress=context.log.info,
+    )
+    best = min(epoch["validation_loss"] for epoch in fitted.history)
+    metadata = {**training_metadata(fitted, records, parameters), "held_out_loss": best}
+    return dg.MaterializeResult(value=fitted, metadata=metadata)

@@ -1,0 +1,1 @@
+"""Running the pipeline from a shell: what to build, in which processes, and what became of it."""

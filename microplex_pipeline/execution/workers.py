@@ -1,0 +1,109 @@
+"""Processes that work side by side: one that is killed costs the others nothing."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def side_by_side(
+    work: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    processes: int,
+) -> Generator[tuple[Task, Result | None]]:
+    """Yield every task with its result as it is done, or with None where its process died.
+
+    An exception of `work` is raised here. Processes end with this one, whatever ends it; where the
+    caller stops early they are killed.
+    """
+    waiting = deque(tasks)
+    workers = [_Worker(work) for _ in range(min(processes, len(waiting)))]
+    at_work: dict[Connection, tuple[_Worker, Task]] = {}
+
+    def give(worker: _Worker) -> None:
+        if waiting:
+            at_work[worker.pipe] = worker, waiting.popleft()
+            worker.give(at_work[worker.pipe][1])
+
+    try:
+        for worker in workers:
+            give(worker)
+        while at_work:
+            answered = wait(list(at_work))
+            for pipe in [pipe for pipe in at_work if pipe in answered]:
+                worker, task = at_work.pop(pipe)
+                try:
+                    result, error = worker.pipe.recv()
+                except (EOFError, ConnectionResetError):
+                    result, error = None, None
+                    workers.remove(worker)
+                    worker.kill()
+                    if waiting:
+                        worker = _Worker(work)
+                        workers.append(worker)
+                if error is not None:
+                    raise error
+                give(worker)
+                yield task, result
+    finally:
+        for worker in workers:
+            worker.kill()
+
+
+class _Worker:
+    """A process at the other end of a pipe."""
+
+    def __init__(self, work: Callable[[Task], Result]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        # Ctrl-C on a terminal reaches every process: the first one alone decides
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self._process.start()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        theirs.close()
+        self.give(work)
+
+    def give(self, task: object) -> None:
+        """Send the work, or a task; a process that is gone is noticed when its result is read."""
+        with suppress(BrokenPipeError):
+            self.pipe.send(task)
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+
+
+def _serve(pipe: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    work = pipe.recv()
+    while True:
+        task = pipe.recv()
+        answer: tuple[object, Exception | None]
+        try:
+            answer = work(task), None
+        except Exception as error:
+            answer = None, error
+        pipe.send(answer)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -1,0 +1,1 @@
+"""Dagster's pages and daemon for this computer alone."""

@@ -1,0 +1,41 @@
+import polars as pl
+import pytest
+
+from microplex_pipeline.calibration.errors import CalibrationError
+from microplex_pipeline.calibration.targets.domains import domain_expression
+
+PEOPLE = pl.DataFrame(
+    {"age": [-3, 0, 17, 18, 34, 65, 90], "state": ["CA", "NY", "CA", "TX", "CA", "NY", "CA"]}
+)
+
+
+@pytest.mark.parametrize(
+    ("domain", "ages"),
+    [
+        ("all", [-3, 0, 17, 18, 34, 65, 90]),
+        ("age:18-34", [18, 34]),
+        ("age:-5-0", [-3, 0]),
+        ("age:65+", [65, 90]),
+        ("age:<=17", [-3, 0, 17]),
+        ("age:34", [34]),
+        ("state:NY", [0, 65]),
+        ("state:CA|age:18+", [34, 90]),
+    ],
+)
+def test_domains_select(domain, ages):
+    rows = PEOPLE.filter(domain_expression(domain, PEOPLE.schema))
+    assert rows["age"].to_list() == ages
+
+
+@pytest.mark.parametrize(
+    ("domain", "message"),
+    [
+        ("age", "not of the form column:range"),
+        ("age:", "not of the form column:range"),
+        ("height:3", "names column 'height', which the records lack"),
+        ("age:old", "'old' is no value, range"),
+    ],
+)
+def test_what_is_no_domain_is_said(domain, message):
+    with pytest.raises(CalibrationError, match=message):
+        domain_expression(domain, PEOPLE.schema)

