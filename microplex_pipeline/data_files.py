@@ -1,14 +1,23 @@
-"""Files of the data folder: names that stay within it, and tables read with one clear error."""
+"""Files: names that stay in the data folder, tables and YAML read with one clear error, whole writes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import polars as pl
 import yaml
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+
+class Strict(BaseModel):
+    """What a file declares: unknown keys are refused, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Declared = TypeVar("Declared", bound=Strict)
 
 
 class DataFileError(ValueError):
@@ -75,6 +84,43 @@ def load_yaml(text: str) -> Any:
     """
     _refuse_twice(yaml.compose(text, Loader=yaml.SafeLoader))
     return yaml.safe_load(text)
+
+
+def load_declared(
+    path: str | Path, kind: type[Declared], what: str, error: type[ValueError]
+) -> Declared:
+    """Read what a YAML file declares.
+
+    Parameters
+    ----------
+    what : the file, as messages call it.
+    error : raised if the file is missing, is not YAML, or has keys or values that `kind` refuses.
+    """
+    try:
+        return kind.model_validate(load_yaml(Path(path).read_text("utf-8")))
+    except OSError as fault:
+        raise error(f"{what} {Path(path).name}: {fault.strerror}") from fault
+    except (UnicodeDecodeError, yaml.YAMLError, ValidationError) as fault:
+        raise error(f"{what} {Path(path).name}: {fault}") from fault
+
+
+def write_whole(path: Path, write: Callable[[Path], object], beside: Path | None = None) -> None:
+    """Write a file under another name first, so that `path` holds all of it or stays as it was.
+
+    Parameters
+    ----------
+    write : writes the file whose path it is given.
+    beside : folder for the unfinished file, on the same disk; the file's own folder by default. Readers
+        of a folder of Parquet files would take an unfinished one there for data.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = beside or path.parent
+    unfinished = folder / f".{'_'.join(path.relative_to(folder).parts)}.part"
+    try:
+        write(unfinished)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _refuse_twice(node: yaml.Node | None) -> None:

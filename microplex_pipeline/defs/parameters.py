@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from microplex_pipeline.data_files import Strict
 from microplex_pipeline.synthesis import FineTuningSettings, TrainingSettings
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SampleParameters(_Strict):
+class SampleParameters(Strict):
     """The nation's sample of a year."""
 
     records: int = Field(60_000, ge=200, description="records that train the nation's models")
@@ -27,7 +24,7 @@ class PriorParameters(TrainingSettings):
     batch_size: int = Field(1024, ge=1, description="records a step")
 
 
-class MarginParameters(_Strict):
+class MarginParameters(Strict):
     """How margins are fitted."""
 
     atom_holders: int = Field(
@@ -44,14 +41,14 @@ class MarginParameters(_Strict):
     )
 
 
-class PopulationParameters(_Strict):
+class PopulationParameters(Strict):
     """How many synthetic households."""
 
     households: int = Field(0, ge=0, description="synthetic households; 0 for the survey's number")
     min_households: int = Field(5000, ge=1, description="at least so many where `households` is 0")
 
 
-class CheckParameters(_Strict):
+class CheckParameters(Strict):
     """When a partition is good enough."""
 
     min_records: int = Field(200, ge=1, description="fewer survey records stop a state")
@@ -81,7 +78,7 @@ class CheckParameters(_Strict):
     )
 
 
-class Parameters(_Strict):
+class Parameters(Strict):
     """All parameters of a build; unknown names are refused.
 
     Attributes

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
+from microplex_pipeline.data_files import write_whole
 from microplex_pipeline.export.codebook import codebook, descriptions_of
 from microplex_pipeline.export.stata import NotForStata, stata_names, write_stata
 from microplex_pipeline.survey import SurveySchema
@@ -74,10 +75,10 @@ def export(
         columns = rows.schema
         if kind == "parquet":
             path = folder / name / f"year={year}" / f"state={state}" / "records.parquet"
-            _put(path, folder, rows.drop("state", "year").write_parquet)
+            write_whole(path, rows.drop("state", "year").write_parquet, folder)
         elif kind == "csv":
             path = folder / f"{name}_csv" / f"{state}_{year}.csv"
-            _put(path, folder, rows.write_csv)
+            write_whole(path, rows.write_csv)
         else:
             path = folder / f"{name}_stata" / f"{state}_{year}.dta"
             title = f"{table}, {state} {year}"
@@ -85,13 +86,13 @@ def export(
                 write = partial(
                     write_stata, rows, title=title, descriptions=descriptions, labels=labels
                 )
-                _put(path, folder, write)
+                write_whole(path, write)
             except NotForStata as error:
                 raise CannotExport(f"{title}: {error}") from error
         yield path
     book = codebook(columns, descriptions, labels)
     # beside the table's folder: readers of a folder of Parquet files want nothing else in it
-    _put(folder / f"{name}.codebook.csv", folder, book.write_csv)
+    write_whole(folder / f"{name}.codebook.csv", book.write_csv)
 
 
 def cut_names(warehouse: Path, table: str) -> dict[str, str]:
@@ -118,14 +119,3 @@ def _rows_are(types: dict[str, str]) -> str | None:
     if "BLOB" in types.values():
         return "fitted models"
     return "pages (see microplex report)" if "html" in types else None
-
-
-def _put(path: Path, folder: Path, write: Callable[[Path], object]) -> None:
-    """Write a file under another name, outside the folders that are read, then put it in its place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".{'_'.join(path.relative_to(folder).parts)}.part"
-    try:
-        write(unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from microplex_pipeline.data_files import write_whole
 from microplex_pipeline.defs.partitions import STATES
 from microplex_pipeline.warehouse.reading import holds_year, query
 
@@ -58,8 +59,5 @@ def write_year_report(warehouse: Path, folder: Path, year: int) -> Path:
 
 
 def _write(path: Path, html: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(html, "utf-8", newline="\n")
-    unfinished.replace(path)
+    write_whole(path, lambda unfinished: unfinished.write_text(html, "utf-8", newline="\n"))
     return path

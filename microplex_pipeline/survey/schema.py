@@ -5,28 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from microplex_pipeline.data_files import FileName, load_yaml
+from microplex_pipeline.data_files import FileName, Strict, load_declared
 from microplex_pipeline.survey.errors import SurveyError
 
 DERIVED_CONDITIONS = ("unit_number", "household_units", "household_persons")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Condition(_Strict):
+class Condition(Strict):
     """A column known before the amounts are drawn."""
 
     name: str
     kind: Literal["numeric", "ordinal", "categorical"]
-    labels: dict[int, str] = {}
+    labels: dict[int, str] = Field(default_factory=dict)
 
 
-class Target(_Strict):
+class Target(Strict):
     """An amount to synthesize."""
 
     name: str
@@ -36,14 +31,14 @@ class Target(_Strict):
     headline: bool
 
 
-class LeftOut(_Strict):
+class LeftOut(Strict):
     """Columns that are not synthesized."""
 
     origin: Literal["imputed", "formula"]
     columns: list[str]
 
 
-class TotalIdentity(_Strict):
+class TotalIdentity(Strict):
     """A column that is the sum of others."""
 
     kind: Literal["total"]
@@ -51,7 +46,7 @@ class TotalIdentity(_Strict):
     parts: list[str]
 
 
-class PartIdentity(_Strict):
+class PartIdentity(Strict):
     """A non-negative column that is never above another; its share of it is what is modelled."""
 
     kind: Literal["part"]
@@ -64,7 +59,7 @@ class PartIdentity(_Strict):
         return f"{self.part}_share"
 
 
-class ZeroUnlessIdentity(_Strict):
+class ZeroUnlessIdentity(Strict):
     """Columns that are zero unless another one has a given value."""
 
     kind: Literal["zero_unless"]
@@ -78,7 +73,7 @@ Identity = Annotated[
 ]
 
 
-class StateScaling(_Strict):
+class StateScaling(Strict):
     """A factor per state that the source put on columns."""
 
     columns: list[str]
@@ -86,7 +81,7 @@ class StateScaling(_Strict):
     factor: str
 
 
-class Ageing(_Strict):
+class Ageing(Strict):
     """Files of growth factors and population, for years beyond the last survey."""
 
     factors: FileName
@@ -95,7 +90,7 @@ class Ageing(_Strict):
     population: FileName
 
 
-class SurveySchema(_Strict):
+class SurveySchema(Strict):
     """What a survey is: its file, keys, conditions, targets and identities."""
 
     name: FileName  # of the folder of later editions, too
@@ -115,7 +110,7 @@ class SurveySchema(_Strict):
     discrete_targets: list[str]
     left_out: list[LeftOut]
     identities: list[Identity]
-    household_amounts: list[str] = []
+    household_amounts: list[str] = Field(default_factory=list)
     household_income: list[str]
     state_scaling: StateScaling
     ageing: Ageing
@@ -210,9 +205,4 @@ def load_schema(path: str | Path) -> SurveySchema:
     SurveyError
         If the file is missing, is no YAML, or says something that a schema does not know.
     """
-    try:
-        return SurveySchema.model_validate(load_yaml(Path(path).read_text("utf-8")))
-    except OSError as error:
-        raise SurveyError(f"survey schema {Path(path).name}: {error.strerror}") from error
-    except (UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-        raise SurveyError(f"survey schema {Path(path).name}: {error}") from error
+    return load_declared(path, SurveySchema, "survey schema", SurveyError)

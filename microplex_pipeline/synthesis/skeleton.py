@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from microplex_pipeline.sampling import systematic_counts
+
 
 def resample_households(
     members: pl.DataFrame,
@@ -17,8 +19,8 @@ def resample_households(
 ) -> pl.DataFrame:
     """Draw households with probability proportional to weight; members stay together.
 
-    Systematic sampling (Madow 1949, Annals of Mathematical Statistics 20: 333-354): a household of
-    expected count x is drawn floor(x) or ceil(x) times, so compositions keep their shares.
+    A household whose expected count is x is drawn floor(x) or ceil(x) times (systematic sampling), so that
+    compositions keep their shares.
 
     Parameters
     ----------
@@ -37,10 +39,7 @@ def resample_households(
     rng = np.random.default_rng(seed)
     # a random order makes the systematic sample as good as independent of the file's order
     order = rng.permutation(len(weights))
-    expected = np.cumsum(weights[order]) / weights.sum() * n_households
-    expected[-1] = n_households  # whatever the rounding of the sum
-    ticks = np.floor(np.concatenate([[0.0], expected]) + rng.random())
-    counts = np.diff(ticks).astype(np.int64)
+    counts = systematic_counts(weights[order], n_households, rng)
     drawn = pl.DataFrame(
         {
             "source_household_id": households[household_id]

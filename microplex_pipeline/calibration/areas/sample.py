@@ -14,6 +14,7 @@ from microplex_pipeline.calibration.solvers.distances import ChiSquare
 from microplex_pipeline.calibration.solvers.dual_newton import solve_dual
 from microplex_pipeline.calibration.solvers.vertex import solve_vertex
 from microplex_pipeline.calibration.targets.constraints import Constraints
+from microplex_pipeline.sampling import systematic_counts
 
 MAX_STEPS = 300
 
@@ -55,9 +56,7 @@ def _sample(
     fixed = int(np.count_nonzero(vertex))
     start = vertex * (fixed / size)
     if drawn := size - fixed:
-        ends = np.cumsum(design) / design.sum() * drawn
-        hits = np.searchsorted(ends, np.arange(drawn) + rng.random()).clip(max=len(live) - 1)
-        start += np.bincount(hits, minlength=len(live)) * (design.sum() / size)
+        start += systematic_counts(design, drawn, rng) * (design.sum() / size)
     kept = np.flatnonzero(start)
     joined = Constraints(sp.csr_array(matrix[:, kept]), constraints.values, constraints.names)
     result = np.zeros_like(weights)

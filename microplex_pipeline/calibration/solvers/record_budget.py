@@ -9,6 +9,7 @@ from microplex_pipeline.calibration.solvers.distances import ChiSquare
 from microplex_pipeline.calibration.solvers.dual_newton import solve_dual
 from microplex_pipeline.calibration.solvers.vertex import solve_vertex
 from microplex_pipeline.calibration.targets.constraints import Constraints
+from microplex_pipeline.sampling import systematic_counts
 
 
 def solve_budget(
@@ -16,8 +17,8 @@ def solve_budget(
 ) -> np.ndarray:
     """Return weights (n,) of which about `n_records` are positive.
 
-    A vertex's records, which can meet the targets by themselves, are joined by a systematic sample by
-    design weight (Madow 1949, Annals of Mathematical Statistics 20: 333-354); weights closest to equal
+    A vertex's records, which can meet the targets by themselves, are joined by a systematic sample in
+    proportion to design weight; weights closest to equal
     ones in chi-square distance then meet the targets on these records. Fewer stay where the closest
     weights are zero. A vertex alone would meet them too, with weights too uneven to use.
 
@@ -55,7 +56,4 @@ def _systematic(size: np.ndarray, n: int, seed: int) -> np.ndarray:
         certain = share >= 1
         share[certain] = 1.0
         share[~certain] *= (n - certain.sum()) / share[~certain].sum()
-    ticks = np.floor(
-        np.concatenate([[0.0], np.cumsum(share)]) + np.random.default_rng(seed).random()
-    )
-    return np.flatnonzero(np.diff(ticks) > 0)
+    return np.flatnonzero(systematic_counts(share, n, np.random.default_rng(seed)))

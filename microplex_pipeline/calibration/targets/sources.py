@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from microplex_pipeline.calibration.errors import CalibrationError
-from microplex_pipeline.data_files import FileName, load_yaml
+from microplex_pipeline.data_files import FileName, Strict, load_declared
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PublishedSource(_Strict):
+class PublishedSource(Strict):
     """Figures of an office, in tidy long files.
 
     Attributes
@@ -33,34 +28,34 @@ class PublishedSource(_Strict):
     name: str
     files: list[FileName]
     select: dict[str, str]
-    leave_out: dict[str, str] = {}
+    leave_out: dict[str, str] = Field(default_factory=dict)
     entity: str
     measure: str
     variable: str
-    rename_domains: dict[str, str] = {}
+    rename_domains: dict[str, str] = Field(default_factory=dict)
     file_year: int | None = None
     years: list[int] | None = None
     scale_to_survey: bool = False
     projection: str | None = None
 
 
-class ModelledCount(_Strict):
+class ModelledCount(Strict):
     """Counts of the survey's records by domain, or by the cross of two lists of domains."""
 
     entity: str
     variable: str
     domains: list[str]
-    crossed_with: list[str] = []
+    crossed_with: list[str] = Field(default_factory=list)
 
 
-class ModelledSum(_Strict):
+class ModelledSum(Strict):
     """The survey's weighted total of a column."""
 
     entity: str
     variable: str
 
 
-class ModelledTotals(_Strict):
+class ModelledTotals(Strict):
     """The survey's own weighted totals as targets."""
 
     min_records: int = Field(ge=1)
@@ -68,7 +63,7 @@ class ModelledTotals(_Strict):
     sums: list[ModelledSum]
 
 
-class AreaSource(_Strict):
+class AreaSource(Strict):
     """Figures of an office for the areas of a state, in tidy long files.
 
     Attributes
@@ -85,7 +80,7 @@ class AreaSource(_Strict):
     variable: str
 
 
-class TargetSources(_Strict):
+class TargetSources(Strict):
     """All sources of targets."""
 
     published: list[PublishedSource]
@@ -101,9 +96,4 @@ def load_target_sources(path: str | Path) -> TargetSources:
     CalibrationError
         If the file is missing, is no YAML, or says something unknown.
     """
-    try:
-        return TargetSources.model_validate(load_yaml(Path(path).read_text("utf-8")))
-    except OSError as error:
-        raise CalibrationError(f"target sources {Path(path).name}: {error.strerror}") from error
-    except (UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
-        raise CalibrationError(f"target sources {Path(path).name}: {error}") from error
+    return load_declared(path, TargetSources, "target sources", CalibrationError)
