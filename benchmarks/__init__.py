@@ -1,1 +1,5 @@
-"""Benchmarks against peers, on open cases; each prints its table by one command."""
+"""Measurements that anyone can repeat: python -m benchmarks.<name>."""
+
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]

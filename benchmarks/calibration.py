@@ -18,14 +18,14 @@ from typing import Any
 
 import polars as pl
 
+from benchmarks import CHECKOUT
 from benchmarks.calibration_areas import measured_areas
 from benchmarks.calibration_methods import METHODS, applies, installed_version
 from benchmarks.calibration_page import write_page
 from benchmarks.calibration_problems import PROBLEMS
 from benchmarks.calibration_runs import run, store
-from microplex_pipeline.defs.settings import PROJECT
 
-OUT = PROJECT / "docs" / "benchmarks"
+OUT = CHECKOUT / "docs" / "benchmarks"
 RESULTS = OUT / "calibration.parquet"
 PARTS = ["weights", "areas"]
 AREAS = OUT / "calibration_areas.parquet"

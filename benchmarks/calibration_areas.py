@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from benchmarks import CHECKOUT
 from benchmarks.calibration_methods import PRODUCT, installed_version
 from benchmarks.calibration_runs import peak_mb, run
-from microplex_pipeline.defs.settings import PROJECT
 
-ACS = PROJECT / "data" / "acs_area"
+ACS = CHECKOUT / "data" / "acs_area"
 STATE, YEAR = "TX", 2014
 PMEDM, COUNTIES, SIMULATED = "P-MEDM", f"counties of {STATE}", "simulated tracts of CA"
 TRACTS = 8_000
@@ -105,7 +105,7 @@ def counties() -> dict[str, Any]:
     from microplex_pipeline.calibration.areas.geographic_reweighter import GeographicReweighter
     from microplex_pipeline.survey import load_schema, prepare_survey, read_survey
 
-    data = PROJECT / "data"
+    data = CHECKOUT / "data"
     schema = load_schema(data / "surveys" / "cps_tax_units.yaml")
     survey = prepare_survey(read_survey(schema, data, STATE, YEAR), schema, data)
     targets = (
@@ -140,7 +140,7 @@ def tracts() -> dict[str, Any]:
     from microplex_pipeline.calibration.areas.targets import AreaTargets
     from microplex_pipeline.calibration.targets.constraints import build_constraints
 
-    records = pl.read_parquet(PROJECT / "data" / "cps_tax_units.parquet").filter(
+    records = pl.read_parquet(CHECKOUT / "data" / "cps_tax_units.parquet").filter(
         year=YEAR, state_fips=6
     )
     measures = pl.DataFrame(

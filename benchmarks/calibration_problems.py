@@ -16,9 +16,9 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from benchmarks import CHECKOUT
 from microplex_pipeline.calibration import Constraints, Targets
 from microplex_pipeline.calibration.targets.domains import domain_expression
-from microplex_pipeline.defs.settings import PROJECT
 
 YEAR = 2014
 CA, NATION, YEARS = "California", "nation by state", "all years by state"
@@ -223,7 +223,7 @@ def _problem(name: str, records: pl.DataFrame, rows: _Rows, seed: int) -> Proble
 
 
 def _survey(years: list[int]) -> pl.DataFrame:
-    return pl.read_parquet(PROJECT / "data" / "cps_tax_units.parquet").filter(
+    return pl.read_parquet(CHECKOUT / "data" / "cps_tax_units.parquet").filter(
         pl.col("year").is_in(years)
     )
 

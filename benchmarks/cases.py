@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from microplex_pipeline.defs.settings import PROJECT
+from benchmarks import CHECKOUT
 
 TARGETS = [
     "wages", "business_income", "farm_income", "taxable_interest", "ordinary_dividends",
@@ -70,7 +70,7 @@ def load_case(name: str, seed: int) -> Case:
 
 def _units() -> pl.DataFrame:
     """Tax units of all years with the hidden state factor on wages undone."""
-    data = PROJECT / "data"
+    data = CHECKOUT / "data"
     factors = pl.read_csv(data / "cps_state_wage_factors.csv").select("state", "wage_factor")
     return (
         pl.read_parquet(data / "cps_tax_units.parquet")

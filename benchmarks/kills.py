@@ -20,7 +20,7 @@ from typing import IO, cast
 
 import yaml
 
-from microplex_pipeline.defs.settings import PROJECT
+from benchmarks import CHECKOUT
 from microplex_pipeline.warehouse.reading import query
 
 STEPS = [
@@ -44,7 +44,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     old, new = folder / "old", folder / "new"
     (old / "home").mkdir(parents=True)
-    shutil.copyfile(PROJECT / "dagster.yaml", old / "home" / "dagster.yaml")
+    shutil.copyfile(CHECKOUT / "dagster.yaml", old / "home" / "dagster.yaml")
     configure(old, seed=0)
     subprocess.run(BUILD, env=environment(old), check=True, stdout=subprocess.DEVNULL)
     before = contents(old)

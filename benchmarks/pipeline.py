@@ -24,9 +24,9 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.defs.settings import PROJECT
+from benchmarks import CHECKOUT
 
-PAGE = PROJECT / "docs" / "benchmarks" / "pipeline.md"
+PAGE = CHECKOUT / "docs" / "benchmarks" / "pipeline.md"
 CHANGED = "RI"
 TARGETS = "bundled_state_population_2010_2019.csv"
 ALONE = ["RI", "CO", "CA"]  # a small, a middling and the largest state
@@ -48,7 +48,7 @@ def backfill(folder: Path, year: str, states: str, jobs: int) -> dict[str, Any]:
     options = ["--year", year, "--states", states, "--jobs", str(jobs)]
     start = time.monotonic()
     done = subprocess.run(
-        [*command, *options], env=environment(folder), cwd=PROJECT, capture_output=True, text=True
+        [*command, *options], env=environment(folder), cwd=CHECKOUT, capture_output=True, text=True
     )
     seconds = time.monotonic() - start
     print(done.stdout, done.stderr, sep="\n", flush=True)
@@ -61,7 +61,7 @@ def shares(folder: Path) -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "benchmarks.pipeline_shares", *ALONE],
         env={**environment(folder), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        cwd=PROJECT, capture_output=True, text=True, check=True,
+        cwd=CHECKOUT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return dict(json.loads(done.stdout))
 
@@ -139,9 +139,9 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        shutil.copytree(PROJECT / "data", folder / "data")
+        shutil.copytree(CHECKOUT / "data", folder / "data")
         (folder / "home").mkdir()
-        shutil.copyfile(PROJECT / "dagster.yaml", folder / "home" / "dagster.yaml")
+        shutil.copyfile(CHECKOUT / "dagster.yaml", folder / "home" / "dagster.yaml")
         began = time.time()
         which = (arguments.year, arguments.states, arguments.jobs)
         first = backfill(folder, *which)

@@ -9,9 +9,9 @@ from pathlib import Path
 import altair as alt
 import polars as pl
 
-from microplex_pipeline.defs.settings import PROJECT
+from benchmarks import CHECKOUT
 
-OUT = PROJECT / "docs" / "benchmarks"
+OUT = CHECKOUT / "docs" / "benchmarks"
 PACKAGES = ["microplex-pipeline", "torch", "scikit-learn", "quantile-forest", "arfpy", "ctgan",
             "copulas"]  # fmt: skip
 SHOWN = ["auc", "ks", "ks_stratified", "ks_within_groups", "ks_within_groups_stratified", "zero_error",

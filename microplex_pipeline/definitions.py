@@ -8,6 +8,7 @@ import dagster as dg
 
 from microplex_pipeline.defs.arrivals import take_in_survey
 from microplex_pipeline.defs.assets import CHAIN, NATIONAL, SUMMARY
+from microplex_pipeline.defs.assets.observed_files import FILES
 from microplex_pipeline.defs.checks import CHECKS
 from microplex_pipeline.defs.jobs import (
     build_prior,
@@ -20,18 +21,19 @@ from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.schedules import annual_rebuild, states_follow_the_nation
 from microplex_pipeline.defs.sensors import SENSORS
 from microplex_pipeline.defs.settings import Settings, load_settings
-from microplex_pipeline.warehouse import Warehouse
+from microplex_pipeline.defs.up_to_date import UP_TO_DATE, out_of_date_shown
+from microplex_pipeline.warehouse.io_manager import Warehouse
 
 
 def build_definitions(settings: Settings | None = None, **resources: Any) -> dg.Definitions:
     """Build the definitions for given settings; `resources` replace the default ones."""
     settings = settings or load_settings()
     return dg.Definitions(
-        assets=[*NATIONAL, *CHAIN, *SUMMARY],
-        asset_checks=CHECKS,
+        assets=[*FILES, *NATIONAL, *CHAIN, *SUMMARY],
+        asset_checks=[*CHECKS, *UP_TO_DATE],
         jobs=[build_prior, build_state, ingest, recalibrate, report_nation, take_in_survey],
         schedules=[annual_rebuild],
-        sensors=[states_follow_the_nation, *SENSORS],
+        sensors=[states_follow_the_nation, *SENSORS, out_of_date_shown],
         resources={
             "settings": _resource(settings, "Paths and parameters, from microplex.yaml."),
             "parameters": _resource(

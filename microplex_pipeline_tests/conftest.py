@@ -19,7 +19,7 @@ from microplex_pipeline.defs.parameters import (
     PriorParameters,
     SampleParameters,
 )
-from microplex_pipeline.defs.settings import PROJECT, Settings
+from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.execution.backfill import _definitions
 from microplex_pipeline.survey import (
     SurveySchema,
@@ -32,7 +32,8 @@ from microplex_pipeline.survey import (
 )
 from microplex_pipeline.synthesis import FineTuningSettings
 
-DATA = PROJECT / "data"
+CHECKOUT = Path(__file__).resolve().parents[1]
+DATA = CHECKOUT / "data"
 # enough to go through every step
 BRIEF = Parameters(
     sample=SampleParameters(records=3000, held_out=2000),
@@ -76,7 +77,7 @@ def prior_project(tmp_path_factory) -> Path:
     """Settings of brief training, warehouse and Dagster's history (home) with 2014's national prior."""
     folder = tmp_path_factory.mktemp("prior")
     (folder / "home").mkdir()
-    shutil.copyfile(PROJECT / "dagster.yaml", folder / "home" / "dagster.yaml")
+    shutil.copyfile(CHECKOUT / "dagster.yaml", folder / "home" / "dagster.yaml")
     settings = {"warehouse": "w.duckdb", "parameters": BRIEF.model_dump(mode="json")}
     (folder / "microplex.yaml").write_text(yaml.safe_dump(settings))
     with dg.DagsterInstance.from_config(str(folder / "home")) as instance:
@@ -130,7 +131,7 @@ def backfilled(tmp_path_factory) -> Project:
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(DATA, folder / "data")
     (folder / "home").mkdir()
-    shutil.copyfile(PROJECT / "dagster.yaml", folder / "home" / "dagster.yaml")
+    shutil.copyfile(CHECKOUT / "dagster.yaml", folder / "home" / "dagster.yaml")
     settings = {"parameters": BRIEF.model_dump(mode="json")}
     (folder / "microplex.yaml").write_text(yaml.safe_dump(settings))
     _definitions.cache_clear()  # a command starts anew

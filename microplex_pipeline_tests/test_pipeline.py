@@ -11,13 +11,13 @@ from click.testing import CliRunner
 
 from microplex_pipeline.cli import main
 from microplex_pipeline.definitions import build_definitions
-from microplex_pipeline.defs.settings import PROJECT, Settings
+from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.survey.identities import broken_identities
 from microplex_pipeline.warehouse.reading import query
-from microplex_pipeline_tests.conftest import BRIEF
+from microplex_pipeline_tests.conftest import BRIEF, CHECKOUT
 
 
-def build(warehouse, key, parameters=BRIEF, data=PROJECT / "data"):
+def build(warehouse, key, parameters=BRIEF, data=CHECKOUT / "data"):
     definitions = build_definitions(
         Settings(warehouse=warehouse, data=data, parameters=parameters)
     )
@@ -235,8 +235,8 @@ def test_a_bad_survey_file_stops_the_run_with_one_message(tmp_path, schema, chan
     folder = tmp_path / "data"
     folder.mkdir()
     for name in ("surveys", "targets"):
-        (folder / name).symlink_to(PROJECT / "data" / name)
-    survey = pl.read_parquet(PROJECT / "data" / schema.file).filter(pl.col("state") == "RI")
+        (folder / name).symlink_to(CHECKOUT / "data" / name)
+    survey = pl.read_parquet(CHECKOUT / "data" / schema.file).filter(pl.col("state") == "RI")
     change(survey).write_parquet(folder / schema.file)
     step, said = failure_of(build(tmp_path / "w.duckdb", "RI|2014", data=folder))
     assert step == "raw_survey"
@@ -246,7 +246,7 @@ def test_a_bad_survey_file_stops_the_run_with_one_message(tmp_path, schema, chan
 def test_a_missing_column_dictionary_stops_the_run_with_one_message(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
-    for path in (PROJECT / "data").iterdir():
+    for path in (CHECKOUT / "data").iterdir():
         if path.name != "cps_tax_units_columns.csv":
             (folder / path.name).symlink_to(path)
     step, said = failure_of(build(tmp_path / "w.duckdb", "RI|2014", data=folder))
@@ -263,14 +263,14 @@ def test_without_the_national_prior_the_run_says_what_to_do(tmp_path):
 def test_a_target_that_no_record_carries_is_named(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
-    for path in (PROJECT / "data").iterdir():
+    for path in (CHECKOUT / "data").iterdir():
         if path.name != "targets":
             (folder / path.name).symlink_to(path)
     (folder / "targets").mkdir()
-    for path in (PROJECT / "data" / "targets").iterdir():
+    for path in (CHECKOUT / "data" / "targets").iterdir():
         (folder / "targets" / path.name).symlink_to(path)
     brackets = "bundled_state_household_income_2013.csv"
-    text = (PROJECT / "data" / "targets" / brackets).read_text()
+    text = (CHECKOUT / "data" / "targets" / brackets).read_text()
     (folder / "targets" / brackets).unlink()
     (folder / "targets" / brackets).write_text(
         text

@@ -1,62 +1,70 @@
-"""The command line: microplex COMMAND, one file per command."""
+"""The command line: microplex COMMAND, one file per command.
+
+A command's file is imported when the command is run. Command files import what they need within their
+functions, so that help and mistakes are answered at once.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import click
 
-from microplex_pipeline.cli.backfill import backfill
-from microplex_pipeline.cli.build import build
-from microplex_pipeline.cli.export import export
-from microplex_pipeline.cli.faults import said_of
-from microplex_pipeline.cli.query import query
-from microplex_pipeline.cli.report import report
-from microplex_pipeline.cli.status import status
+from microplex_pipeline.cli.faults import message_of
 from microplex_pipeline.cli.stopping import INTERRUPTED
-from microplex_pipeline.cli.ui import ui
+
+# in the order in which a newcomer needs them
+COMMANDS = ("init", "build", "report", "query", "export", "backfill", "status", "ui")
 
 
 class Commands(click.Group):
-    """Commands in the order in which a newcomer needs them, which end with one message on a fault."""
+    """Commands that are imported when they are needed, and end with one message on a fault."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands' names as they were added."""
+        """Return the commands' names."""
         del ctx
-        return list(self.commands)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, None if there is none of this name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; end with one message on Ctrl-C, or a warehouse or history out of use."""
+        """Run the command; end with one message on Ctrl-C or if the warehouse or history is unusable."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             click.echo("\nstopped", err=True)
             ctx.exit(INTERRUPTED)
         except Exception as error:
-            if said := said_of(error):
-                raise click.ClickException(said) from error
+            if message := message_of(error):
+                raise click.ClickException(message) from error
             raise
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="microplex-pipeline", prog_name="microplex")
 def main() -> None:
     """Synthetic, calibrated survey microdata by state and year.
 
     \b
     How to start:
+      microplex init demo && cd demo  a project: settings, survey and targets
       microplex build RI 2014         one state, from survey to calibrated records
       microplex report RI 2014        read how good they are
       microplex export RI 2014 --format stata --to exports
 
-    Tables land in a DuckDB warehouse (warehouse/microplex.duckdb), the record of runs in .dagster;
-    microplex.yaml says where and how, MICROPLEX_ variables come before it. In the project's folder
-    without an installation, python3 run.py stands for microplex.
+    Commands work on the project of the current folder, or the one whose microplex.yaml MICROPLEX_CONFIG
+    names. Tables are written to a DuckDB warehouse (warehouse/microplex.duckdb), the record of runs to
+    .dagster. microplex.yaml sets paths and parameters; MICROPLEX_ variables override it. In a checkout
+    without an installation, use python3 run.py in the place of microplex.
 
     \b
     Exit codes: 0 done; 1 something failed, and the message says what; 2 the command was not understood;
     130 stopped by Ctrl-C.
     """
-
-
-for command in (build, report, query, export, backfill, status, ui):
-    main.add_command(command)

@@ -10,7 +10,7 @@ from contextlib import closing
 import click
 
 from microplex_pipeline.cli.bars import above, bar
-from microplex_pipeline.cli.partition_keys import partition_key, year_keys
+from microplex_pipeline.cli.partition_keys import known_state, known_years
 from microplex_pipeline.cli.places import read_settings_and_data, use_dagster_home
 from microplex_pipeline.cli.stopping import stoppable
 
@@ -28,17 +28,17 @@ def backfill(states: str | None, years_: str | None, jobs: int, force: bool) -> 
                microplex backfill --year 2014
                microplex backfill --states RI,VT,DE --year 2012-2014 --jobs 4
 
-    The first builds again what is out of date of all that was ever built, and nothing else: what
-    microplex status names. The second builds all states of a year.
+    The first builds what microplex status calls out of date, and nothing else. The second builds all
+    states of a year.
 
-    Each state is a run of its own: one that fails costs no other, and the same command builds it again
-    alone. A change of targets builds calibration and reports again, a change of hyper-parameters
-    everything from the models on. On a terminal a bar shows what is done, how many failed and the time
-    left; into a file or pipe goes a line per partition.
+    Each state is a run of its own: a failure does not affect the others, and the same command builds the
+    failed states again. A change of targets builds calibration and reports again, a change of
+    hyper-parameters everything from the models on. On a terminal a bar shows what is done, how many failed
+    and the time left; in a file or pipe there is a line per partition.
 
     Exit code 0, or 1 if any partition failed or a check of one did; 130 after Ctrl-C.
     """
-    from microplex_pipeline.defs.partitions import STATES
+    from microplex_pipeline.defs.coverage import STATES
     from microplex_pipeline.execution.backfill import backfill as run
     from microplex_pipeline.execution.status import built_states
 
@@ -48,15 +48,11 @@ def backfill(states: str | None, years_: str | None, jobs: int, force: bool) -> 
     if years_ is None and states is not None:
         raise click.UsageError("give the years of these states, as in --year 2014")
     if years_ is None:
-        wanted = {str(year): of_year for year, of_year in built_states(settings).items()}
+        wanted = built_states(settings)
     else:
         chosen = STATES if states in (None, "all") else str(states).split(",")
-        keys = [
-            partition_key(state.strip(), year) for year in year_keys(years_) for state in chosen
-        ]
-        wanted = {year: [] for year in year_keys(years_)}
-        for state, year in (key.split("|") for key in dict.fromkeys(keys)):
-            wanted[year].append(state)
+        codes = list(dict.fromkeys(known_state(state) for state in chosen))
+        wanted = dict.fromkeys(known_years(years_), codes)
     total = sum(len(of_year) for of_year in wanted.values())
     use_dagster_home()
     started, label = time.monotonic(), uuid.uuid4().hex[:8]
@@ -67,9 +63,9 @@ def backfill(states: str | None, years_: str | None, jobs: int, force: bool) -> 
         closing(run(wanted, jobs, force, label)) as outcomes,
     ):
         for outcome in outcomes:
-            step = int("|" in outcome.partition)
+            step = int(outcome.partition.state is not None)
             done += step
-            line = f"[{done:>{len(str(total))}}/{total}]  {outcome.partition:8}"
+            line = f"[{done:>{len(str(total))}}/{total}]  {outcome.partition!s:8}"
             what = f"{len(outcome.built)} assets" if step else ", ".join(outcome.built)
             faults = []
             if outcome.failure:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import click
 
-from microplex_pipeline.cli.partition_keys import partition_key
+from microplex_pipeline.cli.partition_keys import partition
 from microplex_pipeline.cli.places import near, read_settings_and_data
 from microplex_pipeline.cli.runs import end_lost_runs, lacks_national_models, run
 from microplex_pipeline.cli.stopping import stoppable
-from microplex_pipeline.defs.settings import Settings
+
+if TYPE_CHECKING:
+    from microplex_pipeline.defs.settings import Settings
+    from microplex_pipeline.warehouse.partition import Partition
 
 
 @click.command(short_help="Build one state and year.")
@@ -23,12 +27,12 @@ def build(state: str, year: str) -> None:
     \b
     Example:  microplex build RI 2014
 
-    The tables land in the DuckDB warehouse and the run in Dagster's history, so that the UI shows
+    The tables are written to the DuckDB warehouse and the run to Dagster's history, so that the UI shows
     it. Building again replaces exactly this state and year. The year's national models are built first
-    if they are not there, or were made from other files or parameters than those of today.
+    if they are missing or out of date.
 
-    Exit code 0, or 1 where a step or a check failed: it says which and why, and where a step failed
-    tables keep what they had; 130 after Ctrl-C.
+    Exit code 0; 1 if a step or a check failed: the message says which and why, and a failed step leaves
+    its table unchanged; 130 after Ctrl-C.
     """
     with stoppable():
         _build(state, year)
@@ -36,32 +40,30 @@ def build(state: str, year: str) -> None:
 
 def _build(state: str, year: str) -> None:
     from microplex_pipeline.defs.reasons import failed_checks
+    from microplex_pipeline.warehouse.partition import Partition
 
-    key = partition_key(state, year)
+    of_state = partition(state, year)
     settings = read_settings_and_data()
     started = time.monotonic()
     end_lost_runs(settings)
-    runs = [("build_state", key)]
-    if lacks_national_models(settings, year):
-        runs.insert(0, ("build_prior", year))
-    for job, partition in runs:
-        result = run(settings, job, partition)
+    runs = [("build_state", of_state)]
+    if lacks_national_models(settings, of_state.year):
+        runs.insert(0, ("build_prior", Partition(None, of_state.year)))
+    for job, of in runs:
+        result = run(settings, job, of)
         if not result.success:
-            click.echo(
-                f"{partition} was not built; tables keep what they had where a step failed.",
-                err=True,
-            )
+            click.echo(f"{of} was not built; the tables of failed steps are unchanged.", err=True)
             sys.exit(1)
-    _print_summary(settings, state.upper(), int(year), time.monotonic() - started)
+    _print_summary(settings, of_state, time.monotonic() - started)
     if any(not check.warning for check in failed_checks(result.all_events)):
         click.echo("\nA check failed (above): do not use these records as they are.", err=True)
         sys.exit(1)
 
 
-def _print_summary(settings: Settings, state: str, year: int, seconds: float) -> None:
+def _print_summary(settings: Settings, partition: Partition, seconds: float) -> None:
     from microplex_pipeline.warehouse.reading import query
 
-    where, which = "where state = ? and year = ?", [state, year]
+    where, which = "where state = ? and year = ?", list(partition)
     records = query(
         settings.warehouse,
         "select count(*) as units, count(distinct household_id) as households, "
@@ -76,7 +78,7 @@ def _print_summary(settings: Settings, state: str, year: int, seconds: float) ->
     ).row(0, named=True)
     click.echo(
         f"""
-{state} {year}: {seconds:.0f} seconds
+{partition}: {seconds:.0f} seconds
   records    {records["units"]:,} tax units in {records["households"]:,} households, \
 standing for {records["persons"]:,.0f} persons
   targets    {fit["met"]} of {fit["targets"]} met within 0.1 %, worst error {fit["worst"]:.1e}
@@ -84,6 +86,6 @@ standing for {records["persons"]:,.0f} persons
              calibration.calibrated_population  the microdata
              evaluation.target_report           every target, its source and error
 
-Read its report:       python3 run.py report {state} {year}
-Look at it in the UI:  python3 run.py ui"""
+Read its report:       microplex report {partition}
+Look at it in the UI:  microplex ui"""
     )

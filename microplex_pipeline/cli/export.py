@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from microplex_pipeline.cli.bars import bar
 from microplex_pipeline.cli.outdated import tell_outdated
-from microplex_pipeline.cli.partition_keys import known_year, partition_key, year_keys
+from microplex_pipeline.cli.partition_keys import known_state, known_years, partition
 from microplex_pipeline.cli.places import Folder, near, no_warehouse, read_settings
+
+if TYPE_CHECKING:
+    from microplex_pipeline.warehouse.partition import Partition
 
 RECORDS = "calibration.calibrated_population"
 
@@ -60,10 +64,10 @@ def export(
 
     A reader of hive folders takes all Parquet files at once, with state and year as columns:
     polars.read_parquet("exports/calibrated_population"). Stata files (format 118, Stata 14 and later)
-    have labels. Files of the same state and year are replaced, each as a whole. What is out of date is
-    exported as it was built, with a word that it is.
+    have labels. Files of the same state and year are replaced, each as a whole. Partitions that are out of
+    date are exported as they are, with a warning.
 
-    Exit code 0; 1 where table or partition is not there: then nothing is written.
+    Exit code 0; 1 if the table or a partition is missing: then nothing is written.
     """
     from microplex_pipeline.defs.resources import DataFolder
     from microplex_pipeline.export import CannotExport, cut_names, exportable
@@ -98,33 +102,34 @@ def export(
 
 def _asked(
     state: str | None, year: str | None, states: str | None, years: str | None
-) -> tuple[list[str] | None, list[str]]:
+) -> tuple[list[str] | None, list[int]]:
     """Return the states, None for all that are built, and the years that were asked for."""
     if state is not None and year is not None and states is None and years is None:
-        code, of_year = partition_key(state, year).split("|")
-        return [code], [of_year]
+        of = partition(state, year)
+        return [str(of.state)], [of.year]
     if state is not None or years is None:
         raise click.UsageError("give a state and a year, as in RI 2014, or --year 2014")
-    of_years = [known_year(key) for key in year_keys(years)]
     if states is None or states.lower() == "all":
-        return None, of_years
-    keys = [partition_key(code.strip(), of_years[0]) for code in states.split(",")]
-    return list(dict.fromkeys(key.split("|")[0] for key in keys)), of_years
+        return None, known_years(years)
+    codes = [known_state(code) for code in states.split(",")]
+    return list(dict.fromkeys(codes)), known_years(years)
 
 
 def _chosen(
-    there: set[tuple[str, int]], table: str, states: list[str] | None, years: list[str]
-) -> list[tuple[str, int]]:
+    built: set[Partition], table: str, states: list[str] | None, years: list[int]
+) -> list[Partition]:
     """Return the partitions to export, or end with those that are not built."""
+    from microplex_pipeline.warehouse.partition import Partition
+
     if states is None:
-        chosen = sorted(place for place in there if str(place[1]) in years)
-        missing = [y for y in years if not any(place[1] == int(y) for place in chosen)]
+        chosen = sorted(of for of in built if of.year in years)
+        missing = [str(y) for y in years if not any(of.year == y for of in chosen)]
     else:
-        chosen = [(state, int(year)) for year in years for state in states]
-        missing = [f"{state} {year}" for state, year in chosen if (state, year) not in there]
+        chosen = [Partition(state, year) for year in years for state in states]
+        missing = [str(of) for of in chosen if of not in built]
     if missing:
         raise click.ClickException(
-            f"{table} has nothing of {', '.join(missing)}: build it first (microplex status shows what "
-            "is built)"
+            f"{table} has nothing of {', '.join(missing)}: build it first (microplex status shows what is "
+            "built)"
         )
     return chosen

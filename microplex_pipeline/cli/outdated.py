@@ -1,43 +1,43 @@
-"""A word on partitions that were made from other files or parameters than there are now."""
+"""A word on partitions that are out of date."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from microplex_pipeline.cli.places import dagster_home
-from microplex_pipeline.defs.settings import Settings
+if TYPE_CHECKING:
+    from microplex_pipeline.defs.settings import Settings
+    from microplex_pipeline.warehouse.partition import Partition
 
 FEW = 5
 
 
-def tell_outdated(settings: Settings, table: str, partitions: Sequence[tuple[str, int]]) -> None:
-    """Say which partitions of a table `backfill` would build again; nothing of tables not of ours."""
-    import dagster as dg
+def tell_outdated(settings: Settings, table: str, partitions: Sequence[Partition]) -> None:
+    """Say which partitions of a table are out of date; nothing about tables outside the chain."""
+    from microplex_pipeline.defs.code_versions import asset_names
+    from microplex_pipeline.defs.data_versions import Comparison
+    from microplex_pipeline.defs.resources import DataFolder
+    from microplex_pipeline.warehouse.partition import Partition
+    from microplex_pipeline.warehouse.versions import stored_versions
 
-    from microplex_pipeline.definitions import build_definitions
-    from microplex_pipeline.defs.assets import CHAIN, NATIONAL, SUMMARY
-    from microplex_pipeline.execution.plan import Plan
-
-    found = [a for a in (*NATIONAL, *CHAIN, *SUMMARY) if a.key.path[-1] == table.split(".")[-1]]
-    home = dagster_home()
-    if not found or not home.is_dir():  # without history nothing is known of how they were made
+    name = table.split(".")[-1]
+    if name not in asset_names():
         return
-    os.environ["DAGSTER_HOME"] = str(home)
-    with dg.DagsterInstance.get() as instance:
-        plan = Plan(build_definitions(settings), settings, instance)
-        outdated = [
-            f"{state} {year}"
-            for state, year in partitions
-            if plan.stale(found, state if found[0] in CHAIN else None, str(year))
-        ]
+    stored = stored_versions(settings.warehouse)
+    comparison = Comparison(stored, DataFolder(path=str(settings.data)), settings.parameters)
+    by_year = any(asset == name and of.state is None for asset, of in stored)
+    outdated = [
+        str(of)
+        for of in partitions
+        if comparison.reasons(name, Partition(None, of.year) if by_year else of)
+    ]
     if outdated:
         more = f" and {len(outdated) - FEW} more" if len(outdated) > FEW else ""
         click.secho(
-            f"out of date: {', '.join(outdated[:FEW])}{more}. This is what was built from earlier files "
-            "or parameters (see microplex status); microplex backfill builds it again",
+            f"out of date: {', '.join(outdated[:FEW])}{more}. This was built from earlier code, files or "
+            "parameters (see microplex status); microplex backfill builds it again",
             fg="yellow",
             err=True,
         )

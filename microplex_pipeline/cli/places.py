@@ -1,17 +1,16 @@
-"""Where things lie: settings, Dagster's history, paths as a person sees them."""
+"""Where things are: settings, Dagster's history, paths as a person sees them."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from microplex_pipeline.defs.settings import PROJECT, Settings, SettingsError, load_settings
-
-OWN_HOME = PROJECT / ".dagster"
+if TYPE_CHECKING:
+    from microplex_pipeline.defs.settings import Settings
 
 
 class Folder(click.Path):
@@ -21,7 +20,7 @@ class Folder(click.Path):
         super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path, or end where it is empty or a file."""
+        """Return the path, or end if it is empty or a file."""
         if not str(value):
             self.fail("give a folder, not an empty text", param, ctx)
         if Path(value).is_file():
@@ -30,17 +29,13 @@ class Folder(click.Path):
 
 
 def read_settings() -> Settings:
-    """Return the settings, or end with what is wrong with them."""
+    """Return the project's settings, or end with what is wrong with them."""
+    from microplex_pipeline.defs.settings import SettingsError, load_settings
+
     try:
         return load_settings()
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
-
-
-def dagster_home() -> Path:
-    """Return where Dagster's history is kept: the project's .dagster, unless DAGSTER_HOME says where."""
-    named = os.environ.get("DAGSTER_HOME")  # an empty one says nothing
-    return Path(named).expanduser().absolute() if named else OWN_HOME
 
 
 def read_settings_and_data() -> Settings:
@@ -56,27 +51,43 @@ def read_settings_and_data() -> Settings:
     return settings
 
 
+def project() -> Path:
+    """Return the project's folder, or end with how to get one."""
+    from microplex_pipeline.defs.settings import SettingsError, project_folder
+
+    try:
+        return project_folder()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def dagster_home() -> Path:
+    """Return where Dagster's history is kept: DAGSTER_HOME if it is set, else the project's .dagster."""
+    named = os.environ.get("DAGSTER_HOME")
+    return Path(named).expanduser().absolute() if named else project() / ".dagster"
+
+
 def use_dagster_home() -> None:
-    """Let Dagster keep its history there, in a folder that is made and told the project's settings."""
+    """Let Dagster keep its history there, in a folder made if need be, with the project's dagster.yaml."""
     home = dagster_home()
-    told = home / "dagster.yaml"
+    copy, own = home / "dagster.yaml", project() / "dagster.yaml"
     try:
         home.mkdir(parents=True, exist_ok=True)
-        if home == OWN_HOME or not told.exists():
-            shutil.copyfile(PROJECT / "dagster.yaml", told)
+        if own.exists() and (home == project() / ".dagster" or not copy.exists()):
+            shutil.copyfile(own, copy)
     except OSError as error:
         raise click.ClickException(
-            f"Dagster's history cannot be kept in {near(home)} ({error.strerror}): let DAGSTER_HOME "
-            "name a folder that can be written to, or unset it"
+            f"Dagster's history cannot be kept in {near(home)} ({error.strerror}): set DAGSTER_HOME to a "
+            "folder that can be written to, or unset it"
         ) from error
     os.environ["DAGSTER_HOME"] = str(home)
 
 
 def near(path: Path) -> str:
-    """Return a path as seen from the current folder, where it lies below it."""
+    """Return a path relative to the current folder if it is below it."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def no_warehouse(warehouse: Path) -> str:
-    """Return what to tell where nothing was built yet."""
+    """Return the message for a project in which nothing was built."""
     return f"there is no warehouse {near(warehouse)} yet: run `microplex build RI 2014` first"

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from microplex_pipeline.cli.outdated import tell_outdated
-from microplex_pipeline.cli.partition_keys import known_year, partition_key
-from microplex_pipeline.cli.places import Folder, near, read_settings
+from microplex_pipeline.cli.partition_keys import known_year, partition
+from microplex_pipeline.cli.places import Folder, near, project, read_settings
 from microplex_pipeline.cli.runs import run
-from microplex_pipeline.defs.settings import PROJECT
+from microplex_pipeline.defs.coverage import STATES
 
 
 @click.command(short_help="Write a report as a page, and open it.")
@@ -25,13 +25,12 @@ from microplex_pipeline.defs.settings import PROJECT
     "--to",
     "folder",
     type=Folder(),
-    default=PROJECT / "reports",
     show_default="the project's reports folder",
     help="folder of the pages",
 )
 @click.option("--open/--no-open", "opens", default=True, help="show it in a browser")
 def report(
-    state: str | None, year: str | None, whole_year: str | None, folder: Path, opens: bool
+    state: str | None, year: str | None, whole_year: str | None, folder: Path | None, opens: bool
 ) -> None:
     """Write a report as a page that needs no network, and open it.
 
@@ -39,28 +38,29 @@ def report(
     Examples:  microplex report RI 2014
                microplex report --year 2014
 
-    The first shows one state and year that was built, as reports/2014/RI.html. The second puts the
-    states of a year side by side, as reports/2014/index.html, with the pages of all states beside it.
+    The first writes the page of one state and year, reports/2014/RI.html. The second writes the page that
+    compares the states of a year, reports/2014/index.html, with the pages of all states beside it.
 
-    Exit code 0, or 1 where the state or year is not built, or the folder cannot be written to.
+    Exit code 0, or 1 if the state or year is not built, or the folder cannot be written to.
     """
     from microplex_pipeline.export.reports import NoReport, write_state_report, write_year_report
+    from microplex_pipeline.warehouse.partition import Partition
     from microplex_pipeline.warehouse.reading import holds_year
 
     if (whole_year is None) == (state is None) or (state is not None and year is None):
         raise click.UsageError("give a state and a year, as in RI 2014, or --year 2014")
-    settings = read_settings()
+    settings, folder = read_settings(), folder or project() / "reports"
     try:
         if whole_year is None:
-            code, of_year = partition_key(str(state), str(year)).split("|")
-            page = write_state_report(settings.warehouse, folder, code, int(of_year))
-            tell_outdated(settings, "evaluation.state_report", [(code, int(of_year))])
+            of = partition(str(state), str(year))
+            page = write_state_report(settings.warehouse, folder, of)
+            tell_outdated(settings, "evaluation.state_report", [of])
         else:
-            of_year = known_year(whole_year)
-            built = holds_year(settings.warehouse, "evaluation.state_report", int(of_year))
-            if built and not run(settings, "report_nation", of_year).success:
+            number = known_year(whole_year)
+            built = holds_year(settings.warehouse, "evaluation.state_report", number)
+            if built and not run(settings, "report_nation", Partition(None, number)).success:
                 sys.exit(1)
-            page = write_year_report(settings.warehouse, folder, int(of_year))
+            page = write_year_report(settings.warehouse, folder, number, STATES)
     except NoReport as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:

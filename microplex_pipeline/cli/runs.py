@@ -6,18 +6,20 @@ import uuid
 from typing import TYPE_CHECKING
 
 import click
-from filelock import Timeout
 
 from microplex_pipeline.cli.places import use_dagster_home
-from microplex_pipeline.defs.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
 
+    from microplex_pipeline.defs.settings import Settings
+    from microplex_pipeline.warehouse.partition import Partition
 
-def run(settings: Settings, job: str, partition: str) -> dg.ExecuteInProcessResult:
+
+def run(settings: Settings, job: str, partition: Partition) -> dg.ExecuteInProcessResult:
     """Run a job on a partition, with its progress on the screen and in Dagster's history."""
     import dagster as dg
+    from filelock import Timeout
 
     from microplex_pipeline.definitions import build_definitions
     from microplex_pipeline.execution.processes import partition_lock
@@ -32,25 +34,22 @@ def run(settings: Settings, job: str, partition: str) -> dg.ExecuteInProcessResu
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            click.echo(f"  another process is building {partition}: waiting until it has ended")
+            click.echo(f"  another process is building {partition}: waiting for it to end")
             lock.acquire()
         with lock, shown(instance, run_id):
             definitions = build_definitions(settings)
             return run_job(settings, instance, definitions, job, partition, run_id=run_id)
 
 
-def lacks_national_models(settings: Settings, year: str) -> bool:
+def lacks_national_models(settings: Settings, year: int) -> bool:
     """Return whether a year's national models are missing or out of date."""
-    import dagster as dg
-
     from microplex_pipeline.definitions import build_definitions
     from microplex_pipeline.defs.assets import NATIONAL
     from microplex_pipeline.execution.plan import Plan
+    from microplex_pipeline.warehouse.partition import Partition
 
-    use_dagster_home()
-    with dg.DagsterInstance.get() as instance:
-        plan = Plan(build_definitions(settings), settings, instance)
-        return bool(plan.stale(NATIONAL, None, year))
+    plan = Plan(build_definitions(settings), settings)
+    return bool(plan.stale(NATIONAL, Partition(None, year)))
 
 
 def end_lost_runs(settings: Settings) -> None:
@@ -62,6 +61,4 @@ def end_lost_runs(settings: Settings) -> None:
     use_dagster_home()
     with dg.DagsterInstance.get() as instance:
         for partition in end_runs_of_dead_processes(instance, settings.warehouse, ENDED):
-            click.echo(
-                f"an earlier run of {partition} had ended before its time: marked as failed"
-            )
+            click.echo(f"an earlier run of {partition} had ended prematurely: marked as failed")

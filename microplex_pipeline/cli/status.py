@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from microplex_pipeline.cli.partition_keys import known_year, year_keys
-from microplex_pipeline.cli.places import dagster_home, near, no_warehouse, read_settings_and_data
+from microplex_pipeline.cli.partition_keys import known_years
+from microplex_pipeline.cli.places import near, no_warehouse, read_settings_and_data
 
 if TYPE_CHECKING:
     from microplex_pipeline.execution.status import YearStatus
 
+OLD_WAREHOUSE = (
+    "This warehouse does not record what its tables were made from (versions before 0.2 did not). "
+    "Everything\ncounts as out of date; microplex backfill builds it once more.\n"
+)
 FEW = 10
 FAILURES = 5
 
@@ -28,36 +32,29 @@ def status(years_: str | None) -> None:
     Examples:  microplex status
                microplex status --year 2014
 
-    Out of date is what was made from other files or parameters than there are now: microplex backfill
-    builds just that. Nothing is written or begun. Failures are those in failures.csv beside the
-    warehouse.
+    A table is out of date if it was made from other code, files, parameters or tables than there are now:
+    microplex backfill builds just those. Nothing is written or started. Failures are those in failures.csv
+    beside the warehouse.
 
-    Exit code 0, whatever is built; 1 where warehouse or history cannot be read.
+    Exit code 0, whatever is built; 1 if the warehouse cannot be read.
     """
-    chosen = [int(known_year(key)) for key in year_keys(years_)] if years_ else None
+    chosen = known_years(years_) if years_ else None
     settings = read_settings_and_data()
     warehouse = settings.warehouse
     if not warehouse.exists():
         click.echo(no_warehouse(warehouse))
         _show_failures(warehouse)
         return
-    home = dagster_home()
-    if not home.is_dir():
-        raise click.ClickException(
-            f"Dagster's history is not in {near(home)}: without it nothing is known of what the "
-            "warehouse's partitions were made from, and a backfill would build them again"
-        )
-
-    import dagster as dg
-
+    from microplex_pipeline.definitions import build_definitions
+    from microplex_pipeline.execution.plan import Plan
     from microplex_pipeline.execution.status import built_years
     from microplex_pipeline.execution.status import status as look
 
-    os.environ["DAGSTER_HOME"] = str(home)
-    with dg.DagsterInstance.get() as instance:
-        found = look(settings, instance, chosen or built_years(settings))
-    click.echo(f"{near(warehouse)}, {warehouse.stat().st_size / 1e6:,.1f} MB")
-    click.echo(f"history in {near(home)}\n")
+    plan = Plan(build_definitions(settings), settings)
+    found = look(settings, plan, chosen or built_years(settings))
+    click.echo(f"{near(warehouse)}, {warehouse.stat().st_size / 1e6:,.1f} MB\n")
+    if found and not plan.knows_versions:
+        click.echo(OLD_WAREHOUSE)
     _show_years(found)
     _show_failures(warehouse)
 
@@ -66,23 +63,36 @@ def _show_years(found: list[YearStatus]) -> None:
     row = "{:<6}{:>16}{:>13}{:>9}   {:<13}{}"
     click.echo(row.format("year", "states current", "out of date", "missing", "nation", "report"))
     for year in found:
-        nation, report = (
-            ("out of date" if stale else "current") if has else "not built"
-            for stale, has in ((year.nation, year.has_nation), (year.report, year.has_report))
-        )
+        nation = "out of date" if year.nation else "current"
+        report = "current" if year.report_is_current else "out of date"
         counts = [len(year.current), len(year.outdated), len(year.missing)]
-        click.echo(row.format(year.year, *counts, nation, report))
+        click.echo(
+            row.format(
+                year.year,
+                *counts,
+                nation if year.has_nation else "not built",
+                report if year.has_report else "not built",
+            )
+        )
     for year in found:
         if year.has_nation and year.nation:
-            click.echo(f"\nout of date in {year.year}: {', '.join(year.nation)} of the nation")
-        alike: dict[tuple[str, ...], list[str]] = {}
-        for state, names in year.outdated.items():
-            alike.setdefault(tuple(names), []).append(state)
-        for assets, states in alike.items():
-            what = "everything" if len(assets) == year.assets else ", ".join(assets)
-            click.echo(f"\nout of date in {year.year}: {', '.join(states)}\n  {what}")
+            click.echo(f"\nout of date in {year.year}: the nation's models\n{_why(year.nation)}")
+        alike: dict[str, list[str]] = {}
+        for state, assets in year.outdated.items():
+            alike.setdefault(_why(assets, year.assets), []).append(state)
+        for why, states in alike.items():
+            click.echo(f"\nout of date in {year.year}: {', '.join(states)}\n{why}")
         if year.current and 0 < len(year.missing) <= FEW:
             click.echo(f"\nmissing in {year.year}: {', '.join(year.missing)}")
+
+
+def _why(assets: Mapping[str, Sequence[str]], of_all: int | None = None) -> str:
+    """Return the assets that are out of date, and what has changed that made them so."""
+    names = "everything" if len(assets) == of_all else ", ".join(assets)
+    causes = dict.fromkeys(
+        cause for reasons in assets.values() for cause in reasons if cause not in assets
+    )
+    return f"  {names}\n  because of {', '.join(causes)}" if causes else f"  {names}"
 
 
 def _show_failures(warehouse: Path) -> None:

@@ -14,10 +14,8 @@ from pathlib import Path
 from types import FrameType
 
 import click
-from filelock import FileLock, Timeout
 
-from microplex_pipeline.cli.places import near, read_settings, use_dagster_home
-from microplex_pipeline.defs.settings import PROJECT
+from microplex_pipeline.cli.places import near, project, read_settings, use_dagster_home
 
 HOST = "127.0.0.1"  # and no option to change it
 WAIT_SECONDS = 60  # for the daemon to end
@@ -39,11 +37,16 @@ def ui(port: int) -> None:
 
     The pages are at http://127.0.0.1:3000, or the port given. Exit code 0 after Ctrl-C.
     """
-    incoming = read_settings().incoming
+    from microplex_pipeline.defs.settings import CONFIG, NAME
+
+    incoming, workspace = read_settings().incoming, project() / "workspace.yaml"
+    if not workspace.is_file():
+        raise click.ClickException(
+            f"{near(workspace)} is missing: copy the one that `microplex init` makes"
+        )
+    os.environ[CONFIG] = str(project() / NAME)  # for the processes that load the definitions
     try:
-        incoming.mkdir(
-            parents=True, exist_ok=True
-        )  # later editions of the survey are dropped there
+        incoming.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise click.ClickException(
             f"the folder {near(incoming)} cannot be made: {error.strerror}"
@@ -53,7 +56,6 @@ def ui(port: int) -> None:
     # a shell's background jobs ignore SIGINT; whatever ends this process ends the daemon first
     signal.signal(signal.SIGINT, _end)
     signal.signal(signal.SIGTERM, _end)
-    workspace = PROJECT / "workspace.yaml"
     with _alone(), _listening(port) as listening, _daemon(workspace) as daemon:
         _serve(workspace, listening, daemon)
 
@@ -65,12 +67,14 @@ def _end(signal_number: int, frame: FrameType | None) -> None:
 @contextmanager
 def _alone() -> Iterator[None]:
     """Refuse a second UI on one history: two daemons would start every scheduled run twice."""
+    from filelock import FileLock, Timeout
+
     lock = FileLock(Path(os.environ["DAGSTER_HOME"]) / "ui.lock", timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
         raise click.ClickException(
-            "a UI of this project's history runs already: open its page, or end it first"
+            "a UI on this project's history is already running: open its page, or end it first"
         ) from error
     try:
         yield
@@ -86,7 +90,7 @@ def _listening(port: int) -> Iterator[socket.socket]:
             listening.bind((HOST, port))
         except OSError as error:
             raise click.ClickException(
-                f"port {port} cannot be had ({error.strerror}): choose another with --port"
+                f"port {port} is not available ({error.strerror}): choose another with --port"
             ) from error
         yield listening
 
@@ -114,23 +118,14 @@ def _daemon(workspace: Path) -> Iterator[subprocess.Popen[bytes]]:
             daemon.kill()
 
 
-def _serve(workspace: Path, listening: socket.socket, daemon: subprocess.Popen[bytes]) -> None:
+def _serve(file: Path, listening: socket.socket, daemon: subprocess.Popen[bytes]) -> None:
     import dagster as dg
     import uvicorn
-    from dagster._core.workspace.context import WorkspaceProcessContext
-    from dagster._core.workspace.load_target import WorkspaceFileTarget
 
     from microplex_pipeline.ui.webserver import LocalWebserver
+    from microplex_pipeline.ui.workspace import workspace
 
-    with (
-        dg.DagsterInstance.get() as instance,
-        WorkspaceProcessContext(
-            instance,
-            WorkspaceFileTarget([str(workspace)]),
-            version=dg.__version__,
-            code_server_log_level="warning",
-        ) as context,
-    ):
+    with dg.DagsterInstance.get() as instance, workspace(instance, file) as context:
         app = LocalWebserver(context).create_asgi_app()
         server = uvicorn.Server(
             uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)

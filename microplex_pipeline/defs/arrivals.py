@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from microplex_pipeline.defs.partitions import STATES, years
+from microplex_pipeline.defs.coverage import STATES, closed_years
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.survey import SurveyError, take_in
@@ -19,7 +19,7 @@ class ArrivedFile(dg.Config):
 @dg.op(out=dg.Out(dg.Nothing))
 def store_by_year(
     config: ArrivedFile,
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     settings: dg.ResourceParam[Settings],
 ) -> dg.Output[None]:
     """Verify a file and store its records by year; refuse it as a whole, with the reason beside it."""
@@ -30,7 +30,7 @@ def store_by_year(
             data.survey_schema,
             data.path,
             STATES,
-            last_year=int(years.get_partition_keys()[-1]),
+            last_year=int(closed_years()[-1]),
             min_records=settings.parameters.checks.min_records,
         )
     except SurveyError as error:

@@ -11,8 +11,8 @@ from microplex_pipeline.defs.assets import (
     target_report,
     targets,
 )
+from microplex_pipeline.defs.check_results import state_year_check
 from microplex_pipeline.defs.parameters import Parameters
-from microplex_pipeline.defs.partitions import state_years
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation.diagnostics import published_over_surveyed
 from microplex_pipeline.evaluation.disclosure import whole_record_copies
@@ -26,7 +26,7 @@ WHAT_TO_DO_WITH_IDENTITIES = (
 )
 
 
-@dg.asset_check(asset=survey, partitions_def=state_years, blocking=True)
+@state_year_check(survey, blocking=True, limits=["min_records"])
 def enough_records(
     survey: pl.DataFrame, parameters: dg.ResourceParam[Parameters]
 ) -> dg.AssetCheckResult:
@@ -40,14 +40,9 @@ def enough_records(
     )
 
 
-@dg.asset_check(
-    asset=targets,
-    additional_ins={"survey": dg.AssetIn()},
-    partitions_def=state_years,
-    blocking=True,
-)
+@state_year_check(targets, blocking=True, limits=["max_total_ratio"], beside=["survey"])
 def totals_plausible(
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
     targets: pl.DataFrame,
     survey: pl.DataFrame,
@@ -58,9 +53,9 @@ def totals_plausible(
     return _plausible(figures, limit, "max_total_ratio", dg.AssetCheckSeverity.ERROR)
 
 
-@dg.asset_check(asset=targets, additional_ins={"survey": dg.AssetIn()}, partitions_def=state_years)
+@state_year_check(targets, beside=["survey"])
 def parts_plausible(
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
     targets: pl.DataFrame,
     survey: pl.DataFrame,
@@ -101,8 +96,10 @@ def _plausible(
     )
 
 
-@dg.asset_check(asset=synthetic_population, partitions_def=state_years, blocking=True)
-def identities_hold(data: DataFolder, synthetic_population: pl.DataFrame) -> dg.AssetCheckResult:
+@state_year_check(synthetic_population, blocking=True)
+def identities_hold(
+    data: dg.ResourceParam[DataFolder], synthetic_population: pl.DataFrame
+) -> dg.AssetCheckResult:
     """Totals, parts and structural zeros of the schema hold in every synthetic row."""
     broken = broken_identities(synthetic_population, data.survey_schema)
     return dg.AssetCheckResult(
@@ -114,8 +111,10 @@ def identities_hold(data: DataFolder, synthetic_population: pl.DataFrame) -> dg.
     )
 
 
-@dg.asset_check(asset=calibrated_population, partitions_def=state_years, blocking=True)
-def weights_usable(data: DataFolder, calibrated_population: pl.DataFrame) -> dg.AssetCheckResult:
+@state_year_check(calibrated_population, blocking=True)
+def weights_usable(
+    data: dg.ResourceParam[DataFolder], calibrated_population: pl.DataFrame
+) -> dg.AssetCheckResult:
     """Weights are finite and positive, and one per household."""
     weight = pl.col(data.survey_schema.weight)
     bad = calibrated_population.filter(~weight.is_finite() | (weight <= 0)).height
@@ -134,9 +133,9 @@ def weights_usable(data: DataFolder, calibrated_population: pl.DataFrame) -> dg.
     )
 
 
-@dg.asset_check(asset=calibrated_population, partitions_def=state_years)
+@state_year_check(calibrated_population)
 def weights_even(
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
     calibrated_population: pl.DataFrame,
 ) -> dg.AssetCheckResult:
@@ -161,7 +160,7 @@ def weights_even(
     )
 
 
-@dg.asset_check(asset=target_report, partitions_def=state_years)
+@state_year_check(target_report)
 def targets_met(
     target_report: pl.DataFrame, parameters: dg.ResourceParam[Parameters]
 ) -> dg.AssetCheckResult:
@@ -187,14 +186,9 @@ def targets_met(
     )
 
 
-@dg.asset_check(
-    asset=synthetic_population,
-    additional_ins={"survey": dg.AssetIn()},
-    partitions_def=state_years,
-    blocking=True,
-)
+@state_year_check(synthetic_population, blocking=True, limits=["max_copies"], beside=["survey"])
 def no_record_copied(
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
     synthetic_population: pl.DataFrame,
     survey: pl.DataFrame,
@@ -214,13 +208,11 @@ def no_record_copied(
     )
 
 
-@dg.asset_check(
-    asset=county_weights,
-    additional_ins={"calibrated_population": dg.AssetIn()},
-    partitions_def=state_years,
-)
+@state_year_check(county_weights, beside=["calibrated_population"])
 def counties_add_up(
-    data: DataFolder, county_weights: pl.DataFrame, calibrated_population: pl.DataFrame
+    data: dg.ResourceParam[DataFolder],
+    county_weights: pl.DataFrame,
+    calibrated_population: pl.DataFrame,
 ) -> dg.AssetCheckResult:
     """Every household's weights over the counties add up to its weight in the state."""
     weight, household = data.survey_schema.weight, data.survey_schema.household

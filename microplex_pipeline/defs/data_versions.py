@@ -1,155 +1,113 @@
-"""Data versions: digests of all that a partition is made from. Equal digests need no rebuild.
+"""What partitions are made from, and whether that is what there is now.
 
-A version is made of the product's version, the files and parameters that the asset reads by itself, and
-the versions of the partitions it was made from. What is made from the same is the same: every step
-repeats its bytes.
+A partition is made from code, parameters, files and other partitions. The record of them is stored with the
+rows (`warehouse.versions`); its digest is the partition's data version. What is made from the same is the
+same: every step repeats its bytes. No Dagster is needed to compare.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from microplex_pipeline.data_files import read_table
+from microplex_pipeline.defs.code_versions import code_version
+from microplex_pipeline.defs.input_files import INPUT_FILES
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.survey import survey_file, survey_year
+from microplex_pipeline.warehouse.partition import Partition
+from microplex_pipeline.warehouse.versions import MadeFrom, Place, Stored
 
-RELEASE = version("microplex-pipeline")
-MISSING = " is missing"  # in the place of a digest
-# sections of the parameters that an asset reads
-SECTIONS: Mapping[str, Sequence[str]] = {
-    "national_survey": ["seed", "sample"],
-    "national_prior": ["seed", "prior"],
-    "transformer": ["margins"],
-    "zero_model": ["seed", "fine_tuning"],
-    "flow": ["seed", "fine_tuning"],
-    "synthetic_population": ["seed", "population"],
-    "state_report": ["checks"],
-    "national_report": ["checks"],
-}
+UNKNOWN = "it is not known what it was made from"
 
 
-def data_version(
+def own_inputs(
     asset: str,
-    state: str | None,
-    year: int,
+    partition: Partition,
+    reads: Sequence[str],
+    files: Sequence[str],
     data: DataFolder,
     parameters: Parameters,
-    parents: Sequence[str],
-) -> str:
-    """Return the version of an asset's partition, given the versions of its parents' partitions.
+) -> dict[str, Any]:
+    """Return what a partition is made from but for its parents, as it is now.
 
     Parameters
     ----------
-    state : None for assets by year alone.
+    reads : sections of the parameters.
+    files : kinds of input files.
     """
     sections = parameters.model_dump(mode="json")
-    parts = [
-        asset,
-        RELEASE,
-        json.dumps({name: sections[name] for name in SECTIONS.get(asset, [])}, sort_keys=True),
-        *(FILES[asset](data, state, year) if asset in FILES else []),
-        *sorted(parents),
-    ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
-
-
-def survey_contents(data: DataFolder, year: int) -> list[str]:
-    """Return digests of what the survey that serves a year consists of."""
-    schema = data.survey_schema
-    surveyed = survey_year(schema, data.path, year)
-    return [
-        str(surveyed),
-        _digest(data, survey_file(schema, data.path, surveyed)),
-        _digest(data, data.schema_file),
-    ]
-
-
-def _preparation_files(data: DataFolder) -> list[str]:
-    schema = data.survey_schema
-    ageing = schema.ageing
-    files = [schema.state_scaling.file, ageing.factors, ageing.map, ageing.population]
-    return [_digest(data, name) for name in (data.schema_file, *files)]
-
-
-def target_contents(data: DataFolder, state: str | None) -> list[str]:
-    """Return digests of a state's rows of the files that its targets come from."""
-    sources = data.target_sources
-    files = sorted({file for source in sources.published for file in source.files})
-    return [
-        sources.model_dump_json(exclude={"areas"}),
-        _digest(data, data.survey_schema.ageing.population),
-        *(_rows_of(data.targets / file, state) for file in files),
-    ]
-
-
-def county_contents(data: DataFolder, state: str | None) -> list[str]:
-    """Return digests of a state's rows of the files that its counties' targets come from."""
-    sources = data.target_sources
-    files = sorted({file for source in sources.areas for file in source.files})
-    return [
-        sources.model_dump_json(include={"areas"}),
-        *(_rows_of(data.targets / file, state) for file in files),
-    ]
-
-
-def _boundaries(data: DataFolder) -> list[str]:
-    return [_digest(data, str(data.boundaries.relative_to(data.path)))]
-
-
-def _words(data: DataFolder) -> list[str]:
-    return [_digest(data, data.survey_schema.columns_file)]
-
-
-FILES: Mapping[str, Callable[[DataFolder, str | None, int], list[str]]] = {
-    "raw_survey": lambda data, state, year: survey_contents(data, year),
-    "survey": lambda data, state, year: _preparation_files(data),
-    "national_survey": lambda data, state, year: [
-        *survey_contents(data, year),
-        *_preparation_files(data),
-    ],
-    "targets": lambda data, state, year: target_contents(data, state),
-    "county_weights": lambda data, state, year: county_contents(data, state),
-    "county_report": lambda data, state, year: county_contents(data, state),
-    "state_report": lambda data, state, year: [*_boundaries(data), *_words(data)],
-    "national_report": lambda data, state, year: _boundaries(data),
-}
-
-
-def _digest(data: DataFolder, name: str) -> str:
-    path = Path(data.path) / name
-    if not path.exists():
-        return f"{name}{MISSING}"
-    stat = path.stat()
-    return _digest_of(path, stat.st_mtime_ns, stat.st_size)
-
-
-@lru_cache
-def _digest_of(path: Path, modified: int, size: int) -> str:
-    """Digest of a file's content, read once as long as it stays as it is."""
-    del modified, size
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _rows_of(path: Path, state: str | None) -> str:
-    """Digest of one state's rows of a targets file: others' changes are none of its business."""
-    if not path.exists():
-        return f"{path.name}{MISSING}"
-    stat = path.stat()
-    return _digests_by_state(path, stat.st_mtime_ns, stat.st_size).get(str(state), "no rows")
-
-
-@lru_cache
-def _digests_by_state(path: Path, modified: int, size: int) -> dict[str, str]:
-    del modified, size
-    table = read_table(path, ["state"], text=True)
     return {
-        str(state): hashlib.sha256(rows.write_csv().encode()).hexdigest()
-        for (state,), rows in table.group_by(["state"], maintain_order=True)
+        "code": code_version(asset),
+        "parameters": {name: sections[name] for name in reads},
+        "files": {kind: INPUT_FILES[kind].digests(data, partition) for kind in files},
     }
+
+
+class Comparison:
+    """Compares what stored partitions were made from with what there is now.
+
+    Parameters
+    ----------
+    stored : what every stored partition was made from.
+    data, parameters : as they are now.
+    """
+
+    def __init__(
+        self, stored: Mapping[Place, Stored], data: DataFolder, parameters: Parameters
+    ) -> None:
+        self.stored = stored
+        self._data = data
+        self._parameters = parameters
+        self._reasons: dict[Place, list[str]] = {}
+
+    def reasons(self, asset: str, partition: Partition) -> list[str]:
+        """Return why a partition is out of date; nothing if it is current.
+
+        A partition of which nothing is known is out of date.
+        """
+        place = (asset, partition)
+        if place not in self._reasons:
+            stored = self.stored.get(place)
+            self._reasons[place] = (
+                [UNKNOWN] if stored is None else self._differences(place, stored)
+            )
+        return self._reasons[place]
+
+    def _differences(self, place: Place, stored: Stored) -> list[str]:
+        asset, partition = place
+        made_from = stored.made_from
+        return [*self._own(asset, partition, made_from), *self._parents(partition, made_from)]
+
+    def _own(self, asset: str, partition: Partition, made_from: MadeFrom) -> list[str]:
+        parameters, files = made_from["parameters"], made_from["files"]
+        now = own_inputs(
+            asset, partition, list(parameters), list(files), self._data, self._parameters
+        )
+        found = [] if now["code"] == made_from["code"] else ["code"]
+        found += [
+            f"parameters.{name}"
+            for name in parameters
+            if parameters[name] != now["parameters"][name]
+        ]
+        for kind, digests in now["files"].items():
+            before = files[kind]
+            found += sorted(f for f in {*digests, *before} if digests.get(f) != before.get(f))
+        return found
+
+    def _parents(self, partition: Partition, made_from: MadeFrom) -> list[str]:
+        found = []
+        for parent, before in made_from["parents"].items():
+            partitions = {Partition.parse(key) for key in before}
+            if partition.state is None and all(p.state for p in partitions):
+                # what a year makes of its states: others may have been built since
+                partitions |= {
+                    of for name, of in self.stored if name == parent and of.year == partition.year
+                }
+            now = {
+                of.key: self.stored[parent, of].version
+                for of in partitions
+                if (parent, of) in self.stored
+            }
+            if now != before or any(self.reasons(parent, of) for of in partitions):
+                found.append(parent)
+        return found

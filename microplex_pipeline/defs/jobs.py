@@ -1,37 +1,49 @@
 """Jobs: what a person starts by name."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import dagster as dg
 
 from microplex_pipeline.defs.assets import CALIBRATION, CHAIN, INGEST, NATIONAL, SUMMARY
+from microplex_pipeline.defs.up_to_date import UP_TO_DATE
 
-build_prior = dg.define_asset_job(
+
+def _job(
+    name: str, assets: Sequence[dg.AssetsDefinition], description: str
+) -> Any:  # Dagster does not export the type of a job of assets
+    # what was just built is up to date: asking would cost a step per asset
+    selection = dg.AssetSelection.assets(*assets) - dg.AssetSelection.checks(*UP_TO_DATE)
+    return dg.define_asset_job(name, selection=selection, description=description)
+
+
+build_prior = _job(
     "build_prior",
-    selection=dg.AssetSelection.assets(*NATIONAL),
-    description="The nation's sample and models of one year, from which every state's models start.",
+    NATIONAL,
+    "The nation's sample and models of one year, from which every state's models start.",
 )
 
-build_state = dg.define_asset_job(
+build_state = _job(
     "build_state",
-    selection=dg.AssetSelection.assets(*CHAIN),
-    description="The whole chain for one state and year: from the survey's file to calibrated "
-    "synthetic records and the report on their targets. The year's national_prior must be there.",
+    CHAIN,
+    "The whole chain for one state and year, from the survey's file to calibrated synthetic records and "
+    "the report on their targets. The year's national_prior must be built first.",
 )
 
-ingest = dg.define_asset_job(
+ingest = _job(
     "ingest",
-    selection=dg.AssetSelection.assets(*INGEST),
-    description="The survey's records of one state and year, raw and canonical; nothing that follows.",
+    INGEST,
+    "The survey's records of one state and year, raw and canonical; nothing that follows.",
 )
 
-recalibrate = dg.define_asset_job(
+recalibrate = _job(
     "recalibrate",
-    selection=dg.AssetSelection.assets(*CALIBRATION),
-    description="Targets, weights and reports of one state and year again, on the synthetic records "
-    "that are there.",
+    CALIBRATION,
+    "Targets, weights and reports of one state and year again, on the stored synthetic records.",
 )
 
-report_nation = dg.define_asset_job(
+report_nation = _job(
     "report_nation",
-    selection=dg.AssetSelection.assets(*SUMMARY),
-    description="The page of one year that puts the states built so far side by side.",
+    SUMMARY,
+    "The page of one year that puts the states built so far side by side.",
 )

@@ -1,19 +1,9 @@
-"""Partitions of the pipeline: states by years, keys like RI|2014."""
+"""Partitions of the assets: states by years, with keys such as RI|2014, and years alone."""
 
 import dagster as dg
 
-FIRST_YEAR = 2012
-# postal codes of 50 states and DC, by population in 2019: the largest take longest,
-# so they start first
-BY_SIZE = [
-    "CA", "TX", "FL", "NY", "PA", "IL", "OH", "GA", "NC", "MI",
-    "NJ", "VA", "WA", "AZ", "MA", "TN", "IN", "MO", "MD", "WI",
-    "CO", "MN", "SC", "AL", "LA", "KY", "OR", "OK", "CT", "UT",
-    "IA", "NV", "AR", "MS", "KS", "NM", "NE", "WV", "ID", "HI",
-    "NH", "ME", "MT", "RI", "DE", "SD", "ND", "AK", "DC", "VT",
-    "WY",
-]  # fmt: skip
-STATES = sorted(BY_SIZE)
+from microplex_pipeline.defs.coverage import FIRST_YEAR, STATES
+from microplex_pipeline.warehouse.partition import Partition
 
 states = dg.StaticPartitionsDefinition(STATES)
 # only closed years exist: a year joins by itself on the 1st of January after it
@@ -22,16 +12,26 @@ years = dg.TimeWindowPartitionsDefinition(
 )
 state_years = dg.MultiPartitionsDefinition({"state": states, "year": years})
 
-# how the warehouse finds a partition's rows: the year is compared with a window of time
-YEAR_EXPRESSION = "make_date(year, 1, 1)"
-PARTITION_EXPRESSION = {"state": "state", "year": YEAR_EXPRESSION}
+
+def partition_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Partition:
+    """Return the partition that a run builds or checks."""
+    return Partition.parse(context.partition_key)
 
 
-def partition_of(
-    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
-) -> tuple[str, int]:
-    """Return the state and year of a run's partition."""
-    key = context.partition_key
-    if not isinstance(key, dg.MultiPartitionKey):
-        raise TypeError(f"expected a state and year, got partition {key!r}")
-    return key.keys_by_dimension["state"], int(key.keys_by_dimension["year"])
+def state_and_year(context: dg.AssetExecutionContext) -> tuple[str, int]:
+    """Return the state and year that a run builds.
+
+    Raises
+    ------
+    TypeError
+        If it builds a year alone.
+    """
+    state, year = partition_of(context)
+    if state is None:
+        raise TypeError(f"expected a state and year, got partition {context.partition_key!r}")
+    return state, year
+
+
+def multi_key(state: str, year: int | str) -> dg.MultiPartitionKey:
+    """Return the key of a state and year as run requests need it."""
+    return dg.MultiPartitionKey({"state": state, "year": str(year)})

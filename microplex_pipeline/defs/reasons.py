@@ -1,4 +1,4 @@
-"""Why steps, checks and runs failed, in the words meant for a person."""
+"""Why steps, checks and runs failed, in messages for a person."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import dagster as dg
-from dagster._core.errors import DagsterAssetCheckFailedError
-from dagster._core.execution.plan.objects import StepFailureData
 
 
 @dataclass(frozen=True)
 class FailedCheck:
-    """A check that a partition did not pass.
+    """A check that failed.
 
     Attributes
     ----------
-    step : in which it ran.
+    step : the step that ran it.
     name : of the check.
     message : what was measured, what is allowed, what to do.
-    warning : whether the partition may be used all the same.
+    warning : whether the partition may still be used.
     """
 
     step: str
@@ -43,26 +41,27 @@ def failed_checks(events: Sequence[dg.DagsterEvent]) -> list[FailedCheck]:
     ]
 
 
-def reason_of(failure: StepFailureData) -> str:
-    """Return the message that was meant for a person, else the error's own."""
+def reason_of(event: dg.DagsterEvent) -> str:
+    """Return the message that a failed step raised for a person, else the error's own."""
+    failure = event.step_failure_data
     if failure.user_failure_data and failure.user_failure_data.description:
         return failure.user_failure_data.description
-    if failure.error and failure.error.cls_name == DagsterAssetCheckFailedError.__name__:
+    if failure.error and failure.error.cls_name == "DagsterAssetCheckFailedError":
         return "a check that must pass before anything after it is built did not pass"
     cause = failure.error.cause or failure.error if failure.error else None
     return cause.message.strip() if cause else "no reason was given"
 
 
 def reasons(events: Sequence[dg.DagsterEvent]) -> list[tuple[str, str]]:
-    """Return a run's failed steps, then its failed checks that stopped nothing, and why each.
+    """Return a run's failed steps, then its failed non-blocking checks, each with the reason.
 
-    Warnings are none of them. Where a run failed before any step began, no step is named.
+    Warnings are left out. If a run failed before any step began, no step is named.
     """
     checks = {check.step: check for check in failed_checks(events)}
     failed = {}
     for event in (e for e in events if e.is_step_failure):
         step = event.step_key or ""
-        why = checks[step].message if step in checks else reason_of(event.step_failure_data)
+        why = checks[step].message if step in checks else reason_of(event)
         failed[step] = why
     failed |= {step: check.message for step, check in checks.items() if not check.warning}
     if failed:

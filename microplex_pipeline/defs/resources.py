@@ -1,10 +1,11 @@
 """Resources that assets share: the data folder and what its files say."""
 
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from __future__ import annotations
 
-from dagster._core.definitions.resource_annotation import TreatAsResourceParam
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
 
 from microplex_pipeline.calibration.targets.sources import TargetSources, load_target_sources
 from microplex_pipeline.survey import (
@@ -16,45 +17,60 @@ from microplex_pipeline.survey import (
     survey_years,
 )
 
+Value = TypeVar("Value")
+
 
 @dataclass(frozen=True)
-class DataFolder(TreatAsResourceParam):
+class DataFolder:
     """The folder of bundled surveys and targets.
 
-    No configurable resource: the UI would show the machine's path, and let a run's config change it.
+    What its files say is read again when they change. It is not a configurable resource of Dagster's: the UI
+    would show the machine's path, and let a run's config change it.
     """
 
     path: str
+    _read: dict[str, tuple[Any, Any]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def schema_file(self) -> str:
         """The survey's schema, below the folder."""
         return "surveys/cps_tax_units.yaml"
 
-    @cached_property
+    @property
     def survey_schema(self) -> SurveySchema:
         """What the survey is."""
-        return load_schema(Path(self.path) / self.schema_file)
+        return self._fresh(
+            [self.schema_file], lambda: load_schema(Path(self.path) / self.schema_file)
+        )
 
     @property
     def survey_years(self) -> list[int]:
         """The years that were surveyed, later editions included."""
         return survey_years(self.survey_schema, self.path)
 
-    @cached_property
+    @property
     def column_descriptions(self) -> dict[str, str]:
         """What the survey's columns mean, with units."""
-        return column_descriptions(self.survey_schema, self.path)
+        schema = self.survey_schema
+        return self._fresh(
+            [self.schema_file, schema.columns_file, "descriptions"],
+            lambda: column_descriptions(schema, self.path),
+        )
 
-    @cached_property
+    @property
     def words(self) -> SurveyWords:
         """What the survey's columns and codes are called."""
-        return survey_words(self.survey_schema, self.path)
+        schema = self.survey_schema
+        return self._fresh(
+            [self.schema_file, schema.columns_file, "words"],
+            lambda: survey_words(schema, self.path),
+        )
 
-    @cached_property
+    @property
     def target_sources(self) -> TargetSources:
         """Where targets come from."""
-        return load_target_sources(self.targets / "sources.yaml")
+        file = self.targets / "sources.yaml"
+        return self._fresh(["targets/sources.yaml"], lambda: load_target_sources(file))
 
     @property
     def targets(self) -> Path:
@@ -70,3 +86,18 @@ class DataFolder(TreatAsResourceParam):
     def population(self) -> Path:
         """Population by state and year."""
         return Path(self.path) / self.survey_schema.ageing.population
+
+    def _fresh(self, files: list[str], load: Callable[[], Value]) -> Value:
+        """Return what files say, read again if they have changed since."""
+        name, stamps = " ".join(files), [_stamp(Path(self.path) / file) for file in files]
+        if name not in self._read or self._read[name][0] != stamps:
+            self._read[name] = stamps, load()
+        value: Value = self._read[name][1]
+        return value
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    if not path.exists():
+        return None
+    about = path.stat()
+    return about.st_mtime_ns, about.st_size

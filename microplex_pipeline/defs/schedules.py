@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from microplex_pipeline.defs.coverage import BY_SIZE
 from microplex_pipeline.defs.jobs import build_prior, build_state
 from microplex_pipeline.defs.parameters import Parameters
-from microplex_pipeline.defs.partitions import BY_SIZE, years
+from microplex_pipeline.defs.partitions import multi_key, years
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.survey import survey_year
 
@@ -24,7 +25,7 @@ def newest_year(context: dg.ScheduleEvaluationContext) -> str:
     return max(key for key in keys if int(key) < now.astimezone(ZoneInfo(TIME_ZONE)).year)
 
 
-def refusal(data: DataFolder, parameters: Parameters, year: str) -> str | None:
+def refusal(data: dg.ResourceParam[DataFolder], parameters: Parameters, year: str) -> str | None:
     """Return why a year is not rebuilt, or None: no survey covers it, and ageing is not wanted."""
     last = survey_year(data.survey_schema, data.path, int(year))
     if int(year) == last or parameters.missing_survey == "age":
@@ -35,7 +36,7 @@ def refusal(data: DataFolder, parameters: Parameters, year: str) -> str | None:
     )
 
 
-def note(data: DataFolder, year: str) -> str:
+def note(data: dg.ResourceParam[DataFolder], year: str) -> str:
     """Return on what survey a year's build rests, for its runs' tags."""
     last = survey_year(data.survey_schema, data.path, int(year))
     return f"survey of {year}" if int(year) == last else f"survey of {last}, aged to {year}"
@@ -51,7 +52,7 @@ def note(data: DataFolder, year: str) -> str:
 )
 def annual_rebuild(
     context: dg.ScheduleEvaluationContext,
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
 ) -> dg.RunRequest | dg.SkipReason:
     """Ask for the nation's models of the newest closed year; the states follow when they are there."""
@@ -88,7 +89,7 @@ def states_follow_the_nation(
     for place, state in enumerate(s for s in BY_SIZE if not wanted or s in wanted):
         yield dg.RunRequest(
             run_key=f"{tick}|{state}|{year}",
-            partition_key=dg.MultiPartitionKey({"state": state, "year": year}),
+            partition_key=multi_key(state, year),
             tags={
                 "microplex/rebuild": tick,
                 "microplex/survey": tags.get("microplex/survey", ""),

@@ -1,40 +1,31 @@
-"""What sets runs off by itself, and where failures are written down."""
+"""What starts runs by itself: changed targets, arriving and changed surveys, states that have landed."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import dagster as dg
 
 from microplex_pipeline.defs.arrivals import take_in_survey
 from microplex_pipeline.defs.assets import SUMMARY
-from microplex_pipeline.defs.data_versions import (
-    MISSING,
-    county_contents,
-    survey_contents,
-    target_contents,
-)
-from microplex_pipeline.defs.jobs import (
-    build_prior,
-    build_state,
-    ingest,
-    recalibrate,
-    report_nation,
-)
-from microplex_pipeline.defs.partitions import STATES, years
-from microplex_pipeline.defs.reasons import reasons
+from microplex_pipeline.defs.assets.observed_files import contents
+from microplex_pipeline.defs.coverage import STATES
+from microplex_pipeline.defs.failure_sensors import FAILURE_SENSORS
+from microplex_pipeline.defs.input_files import INPUT_FILES, missing_files
+from microplex_pipeline.defs.jobs import build_prior, ingest, recalibrate
+from microplex_pipeline.defs.partitions import multi_key
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import Settings
-from microplex_pipeline.warehouse.failures import write_failure
+from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.reading import stored_partitions
+from microplex_pipeline.warehouse.versions import Place, Stored, stored_versions, version_of
 
 MINUTE = 60
-# in a cursor beside the digests: how many changes were seen. It ends the keys of runs, so that files
-# that are as they once were are a change again, but a tick evaluated twice starts nothing twice
-CHANGES = "changes"
+DATA_VERSION = "dagster/data_version"
+CHANGES = "changes"  # in a cursor, beside versions: how many were seen
+BUILT = "calibration.calibrated_population"
+Versions = dict[str, dict[str, str]]  # of kinds of files, by state or year
 
 
 @dg.sensor(
@@ -46,35 +37,33 @@ CHANGES = "changes"
 )
 def targets_changed(
     context: dg.SensorEvaluationContext,
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     settings: dg.ResourceParam[Settings],
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Compare the states' rows of the targets' files with those of the last tick."""
+) -> dg.SensorResult | dg.SkipReason:
+    """Compare the files with what each built partition was made from.
+
+    That is recorded with the rows, so that nothing is missed while the sensor is off, and a file that is
+    put back before anything was built starts nothing.
+    """
     if not settings.warehouse.exists():
-        yield dg.SkipReason(
+        return dg.SkipReason(
             "there is no warehouse: nothing was built that could be calibrated again"
         )
-        return
-    contents = {
-        state: [*target_contents(data, state), *county_contents(data, state)] for state in STATES
-    }
-    if missing := _missing(contents):
-        yield dg.SkipReason(f"{missing}: put it back")
-        return
-    now = {state: _digest(of) for state, of in contents.items()}
-    before = json.loads(context.cursor) if context.cursor else now
-    changed = [state for state in STATES if now[state] != before.get(state)]
-    count = int(before.get(CHANGES, 0)) + bool(changed)
-    context.update_cursor(json.dumps({**now, CHANGES: count}))
-    stored = stored_partitions(settings.warehouse).get("calibration.calibrated_population", set())
-    for state, year in sorted(stored):
-        if state in changed:
-            yield dg.RunRequest(
-                run_key=f"{state}|{year}|{now[state]}|{count}",
-                partition_key=dg.MultiPartitionKey({"state": state, "year": str(year)}),
-            )
-    if not changed:
-        yield dg.SkipReason("no state's targets changed")
+    now = _versions(data, ["target_files", "county_files"])
+    if isinstance(now, dg.SkipReason):
+        return now
+    built = stored_partitions(settings.warehouse).get(BUILT, set())
+    changed = _changed(
+        stored_versions(settings.warehouse),
+        [("targets", "target_files"), ("county_weights", "county_files")],
+        lambda kind, of: now[kind][str(of.state)],
+    )
+    requests = [
+        dg.RunRequest(run_key=f"{of.key}|{key}", partition_key=multi_key(str(of.state), of.year))
+        for of, key in sorted(changed.items())
+        if of in built
+    ]
+    return _result(context, now, requests, "no state's targets changed")
 
 
 @dg.sensor(
@@ -115,104 +104,110 @@ def survey_arrived(
 )
 def survey_changed(
     context: dg.SensorEvaluationContext,
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     settings: dg.ResourceParam[Settings],
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Compare the editions that serve each year with those of the last tick."""
-    contents = {year: survey_contents(data, int(year)) for year in years.get_partition_keys()}
-    if missing := _missing(contents):
-        yield dg.SkipReason(f"{missing}: put it back")
-        return
-    now = {year: _digest(of) for year, of in contents.items()}
-    before = json.loads(context.cursor) if context.cursor else now
-    changed = [year for year in now if now[year] != before.get(year)]
-    count = int(before.get(CHANGES, 0)) + bool(changed)
-    context.update_cursor(json.dumps({**now, CHANGES: count}))
-    built = stored_partitions(settings.warehouse).get("calibration.calibrated_population", set())
-    for year in changed:
-        again = sorted(state for state, of_year in built if of_year == int(year))
-        if again:
-            yield dg.RunRequest(
-                job_name=build_prior.name,
-                run_key=f"{year}|{now[year]}|{count}",
-                partition_key=year,
-                tags={"microplex/rebuild": now[year], "microplex/states": " ".join(again)},
-            )
-        if int(year) in data.survey_years:
-            for state in (s for s in STATES if s not in again):
-                yield dg.RunRequest(
-                    job_name=ingest.name,
-                    run_key=f"{state}|{year}|{now[year]}|{count}",
-                    partition_key=dg.MultiPartitionKey({"state": state, "year": year}),
-                )
-    if not changed:
-        yield dg.SkipReason("the survey's files and schema are as they were")
+) -> dg.SensorResult | dg.SkipReason:
+    """Compare the survey's files with what was built from them, and with those of the last tick.
 
-
-def _missing(contents: Mapping[str, Sequence[str]]) -> str | None:
-    """Return which file is not there, in the words that stand in the place of its digest."""
-    return min((p for of in contents.values() for p in of if p.endswith(MISSING)), default=None)
-
-
-def _digest(parts: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
-
-
-# Any: Dagster does not export the type of a job of assets
-MONITORED: Sequence[Any] = [
-    build_prior,
-    build_state,
-    recalibrate,
-    ingest,
-    report_nation,
-    take_in_survey,
-]
-
-
-@dg.run_failure_sensor(
-    monitored_jobs=MONITORED,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    name="failures_written_down",
-    description="Writes what failed and why to failures.csv beside the warehouse, a line a step.",
-)
-def failures_written_down(
-    context: dg.RunFailureSensorContext, settings: dg.ResourceParam[Settings]
-) -> None:
-    """Write what failed and why to failures.csv beside the warehouse, a line a step.
-
-    A run whose process was killed has no failed step: the line is the run's.
+    Which years an edition newly covers, the cursor tells: Dagster would store observed data versions before
+    it stores the runs that they call for, and a daemon that is killed between the two would lose the runs.
     """
-    events = [*_checks(context), *context.get_step_failure_events(), context.failure_event]
-    _write_down(context, settings, events)
+    now = _versions(data, ["survey_files", "survey_schema"])
+    if isinstance(now, dg.SkipReason):
+        return now
+    changed = _changed(
+        stored_versions(settings.warehouse),
+        [("raw_survey", "survey_files"), ("raw_survey", "survey_schema")],
+        lambda kind, of: now[kind].get(str(of.year)) or now[kind][""],
+    )
+    built = stored_partitions(settings.warehouse).get(BUILT, set())
+    requests = list(_rebuilds({of: key for of, key in changed.items() if of in built}))
+    before = json.loads(context.cursor) if context.cursor else now
+    seen = before["survey_files"]
+    # appended to run keys, so that an edition put back in the place of another still starts runs
+    now[CHANGES] = {"": str(int(before.get(CHANGES, {"": 0})[""]) + (seen != now["survey_files"]))}
+    for year, version in now["survey_files"].items():
+        if version != seen.get(year) and int(year) in data.survey_years:
+            requests += [
+                dg.RunRequest(
+                    job_name=ingest.name,
+                    run_key=f"{state}|{year}|{version}|{now[CHANGES]['']}",
+                    partition_key=multi_key(state, year),
+                )
+                for state in STATES
+                if (state, int(year)) not in built
+            ]
+    return _result(context, now, requests, "the survey's files and schema are unchanged")
 
 
-@dg.run_status_sensor(
-    run_status=dg.DagsterRunStatus.SUCCESS,
-    monitored_jobs=MONITORED,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    name="failed_checks_written_down",
-    description="Writes checks that failed in runs that succeeded to failures.csv beside the warehouse.",
-)
-def failed_checks_written_down(
-    context: dg.RunStatusSensorContext, settings: dg.ResourceParam[Settings]
-) -> None:
-    """Write the checks that failed without stopping their run to failures.csv."""
-    _write_down(context, settings, _checks(context))
+def _rebuilds(changed: Mapping[Partition, str]) -> Iterator[dg.RunRequest]:
+    """Ask for the nation's models of the years concerned; the states named in the tags follow them."""
+    for year in sorted({of.year for of in changed}):
+        of_year = {str(of.state): key for of, key in sorted(changed.items()) if of.year == year}
+        rebuild = version_of(of_year)
+        yield dg.RunRequest(
+            job_name=build_prior.name,
+            run_key=f"{year}|{rebuild}",
+            partition_key=str(year),
+            tags={"microplex/rebuild": rebuild, "microplex/states": " ".join(of_year)},
+        )
 
 
-def _checks(context: dg.RunStatusSensorContext) -> list[dg.DagsterEvent]:
-    run = context.dagster_run.run_id
-    entries = context.instance.all_logs(run, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-    return [entry.get_dagster_event() for entry in entries]
+def _versions(data: DataFolder, kinds: Iterable[str]) -> Versions | dg.SkipReason:
+    """Return the versions of files by state or year, "" if neither; or which file is missing."""
+    found: Versions = {}
+    for kind in kinds:
+        by_part = contents(INPUT_FILES[kind], data)
+        if missing := sorted({f for digests in by_part.values() for f in missing_files(digests)}):
+            return dg.SkipReason(f"{missing[0]} is missing: put it back")
+        found[kind] = {of or "": version_of(digests) for of, digests in by_part.items()}
+    return found
 
 
-def _write_down(
-    context: dg.RunStatusSensorContext, settings: Settings, events: Sequence[dg.DagsterEvent]
-) -> None:
-    run = context.dagster_run
-    partition = run.tags.get("dagster/partition", "")
-    for step, why in reasons(events):
-        write_failure(settings.warehouse, run.run_id, partition, step, why)
+def _changed(
+    stored: Mapping[Place, Stored],
+    reads: Iterable[tuple[str, str]],
+    version_now: Callable[[str, Partition], str],
+) -> dict[Partition, str]:
+    """Return the partitions made from other files than there are now.
+
+    Each with a key that names the run that stored it and the files as they are: asked for twice, it is one
+    run; after that run, the same files in the place of others start a run again.
+
+    Parameters
+    ----------
+    reads : an asset, and a kind of files that it reads.
+    """
+    found: dict[Partition, str] = {}
+    for name, kind in reads:
+        for (asset, partition), of in stored.items():
+            now = version_now(kind, partition) if asset == name else None
+            if now is not None and version_of(of.made_from["files"][kind]) != now:
+                found[partition] = f"{found.get(partition, '')}{of.run}|{now}"
+    return found
+
+
+def _result(
+    context: dg.SensorEvaluationContext,
+    now: Versions,
+    requests: list[dg.RunRequest],
+    nothing: str,
+) -> dg.SensorResult:
+    """Return the runs asked for, and observations of the files that changed since the last tick."""
+    before = json.loads(context.cursor) if context.cursor else {}
+    events = [
+        dg.AssetObservation(kind, partition=of or None, tags={DATA_VERSION: version})
+        for kind, versions in now.items()
+        if kind != CHANGES
+        for of, version in versions.items()
+        if before.get(kind, {}).get(of) != version
+    ]
+    return dg.SensorResult(
+        run_requests=requests,
+        skip_reason=None if requests else dg.SkipReason(nothing),
+        cursor=json.dumps(now),
+        asset_events=events,
+    )
 
 
 nation_follows_its_states = dg.AutomationConditionSensorDefinition(
@@ -227,6 +222,5 @@ SENSORS = [
     survey_arrived,
     survey_changed,
     nation_follows_its_states,
-    failures_written_down,
-    failed_checks_written_down,
+    *FAILURE_SENSORS,
 ]

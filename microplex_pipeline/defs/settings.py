@@ -1,4 +1,4 @@
-"""Settings: where things lie and what builds are told, from microplex.yaml and the environment."""
+"""Settings: paths and parameters of a project, from its microplex.yaml and the environment."""
 
 from __future__ import annotations
 
@@ -18,32 +18,34 @@ from pydantic_settings import (
 from microplex_pipeline.data_files import load_yaml
 from microplex_pipeline.defs.parameters import Parameters
 
-PROJECT = Path(__file__).resolve().parents[2]
 CONFIG = "MICROPLEX_CONFIG"
+NAME = "microplex.yaml"
 
 
 class SettingsError(ValueError):
-    """A settings file that is missing, is no YAML, or says something unknown."""
+    """A settings file that is missing, is not valid YAML, or has settings that are unknown or unusable."""
 
 
 class Settings(BaseSettings):
     """Paths and parameters.
 
-    Read from `microplex.yaml` in the project, or the file that MICROPLEX_CONFIG names; environment
-    variables (MICROPLEX_DATA, MICROPLEX_WAREHOUSE, MICROPLEX_PARAMETERS__SEED ...) come before it.
-    Relative paths in the file are relative to the file.
+    Read from the project's `microplex.yaml` (see `config_file`); environment variables (MICROPLEX_DATA,
+    MICROPLEX_WAREHOUSE, MICROPLEX_PARAMETERS__SEED ...) take precedence. Relative paths are relative to
+    that file.
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="MICROPLEX_", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix="MICROPLEX_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
     )
 
-    data: Path = Field(PROJECT / "data", description="survey and target files")
-    warehouse: Path = Field(
-        PROJECT / "warehouse" / "microplex.duckdb", description="the DuckDB file"
-    )
+    data: Path = Field(Path("data"), description="survey and target files")
+    warehouse: Path = Field(Path("warehouse/microplex.duckdb"), description="the DuckDB file")
     incoming: Path = Field(
-        PROJECT / "incoming", description="where later editions of the survey are dropped"
+        Path("incoming"), description="where later editions of the survey are dropped"
     )
     parameters: Parameters = Parameters()
 
@@ -51,8 +53,8 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_path(cls, path: Path) -> Path:
         if not path.name:
-            raise ValueError("give a path, not an empty text or a whole disk")
-        return path if path.is_absolute() else (config_file().parent / path).resolve()
+            raise ValueError("give the path of a file or folder, not an empty text or the root")
+        return path if path.is_absolute() else (project_folder() / path).resolve()
 
     @classmethod
     def settings_customise_sources(
@@ -63,15 +65,47 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Give arguments, then the environment, then the file."""
+        """Take arguments first, then the environment, then the file."""
         del dotenv_settings, file_secret_settings
         file = YamlConfigSettingsSource(settings_cls, config_file())
         return init_settings, env_settings, file
 
 
 def config_file() -> Path:
-    """Return where the settings file is looked for."""
-    return Path(os.environ.get(CONFIG) or PROJECT / "microplex.yaml").resolve()
+    """Return the project's settings file.
+
+    It is the file that MICROPLEX_CONFIG names, else `microplex.yaml` in the working directory or the
+    nearest folder above it.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such file.
+    """
+    if named := os.environ.get(CONFIG):
+        file = Path(named).resolve()
+        if not file.is_file():
+            raise SettingsError(f"{CONFIG} names {file.name}, but there is no such file")
+        return file
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / NAME).is_file():
+            return folder / NAME
+    raise SettingsError(
+        f"this is not a project: there is no {NAME} in this folder or above it. Change to a project's "
+        f"folder, set {CONFIG} to its {NAME}, or make a new project with `microplex init FOLDER`"
+    )
+
+
+def project_folder() -> Path:
+    """Return the folder of the project's settings file.
+
+    Raises
+    ------
+    SettingsError
+        If there is none.
+    """
+    return config_file().parent
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -80,32 +114,31 @@ def load_settings(**overrides: Any) -> Settings:
     Raises
     ------
     SettingsError
-        If the file that MICROPLEX_CONFIG names is missing, or the file or environment says
-        something that no setting understands.
+        If there is no project, or its file or the environment has settings that are unknown or unusable.
     """
     file = config_file()
-    if os.environ.get(CONFIG) and not file.is_file():
-        raise SettingsError(f"{CONFIG} names {file.name}, which is not there")
-    known = {"MICROPLEX_CONFIG", *(f"MICROPLEX_{n.upper()}" for n in Settings.model_fields)}
+    known = {CONFIG, *(f"MICROPLEX_{n.upper()}" for n in Settings.model_fields)}
     given = [n for n in os.environ if n.startswith("MICROPLEX_")]
-    if strange := [n for n in given if n.split("__")[0].upper() not in known]:
-        raise SettingsError(f"no setting is named {', '.join(sorted(strange))}")
+    if unknown := [n for n in given if n.split("__")[0].upper() not in known]:
+        raise SettingsError(f"no setting is named {', '.join(sorted(unknown))}")
+    place = f"settings ({file.name} and MICROPLEX_ variables)"
     try:
-        if file.is_file():
-            load_yaml(file.read_text("utf-8"))  # refuses what a second reading would not
+        load_yaml(
+            file.read_text("utf-8")
+        )  # refuses repeated keys, which the second reading accepts
         return Settings(**overrides)
     except ValidationError as error:
-        said = "; ".join(_said(e["loc"], e["type"], e["msg"]) for e in error.errors())
-        raise SettingsError(f"settings ({file.name} and MICROPLEX_ variables): {said}") from error
+        problems = (_message(e["loc"], e["type"], e["msg"]) for e in error.errors())
+        raise SettingsError(f"{place}: {'; '.join(problems)}") from error
     except (yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
-        raise SettingsError(f"settings ({file.name} and MICROPLEX_ variables): {error}") from error
+        raise SettingsError(f"{place}: {error}") from error
 
 
-def _said(place: tuple[int | str, ...], kind: str, message: str) -> str:
-    name = ".".join(str(part) for part in place)
+def _message(location: tuple[int | str, ...], kind: str, message: str) -> str:
+    name = ".".join(str(part) for part in location)
     if kind != "extra_forbidden":
         return f"{name}: {message[:1].lower()}{message[1:]}"
     section: Any = Settings
-    for part in place[:-1]:
+    for part in location[:-1]:
         section = section.model_fields[part].annotation
     return f"no setting is named {name}; there are {', '.join(section.model_fields)}"

@@ -13,7 +13,7 @@ import dagster as dg
 
 from microplex_pipeline.definitions import build_definitions
 from microplex_pipeline.defs.assets import CHAIN, NATIONAL, SUMMARY
-from microplex_pipeline.defs.partitions import BY_SIZE
+from microplex_pipeline.defs.coverage import BY_SIZE
 from microplex_pipeline.defs.reasons import FailedCheck, failed_checks, reasons
 from microplex_pipeline.defs.settings import Settings, load_settings
 from microplex_pipeline.execution.plan import Plan
@@ -24,8 +24,10 @@ from microplex_pipeline.execution.processes import (
 )
 from microplex_pipeline.execution.runs import STOPPED, run_job
 from microplex_pipeline.execution.workers import side_by_side
+from microplex_pipeline.warehouse.partition import Partition
 
-KILLED = "its process was killed (kill -9, or no memory left); nothing of its last step was stored"
+KILLED = "its process was killed (kill -9, or out of memory); nothing of its last step was stored"
+ASSETS = {"build_prior": NATIONAL, "build_state": CHAIN, "report_nation": SUMMARY}
 
 
 @dataclass(frozen=True)
@@ -35,27 +37,42 @@ class Outcome:
     Attributes
     ----------
     partition : state and year, or year.
-    built : names of the assets that were built; none where all were up to date.
+    built : names of the assets that were built; none if all were up to date.
     failure : why it failed, or None.
     seconds : wall time.
-    checks : that it did not pass and that did not stop it.
+    checks : non-blocking checks that failed.
     """
 
-    partition: str
+    partition: Partition
     built: list[str]
     failure: str | None
     seconds: float
     checks: Sequence[FailedCheck] = ()
 
 
-def backfill(
-    wanted_states: Mapping[str, Sequence[str]], jobs: int, force: bool, label: str
-) -> Generator[Outcome]:
-    """Build states of years, and yield each partition as it is done.
+@dataclass(frozen=True)
+class Task:
+    """A job's assets of one partition: all of them if `force` is set, else those that are stale.
 
-    Years' national models come first; a year whose models fail has its states left out, with the reason.
-    What is up to date is not built again unless `force` is set. One state's failure costs no other, not
-    even where its process dies. Last comes each year's page, of the states that are there.
+    Attributes
+    ----------
+    label : tag of the run (microplex/backfill).
+    """
+
+    job: str
+    partition: Partition
+    label: str
+    force: bool
+
+
+def backfill(
+    wanted_states: Mapping[int, Sequence[str]], jobs: int, force: bool, label: str
+) -> Generator[Outcome]:
+    """Build states of years, and yield each partition's outcome as it is done.
+
+    Years' national models come first; if they fail, the year's states are left out, with the reason. What
+    is up to date is not built again unless `force` is set. One state's failure does not affect the others,
+    even if its process dies. Each year's page comes last, of the states that are built by then.
 
     Parameters
     ----------
@@ -64,60 +81,41 @@ def backfill(
     label : tag of all runs (microplex/backfill).
     """
     settings = load_settings()
-    # one core a process: threads of several processes only get in each other's way
+    # one core per process: threads of several processes would compete for the same cores
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    with dg.DagsterInstance.get() as instance:
-        end_runs_of_dead_processes(instance, settings.warehouse, ENDED)
-        plan = Plan(_definitions(), settings, instance)
-
-        def outdated(assets: Sequence[dg.AssetsDefinition], state: str | None, year: str) -> bool:
-            return force or bool(plan.stale(assets, state, year))
-
-        wanted: list[Task] = []
-        for year, of_year in wanted_states.items():
-            # the largest first, so that none is left for the end
-            states = sorted(set(of_year), key=BY_SIZE.index)
-            if outdated(NATIONAL, None, year):
-                outcome = build_partition(Task("build_prior", year, label, force))
-                yield outcome
-                if outcome.failure:
-                    reason = f"the year's national models failed: {outcome.failure}"
-                    yield from (Outcome(f"{s}|{year}", [], reason, 0.0) for s in states)
-                    continue
-            for state in states:
-                if outdated(CHAIN, state, year):
-                    wanted.append(Task("build_state", f"{state}|{year}", label, force))
-                else:
-                    yield Outcome(f"{state}|{year}", [], None, 0.0)
+    _end_lost_runs(settings, ENDED)
+    plan = Plan(_definitions(), settings)
+    wanted: list[Task] = []
+    for year, of_year in wanted_states.items():
+        # the largest first, so that none of them is left for the end
+        states = sorted(set(of_year), key=BY_SIZE.index)
+        if force or plan.stale(NATIONAL, Partition(None, year)):
+            outcome = build_partition(Task("build_prior", Partition(None, year), label, force))
+            yield outcome
+            if outcome.failure:
+                reason = f"the year's national models failed: {outcome.failure}"
+                yield from (Outcome(Partition(s, year), [], reason, 0.0) for s in states)
+                continue
+        for partition in (Partition(state, year) for state in states):
+            if force or plan.stale(CHAIN, partition):
+                wanted.append(Task("build_state", partition, label, force))
+            else:
+                yield Outcome(partition, [], None, 0.0)
     if jobs == 1:
         yield from (build_partition(task) for task in wanted)
     else:
         yield from _side_by_side(wanted, jobs, settings)
-    with dg.DagsterInstance.get() as instance:
-        plan = Plan(_definitions(), settings, instance)
-        for year in wanted_states:
-            if plan.holds("state_report", year) and plan.stale(SUMMARY, None, year):
-                yield build_partition(Task("report_nation", year, label, force=False))
-
-
-@dataclass(frozen=True)
-class Task:
-    """A job's assets of one partition: all of them if `force` is set, else those that are stale."""
-
-    job: str
-    key: str
-    label: str
-    force: bool
-
-
-ASSETS = {"build_prior": NATIONAL, "build_state": CHAIN, "report_nation": SUMMARY}
+    plan = Plan(_definitions(), settings)
+    for year in wanted_states:
+        if plan.holds("state_report", year) and plan.stale(SUMMARY, Partition(None, year)):
+            yield build_partition(Task("report_nation", Partition(None, year), label, force=False))
 
 
 def _side_by_side(tasks: Sequence[Task], jobs: int, settings: Settings) -> Generator[Outcome]:
-    """Build in processes; what a killed one was building is built again, alone, after the others.
+    """Build in processes; what a killed one was building is built again alone, after the others.
 
-    What dies again has failed. Alone it has more memory than beside others.
+    Alone, it has more memory than beside others. If its process dies again, it has failed.
     """
     lost: list[Task] = []
     try:
@@ -131,7 +129,7 @@ def _side_by_side(tasks: Sequence[Task], jobs: int, settings: Settings) -> Gener
         for task in lost:
             with closing(side_by_side(build_partition, [task], 1)) as done:
                 for _, outcome in done:
-                    yield outcome or Outcome(task.key, [], KILLED, 0.0)
+                    yield outcome or Outcome(task.partition, [], KILLED, 0.0)
             _end_lost_runs(settings, ENDED)
     except (KeyboardInterrupt, GeneratorExit):
         _end_lost_runs(settings, STOPPED)
@@ -146,24 +144,22 @@ def _end_lost_runs(settings: Settings, why: str) -> None:
 def build_partition(task: Task) -> Outcome:
     """Build what a task names, in this process, once no other process builds the partition.
 
-    What another one has built meanwhile is not built again.
+    What another process has built in the meantime is not built again.
     """
     started = time.monotonic()
     settings, definitions = load_settings(), _definitions()
-    state, _, year = task.key.rpartition("|")
-    with dg.DagsterInstance.get() as instance, partition_lock(instance, task.key):
+    with dg.DagsterInstance.get() as instance, partition_lock(instance, task.partition):
         assets = [asset.key.path[-1] for asset in ASSETS[task.job]]
         if not task.force:
-            plan = Plan(definitions, settings, instance)
-            assets = plan.stale(ASSETS[task.job], state or None, year)
+            assets = list(Plan(definitions, settings).stale(ASSETS[task.job], task.partition))
         if not assets:
-            return Outcome(task.key, [], None, time.monotonic() - started)
+            return Outcome(task.partition, [], None, time.monotonic() - started)
         result = run_job(
             settings,
             instance,
             definitions,
             task.job,
-            task.key,
+            task.partition,
             assets=assets,
             tags={"microplex/backfill": task.label},
         )
@@ -171,9 +167,13 @@ def build_partition(task: Task) -> Outcome:
     checks = failed_checks(result.all_events)
     if not result.success:
         step, why = reasons(result.all_events)[0]
-        odd = [check for check in checks if check.warning]  # often the cause of what failed later
-        return Outcome(task.key, assets, f"{step}: {why}" if step else why, seconds, odd)
-    return Outcome(task.key, assets, None, seconds, checks)
+        warnings = [
+            check for check in checks if check.warning
+        ]  # often the cause of a later failure
+        return Outcome(
+            task.partition, assets, f"{step}: {why}" if step else why, seconds, warnings
+        )
+    return Outcome(task.partition, assets, None, seconds, checks)
 
 
 @cache

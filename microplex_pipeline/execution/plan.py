@@ -1,112 +1,97 @@
-"""What has to be built: partitions that are missing, or made from something else than is there now."""
+"""What has to be built: partitions that are missing, out of date, or did not pass a blocking check."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from microplex_pipeline.defs.assets.versioned import recorded_versions, version_of_states
-from microplex_pipeline.defs.data_versions import data_version
+from microplex_pipeline.defs.check_results import asked_of
+from microplex_pipeline.defs.data_versions import Comparison
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import Settings
+from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.reading import stored_partitions
+from microplex_pipeline.warehouse.versions import (
+    CheckResult,
+    stored_checks,
+    stored_versions,
+)
 
 
 class Plan:
-    """Compares what partitions were made from with files and parameters as they are now.
+    """Compares what is stored with what there is now; the warehouse has the last word on both.
 
-    A partition that did not pass a blocking check, or whose process ended before the check, has to be
-    built again, too: what comes after it would otherwise be built without the check.
+    A partition that has not passed a blocking check as it would be asked now has to be built again: what
+    comes after it would otherwise be built without the check.
 
     Parameters
     ----------
     definitions : of the pipeline.
     settings : their settings.
-    instance : whose history is looked at. The warehouse has the last word on what exists.
     """
 
-    def __init__(
-        self, definitions: dg.Definitions, settings: Settings, instance: dg.DagsterInstance
-    ) -> None:
-        self.graph = definitions.resolve_asset_graph()
-        self.data = DataFolder(path=str(settings.data))
-        self.settings = settings
-        self.instance = instance
-        self._expected: dict[tuple[str, str | None, str], str] = {}
-        self._recorded: dict[dg.AssetKey, Mapping[str, str]] = {}
-        self._passed: dict[dg.AssetCheckKey, set[str | None]] = {}
+    def __init__(self, definitions: dg.Definitions, settings: Settings) -> None:
+        self._graph = definitions.resolve_asset_graph()
+        self._settings = settings
+        self._comparison = Comparison(
+            stored_versions(settings.warehouse),
+            DataFolder(path=str(settings.data)),
+            settings.parameters,
+        )
+
+    @property
+    def knows_versions(self) -> bool:
+        """Whether anything is known of what the stored partitions were made from."""
+        return bool(self._comparison.stored)
 
     @cached_property
-    def _stored(self) -> dict[str, set[tuple[str, int]]]:
-        return stored_partitions(self.settings.warehouse)
+    def stored(self) -> dict[str, set[Partition]]:
+        """The states and years that each table holds."""
+        return stored_partitions(self._settings.warehouse)
+
+    @cached_property
+    def _checks(self) -> dict[tuple[str, Partition, str], CheckResult]:
+        return stored_checks(self._settings.warehouse)
 
     def stale(
-        self, assets: Sequence[dg.AssetsDefinition], state: str | None, year: str
-    ) -> list[str]:
-        """Return the names of the assets that have to be built, in the order given.
-
-        Parameters
-        ----------
-        state : None for assets by year alone. What a year makes of its states is compared with the
-            states as they are stored.
-        """
-        names = []
+        self, assets: Sequence[dg.AssetsDefinition], partition: Partition
+    ) -> dict[str, list[str]]:
+        """Return the assets of a partition that have to be built, in the order given, and why."""
+        found = {}
         for asset in assets:
             name = asset.key.path[-1]
-            key = year if state is None else f"{state}|{year}"
-            recorded = self._recorded_of(asset.key).get(key)
-            if (
-                not self.holds(name, year, state)
-                or recorded != self._expect(name, state, year)
-                or not self._passes(asset.key, key)
-            ):
-                names.append(name)
-        return names
+            if reasons := self._reasons(asset.key, name, partition):
+                found[name] = reasons
+        return found
 
-    def holds(self, asset: str, year: str, state: str | None = None) -> bool:
+    def _reasons(self, key: dg.AssetKey, name: str, partition: Partition) -> list[str]:
+        if not self.holds(name, partition.year, partition.state):
+            return ["it is not built"]
+        if reasons := self._comparison.reasons(name, partition):
+            return reasons
+        return [f"check {check}" for check in self._unpassed(key, name, partition)]
+
+    def holds(self, asset: str, year: int, state: str | None = None) -> bool:
         """Return whether the warehouse has rows of an asset's year, of one state or any."""
-        node = self.graph.get(dg.AssetKey(asset))
-        rows = self._stored.get(f"{node.group_name}.{asset}", set())
+        node = self._graph.get(dg.AssetKey(asset))
         return any(
-            stored_year == int(year) and state in (None, stored_state)
-            for stored_state, stored_year in rows
+            stored.year == year and state in (None, stored.state)
+            for stored in self.stored.get(f"{node.group_name}.{asset}", ())
         )
 
-    def _passes(self, asset: dg.AssetKey, partition: str) -> bool:
-        """Return whether what is stored of a partition has passed every blocking check."""
-        return all(
-            partition in self._passed_of(check)
-            for check in self.graph.get(asset).check_keys
-            if self.graph.get(check).blocking
-        )
-
-    def _passed_of(self, check: dg.AssetCheckKey) -> set[str | None]:
-        if check not in self._passed:
-            self._passed[check] = {
-                of.partition_key
-                for of in self.instance.event_log_storage.get_asset_check_partition_info([check])
-                if of.is_current
-                and of.latest_execution_status == AssetCheckExecutionRecordStatus.SUCCEEDED
-            }
-        return self._passed[check]
-
-    def _recorded_of(self, asset: dg.AssetKey) -> Mapping[str, str]:
-        if asset not in self._recorded:
-            self._recorded[asset] = recorded_versions(self.instance, asset)
-        return self._recorded[asset]
-
-    def _expect(self, asset: str, state: str | None, year: str) -> str:
-        node = self.graph.get(dg.AssetKey(asset))
-        by_state = isinstance(node.partitions_def, dg.MultiPartitionsDefinition)
-        if by_state and state is None:
-            return version_of_states(self._recorded_of(node.key), year)
-        place = (asset, state if by_state else None, year)
-        if place not in self._expected:
-            parents = [self._expect(p.path[-1], state, year) for p in node.parent_keys]
-            self._expected[place] = data_version(
-                asset, place[1], int(year), self.data, self.settings.parameters, parents
-            )
-        return self._expected[place]
+    def _unpassed(self, key: dg.AssetKey, name: str, partition: Partition) -> list[str]:
+        """Return the blocking checks that the stored version has not passed as they are asked now."""
+        version = self._comparison.stored[name, partition].version
+        found = []
+        for check in self._graph.get(key).check_keys:
+            node: Any = self._graph.get(check)
+            if not node.blocking:
+                continue
+            result = self._checks.get((name, partition, check.name))
+            asked = asked_of(check.name, version, self._settings.parameters)
+            if result is None or not result.passed or result.asked != asked:
+                found.append(check.name)
+        return found

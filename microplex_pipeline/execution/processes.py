@@ -1,7 +1,7 @@
-"""Which process runs what: partitions are built by one at a time, and a dead one's runs are ended.
+"""Which process runs what: one process at a time builds a partition; runs of dead processes are ended.
 
 Every process holds a lock file while it lives, and its runs carry the file's name. The operating system
-frees the lock of a process that ends, however it ends, so that none is taken for alive that is not.
+frees the lock when the process ends, however it ends, so that a dead process is never taken for a live one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import dagster as dg
 from filelock import FileLock, Timeout
 
 from microplex_pipeline.warehouse.failures import write_failure
+from microplex_pipeline.warehouse.partition import Partition
 
 TAG = "microplex/process"
 ENDED = "its process ended before the run did; nothing of the step was stored. Build it again"
@@ -30,9 +31,9 @@ def process_tag(instance: dg.DagsterInstance) -> dict[str, str]:
     return {TAG: Path(_held_by_this_process(_folder(instance)).lock_file).stem}
 
 
-def partition_lock(instance: dg.DagsterInstance, key: str) -> FileLock:
+def partition_lock(instance: dg.DagsterInstance, partition: Partition) -> FileLock:
     """Return the lock that a process holds while it builds a partition."""
-    return FileLock(_folder(instance) / f"{key.replace('|', '-')}.lock")
+    return FileLock(_folder(instance) / f"{str(partition).replace(' ', '-')}.lock")
 
 
 def end_runs_of_dead_processes(

@@ -38,7 +38,7 @@ def _follow(instance: dg.DagsterInstance, run_id: str, finished: threading.Event
         try:
             connection = instance.get_records_for_run(run_id, cursor=cursor)
         except DatabaseError:
-            return  # the run writes to the same history, and ends with what is wrong with it
+            return  # the run uses the same history, and reports what is wrong with it
         cursor = connection.cursor
         for record in connection.records:
             _print_entry(record.event_log_entry, started)
@@ -50,7 +50,7 @@ def _follow(instance: dg.DagsterInstance, run_id: str, finished: threading.Event
 def _print_entry(entry: dg.EventLogEntry, started: dict[str, float]) -> None:
     event, step = entry.dagster_event, entry.step_key or ""
     if event is None:
-        # of steps that cannot run after a failure, Dagster writes a line each: the failure says it
+        # Dagster writes an error line for each step skipped after a failure: the failure is enough
         if logging.INFO <= int(entry.level) < logging.ERROR:
             click.echo(f"      {entry.user_message}")
     elif event.event_type == dg.DagsterEventType.STEP_START:
@@ -65,8 +65,6 @@ def _print_entry(entry: dg.EventLogEntry, started: dict[str, float]) -> None:
             word, colour = ("warning", "yellow") if warning else ("check failed", "red")
             click.secho(f"      {word}: {check.check_name}: {check.description}", fg=colour)
     elif event.event_type == dg.DagsterEventType.STEP_FAILURE:
-        click.secho(
-            f"      {step} failed: {reason_of(event.step_failure_data)}", fg="red", err=True
-        )
+        click.secho(f"      {step} failed: {reason_of(event)}", fg="red", err=True)
     elif event.event_type == dg.DagsterEventType.PIPELINE_FAILURE and not started:
         click.secho(f"      {entry.user_message}", fg="red", err=True)

@@ -1,4 +1,4 @@
-"""Running a job on a partition in this process, so that whatever ends it is known afterwards."""
+"""Running a job on a partition in this process, so that it is known afterwards why it ended."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from microplex_pipeline.defs.reasons import reasons
 from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.execution.processes import process_tag
 from microplex_pipeline.warehouse.failures import write_failure
+from microplex_pipeline.warehouse.partition import Partition
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-STOPPED = "stopped by Ctrl-C or a signal; the partition keeps what it had of the step at work"
+STOPPED = "stopped by Ctrl-C or a signal; the step at work stored nothing"
 
 
 def run_job(
@@ -23,7 +24,7 @@ def run_job(
     instance: dg.DagsterInstance,
     definitions: dg.Definitions,
     job: str,
-    partition: str,
+    partition: Partition,
     *,
     run_id: str | None = None,
     assets: Sequence[str] | None = None,
@@ -34,8 +35,8 @@ def run_job(
     Raises
     ------
     KeyboardInterrupt
-        If the process is told to stop. The run is then marked as canceled, and the process has to end:
-        its step cannot be stopped otherwise.
+        If the process is told to stop. The run is then marked as canceled, and the process must exit:
+        its step cannot be stopped in any other way.
     """
     run_id = run_id or str(uuid.uuid4())
     selection = None if assets is None else [dg.AssetKey(name) for name in assets]
@@ -43,7 +44,7 @@ def run_job(
         result = _in_a_thread(
             lambda: definitions.resolve_job_def(job).execute_in_process(
                 instance=instance,
-                partition_key=partition,
+                partition_key=partition.key,
                 asset_selection=selection,
                 run_id=run_id,
                 run_config=QUIET,
@@ -56,15 +57,15 @@ def run_job(
             instance.report_run_canceled(run, STOPPED)
         raise
     for step, why in reasons(result.all_events):
-        write_failure(settings.warehouse, run_id, partition, step, why)
+        write_failure(settings.warehouse, run_id, partition.key, step, why)
     return result
 
 
 def _in_a_thread(work: Callable[[], dg.ExecuteInProcessResult]) -> dg.ExecuteInProcessResult:
     """Wait for work in another thread.
 
-    In the main thread Dagster and DuckDB would each take a signal for themselves, and long steps would
-    see it late.
+    In the main thread, Dagster and DuckDB would each handle signals themselves, and long steps would react
+    to them late.
     """
     outcome: Future[dg.ExecuteInProcessResult] = Future()
 

@@ -12,6 +12,7 @@ from microplex_pipeline.data_files import write_whole
 from microplex_pipeline.export.codebook import codebook, descriptions_of
 from microplex_pipeline.export.stata import NotForStata, stata_names, write_stata
 from microplex_pipeline.survey import SurveySchema
+from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.reading import query, stored_partitions
 
 
@@ -19,7 +20,7 @@ class CannotExport(LookupError):
     """A table or partition that is not there, or is nothing for other programs."""
 
 
-def exportable(warehouse: Path, table: str) -> set[tuple[str, int]]:
+def exportable(warehouse: Path, table: str) -> set[Partition]:
     """Return the states and years of a table that can be exported.
 
     Raises
@@ -42,7 +43,7 @@ def export(
     warehouse: Path,
     folder: Path,
     table: str,
-    partitions: Sequence[tuple[str, int]],
+    partitions: Sequence[Partition],
     kind: str,
     schema: SurveySchema,
     data: Path,
@@ -68,7 +69,7 @@ def export(
     descriptions, labels = descriptions_of(table, schema, data), schema.labels
     columns = pl.Schema()
     for state, year in partitions:
-        which: list[object] = [state, year]
+        which = [state, year]
         rows = query(warehouse, f"select * from {table} where state = ? and year = ?", which)
         if rows.is_empty():
             raise CannotExport(f"{table} has no rows of {state} {year}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from microplex_pipeline.data_files import write_whole
-from microplex_pipeline.defs.partitions import STATES
+from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.reading import holds_year, query
 
 
@@ -13,7 +14,7 @@ class NoReport(LookupError):
     """A report that was asked for is not built."""
 
 
-def write_state_report(warehouse: Path, folder: Path, state: str, year: int) -> Path:
+def write_state_report(warehouse: Path, folder: Path, partition: Partition) -> Path:
     """Write a state's page to <folder>/<year>/<STATE>.html and return the path.
 
     Raises
@@ -22,19 +23,23 @@ def write_state_report(warehouse: Path, folder: Path, state: str, year: int) -> 
         If it is not built.
     """
     html = None
-    if holds_year(warehouse, "evaluation.state_report", year):
+    if holds_year(warehouse, "evaluation.state_report", partition.year):
         sql = "select html from evaluation.state_report where state = ? and year = ?"
-        pages = query(warehouse, sql, [state, year])["html"]
+        pages = query(warehouse, sql, list(partition))["html"]
         html = pages[0] if len(pages) else None
     if html is None:
         raise NoReport(
-            f"there is no report of {state} {year} yet: run `microplex build {state} {year}` first"
+            f"there is no report of {partition} yet: run `microplex build {partition}` first"
         )
-    return _write(folder / str(year) / f"{state}.html", html)
+    return _write(folder / str(partition.year) / f"{partition.state}.html", html)
 
 
-def write_year_report(warehouse: Path, folder: Path, year: int) -> Path:
+def write_year_report(warehouse: Path, folder: Path, year: int, states: Collection[str]) -> Path:
     """Write a year's page and those of all its states, so that links work; return the year's path.
+
+    Parameters
+    ----------
+    states : codes of the states that there are.
 
     Raises
     ------
@@ -49,9 +54,9 @@ def write_year_report(warehouse: Path, folder: Path, year: int) -> Path:
             raise NoReport(f"{table} has nothing of {year} yet: run `{job} {year}` first")
     pages = "select state, html from evaluation.state_report where year = ? order by state"
     for state, html in query(warehouse, pages, [year]).iter_rows():
-        if state not in STATES:  # it would become a file's name
+        if state not in states:  # it would become a file's name
             raise NoReport(
-                f"evaluation.state_report holds {state!r}, which is no state: delete it"
+                f"evaluation.state_report holds {state!r}, which is not a state: delete it"
             )
         _write(folder / str(year) / f"{state}.html", html)
     index = query(warehouse, "select html from evaluation.national_report where year = ?", [year])

@@ -1,14 +1,13 @@
-"""Dagster's daemon, which ends with the process that started it, whatever ends that.
+"""Dagster's daemon, which ends when the process that started it ends, even by kill -9.
 
-Its standard input is a pipe that the other process holds open and never writes to. Left behind, it would
-go on starting scheduled runs that nobody sees, beside the daemon of the next UI.
+Its standard input is a pipe that the other process holds open and never writes to. A daemon left behind
+would start scheduled runs that nobody sees, beside the daemon of the next UI.
 """
 
 import os
 import signal
 import threading
-
-from dagster._daemon.cli import main
+from importlib.metadata import entry_points
 
 
 def _end_with_parent() -> None:
@@ -18,4 +17,5 @@ def _end_with_parent() -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    main()
+    (command,) = entry_points(group="console_scripts", name="dagster-daemon")
+    command.load()()

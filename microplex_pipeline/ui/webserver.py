@@ -1,7 +1,7 @@
-"""Dagster's webserver for this computer alone, which takes requests of its own pages and of no others.
+"""Dagster's webserver for this computer alone, which accepts requests from its own pages only.
 
-Dagster's own asks nobody where a request comes from: any web page that is open in a browser on the
-computer could start runs through it, by a plain link or under a host name of its own that points here.
+Dagster's own webserver does not check where a request comes from: any web page that is open in a browser on
+the computer could start runs through it, with a plain link or with a host name that points to 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ class LocalWebserver(DagsterWebserver):
     """Dagster's webserver behind `OwnPagesOnly`."""
 
     def build_middleware(self) -> list[Middleware]:
-        """Return Dagster's own, behind the guard."""
+        """Return Dagster's own middleware, behind the guard."""
         return [Middleware(OwnPagesOnly), *super().build_middleware()]
 
 
 class OwnPagesOnly:
-    """Refuse requests that a page of another site sent, or that came under another host's name.
+    """Refuse requests sent by pages of other sites, or sent to another host name.
 
-    Programs that are no browsers (a client of the API, curl) name no origin and are let through: whoever
-    runs programs on the computer needs no browser's help.
+    Programs that are not browsers (a client of the API, curl) send no origin and are accepted: whoever can
+    run programs on the computer needs no browser to start runs.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 403 with the reason, or hand the request on."""
+        """Answer 403 with the reason, or pass the request on."""
         why = None if scope["type"] == "lifespan" else _refusal(HTTPConnection(scope))
         if why is None:
             await self.app(scope, receive, send)
@@ -47,18 +47,18 @@ class OwnPagesOnly:
 def _refusal(request: HTTPConnection) -> str | None:
     host = request.headers.get("host", "")
     if not OWN_HOST.fullmatch(host):
-        return f"{host!r} is no name of this computer's own: open http://127.0.0.1 and the port"
+        return f"{host!r} is not an allowed host; use 127.0.0.1 or localhost"
     origin = request.headers.get("origin")
     if origin is not None and origin != f"http://{host}":
-        return f"pages of {origin!r} may not speak to this server"
-    opened = (  # a link that a person follows, or the address typed
+        return f"requests from pages of {origin!r} are not allowed"
+    opened = (  # a link that a person followed, or an address typed
         request.scope.get("method") == "GET"
         and request.headers.get("sec-fetch-mode") == "navigate"
         and request.headers.get("sec-fetch-dest") == "document"
     )
     if request.headers.get("sec-fetch-site") in ("cross-site", "same-site") and not opened:
-        return "pages of other sites may not speak to this server"
+        return "requests from pages of other sites are not allowed"
     query_by_link = request.scope.get("method") == "GET" and request.url.path == "/graphql"
     if query_by_link and "text/html" not in request.headers.get("accept", ""):
-        return "GraphQL is taken by POST alone"
+        return "GraphQL is accepted by POST only"
     return None

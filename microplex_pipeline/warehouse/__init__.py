@@ -1,5 +1,4 @@
-"""The warehouse: a DuckDB file in which every asset is a table and every partition a slice of it."""
+"""The warehouse: a DuckDB file in which every asset is a table and every partition a slice of it.
 
-from microplex_pipeline.warehouse.io_manager import Warehouse
-
-__all__ = ["Warehouse"]
+`io_manager` is the only module that needs Dagster; reading a warehouse does without.
+"""

@@ -6,28 +6,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from dagster._core.storage.db_io_manager import TableSlice
+import duckdb
 
 from microplex_pipeline.warehouse.names import identifier, literal
+from microplex_pipeline.warehouse.slices import Table
 
 
 def write_comments(
-    connection: Any, table_slice: TableSlice, table: str | None, columns: Mapping[str, str | None]
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    description: str | None,
+    columns: Mapping[str, str | None],
 ) -> None:
-    """Store descriptions of a table and its columns; those that are there already are not written.
+    """Store descriptions of a table and its columns, unless they are stored already.
 
     Parameters
     ----------
-    table : description of the table, None to leave what it has.
-    columns : descriptions by column, None to leave what it has.
+    description : of the table; None keeps the one it has.
+    columns : descriptions by column; None keeps the one it has.
     """
-    place = [table_slice.schema, table_slice.table]
-    name = f"{identifier(table_slice.schema)}.{identifier(table_slice.table)}"
-    of_table = connection.execute(
+    place = list(table)
+    found = connection.execute(
         "select comment from duckdb_tables() where schema_name = ? and table_name = ?", place
-    ).fetchone()[0]
+    ).fetchone()
+    of_table = found[0] if found else None
     of_columns = dict(
         connection.execute(
             "select column_name, comment from duckdb_columns() "
@@ -35,10 +38,10 @@ def write_comments(
             place,
         ).fetchall()
     )
-    if table is not None and table != of_table:
-        connection.execute(f"comment on table {name} is {literal(table)}")
+    if description is not None and description != of_table:
+        connection.execute(f"comment on table {table.quoted} is {literal(description)}")
     for column, comment in columns.items():
         if comment is not None and comment != of_columns[column]:
             connection.execute(
-                f"comment on column {name}.{identifier(column)} is {literal(comment)}"
+                f"comment on column {table.quoted}.{identifier(column)} is {literal(comment)}"
             )

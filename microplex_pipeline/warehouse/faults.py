@@ -1,4 +1,4 @@
-"""What is wrong with the warehouse's file, told to a person."""
+"""What can be wrong with the warehouse's file, as one message for a person."""
 
 from __future__ import annotations
 
@@ -12,28 +12,39 @@ FULL = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFB
 
 
 class WarehouseUnreadable(duckdb.IOException):
-    """A file that DuckDB cannot open or read."""
+    """The warehouse's file cannot be opened, read or written."""
 
 
-def fault_of(warehouse: Path, error: duckdb.Error) -> str | None:
-    """Return what is wrong with the file and what to do, None if an error has another cause."""
-    said = str(error).replace(f"{warehouse.parent}{os.sep}", "")
-    if any(full in said for full in FULL):
-        return (
-            f"no space is left for the warehouse {warehouse.name} ({said}). Its tables keep what "
-            "they had: free space on its disk, then run this again"
+class WarehouseBusy(WarehouseUnreadable):
+    """Another process has the warehouse open; it may be free in a moment."""
+
+
+class NotStored(LookupError):
+    """A partition that is not stored, or rows that cannot be stored as they are."""
+
+
+def explained(warehouse: Path, error: duckdb.Error) -> WarehouseUnreadable | None:
+    """Return the error with what is wrong with the file and what to do; None if the file is not at fault."""
+    message = str(error).replace(f"{warehouse.parent}{os.sep}", "")
+    if any(full in message for full in FULL):
+        return WarehouseUnreadable(
+            f"no space is left for the warehouse {warehouse.name} ({message}). Its tables are unchanged: "
+            "free space on its disk, then run this again"
         )
     if is_open_elsewhere(error):
-        return (
-            f"the warehouse {warehouse.name} is open in another program ({said}). Close it there "
-            "(read-only connections block too), then run this again"
+        return WarehouseBusy(
+            f"the warehouse {warehouse.name} is open in another program ({message}). Close it there "
+            "(read-only connections block it, too), then run this again"
         )
     damage = (duckdb.IOException, duckdb.FatalException, duckdb.InternalException)
-    # the last one is an error without a class of its own in DuckDB 2
-    if isinstance(error, (*damage, duckdb.SerializationException)) or "Corrupt database" in said:
-        return (
-            f"the warehouse {warehouse.name} cannot be opened or read: {said}. If it is damaged, "
-            "put it aside and restore a copy, or build the partitions again"
+    # DuckDB 2 has no class of its own for a corrupt database
+    if (
+        isinstance(error, (*damage, duckdb.SerializationException))
+        or "Corrupt database" in message
+    ):
+        return WarehouseUnreadable(
+            f"the warehouse {warehouse.name} cannot be opened or read: {message}. If it is damaged, "
+            "move it away and restore a copy, or build the partitions again"
         )
     return None
 

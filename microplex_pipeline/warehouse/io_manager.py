@@ -1,22 +1,42 @@
-"""The IO manager: which client and handlers make the warehouse."""
+"""The IO manager: assets as slices of the warehouse's tables."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
+import duckdb
 import polars as pl
-from dagster._core.storage.db_io_manager import DbIOManager
 
-from microplex_pipeline.warehouse.client import LockedClient
-from microplex_pipeline.warehouse.frames import FrameHandler
-from microplex_pipeline.warehouse.models import ModelHandler
+from microplex_pipeline.synthesis import FittedModel
+from microplex_pipeline.warehouse.client import transaction
+from microplex_pipeline.warehouse.comments import write_comments
+from microplex_pipeline.warehouse.faults import NotStored, WarehouseBusy, WarehouseUnreadable
+from microplex_pipeline.warehouse.models import MODEL_COLUMNS, model_of_row, row_of_model
+from microplex_pipeline.warehouse.partition import Partition
+from microplex_pipeline.warehouse.slices import Table, replace, select
+from microplex_pipeline.warehouse.versions import (
+    CheckResult,
+    Stored,
+    read_versions,
+    write_check,
+    write_version,
+)
+
+RETRY_AFTER = 10  # seconds
+MADE_FROM = "made_from"  # in an output's metadata: what the partition was made from
 
 
-class Warehouse(DbIOManager):
+class Warehouse(dg.IOManager):
     """DuckDB file with a schema per asset group, a table per asset, a slice per partition.
 
-    A write replaces exactly its partition in one transaction, or leaves the old one as it was. No
-    configurable resource: the UI would show the machine's path, and let a run's config change it.
+    A write replaces exactly its partition, with the record of what it was made from, in one transaction,
+    or leaves the old one as it was. Polars frames and fitted models are stored; the annotation of an
+    asset's parameter says which of them is loaded. It is not a configurable resource: the UI would show
+    the file's path, and let a run's config change it.
 
     Parameters
     ----------
@@ -24,10 +44,93 @@ class Warehouse(DbIOManager):
     """
 
     def __init__(self, database: str | Path) -> None:
-        super().__init__(
-            db_client=LockedClient(Path(database)),
-            database="",  # of tables' names; a DuckDB file has one
-            type_handlers=[FrameHandler(), ModelHandler()],
-            default_load_type=pl.DataFrame,
-            io_manager_name="Warehouse",
+        self.path = Path(database)
+        self._loaded: dict[str, dict[Partition, str]] = {}
+
+    def handle_output(self, context: dg.OutputContext, obj: pl.DataFrame | FittedModel) -> None:
+        """Store an asset's partition."""
+        table = _table(context)
+        partition = Partition.parse(context.asset_partition_key)
+        descriptions: Mapping[str, str | None]
+        if isinstance(obj, FittedModel):
+            rows, descriptions = row_of_model(obj, partition), MODEL_COLUMNS
+            columns = [dg.TableColumn(c, str(rows.schema[c]), d) for c, d in MODEL_COLUMNS.items()]
+            context.add_output_metadata(
+                {
+                    "dagster/column_schema": dg.TableSchema(columns),
+                    "model_bytes": len(rows["weights"][0]),
+                }
+            )
+        else:
+            rows, descriptions = obj, _descriptions(context.output_metadata)
+        made_from = context.output_metadata.get(MADE_FROM)
+        stored = Stored(made_from.data, context.run_id) if made_from else None
+        with self._transaction() as connection:
+            replace(connection, table, partition, rows)
+            write_comments(connection, table, context.asset_spec.description, descriptions)
+            write_version(connection, table.name, partition, stored)
+        context.add_output_metadata(
+            {"dagster/table_name": str(table), "dagster/partition_row_count": rows.height}
         )
+
+    def load_input(self, context: dg.InputContext) -> pl.DataFrame | FittedModel:
+        """Load the partitions that a step's partition depends on."""
+        upstream = context.upstream_output
+        assert upstream is not None, "inputs of assets have an upstream asset"
+        table = _table(upstream)
+        partitions = [Partition.parse(key) for key in context.asset_partition_keys]
+        with self._transaction() as connection:
+            rows = select(
+                connection, table, partitions, context.definition_metadata.get("columns")
+            )
+            self._loaded[table.name] = read_versions(connection, table.name, partitions)
+        kind = context.dagster_type.typing_type
+        if isinstance(kind, type) and issubclass(kind, FittedModel):
+            with _as_failures():
+                return model_of_row(rows, kind, table)
+        return rows
+
+    def loaded_versions(self, asset: str) -> dict[Partition, str]:
+        """Return the versions of an asset's partitions as they were loaded last.
+
+        They were read in the transaction that loaded the rows: they belong to these rows even if another
+        run has replaced them since.
+        """
+        return self._loaded[asset]
+
+    def stored_versions(self, asset: str, partitions: Sequence[Partition]) -> dict[Partition, str]:
+        """Return the versions of an asset's partitions as they are stored now."""
+        with self._transaction() as connection:
+            return read_versions(connection, asset, partitions)
+
+    def store_check(
+        self, asset: str, partition: Partition, check: str, result: CheckResult
+    ) -> None:
+        """Store a blocking check's result."""
+        with self._transaction() as connection:
+            write_check(connection, asset, partition, check, result)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with _as_failures(), transaction(self.path) as connection:
+            yield connection
+
+
+@contextmanager
+def _as_failures() -> Iterator[None]:
+    """Turn faults of the file into failures with one message; a busy file is tried once more."""
+    try:
+        yield
+    except WarehouseBusy as error:
+        raise dg.RetryRequested(max_retries=1, seconds_to_wait=RETRY_AFTER) from error
+    except (WarehouseUnreadable, NotStored) as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def _table(context: dg.OutputContext) -> Table:
+    return Table(str(context.definition_metadata["schema"]), context.asset_key.path[-1])
+
+
+def _descriptions(metadata: Mapping[str, Any]) -> dict[str, str | None]:
+    schema = metadata.get("dagster/column_schema")
+    return {c.name: c.description for c in schema.value.columns} if schema else {}

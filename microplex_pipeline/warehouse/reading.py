@@ -1,8 +1,8 @@
-"""Reading the warehouse from outside a run."""
+"""Reading the warehouse from outside a run; nothing here needs Dagster."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +11,9 @@ import duckdb
 import polars as pl
 from filelock import FileLock, Timeout
 
-from microplex_pipeline.warehouse.faults import WarehouseUnreadable, fault_of
+from microplex_pipeline.warehouse.faults import WarehouseBusy, WarehouseUnreadable, explained
 from microplex_pipeline.warehouse.names import identifier, literal
+from microplex_pipeline.warehouse.partition import Partition
 
 # nothing but the warehouse is in reach of a query: no other file, no network, no extension, no variable
 # of this program; and no query can change that
@@ -32,7 +33,7 @@ class QueryRefused(ValueError):
 def query(
     warehouse: Path,
     sql: str,
-    parameters: list[object] | None = None,
+    parameters: Sequence[object] = (),
     *,
     first: int | None = None,
 ) -> pl.DataFrame:
@@ -69,11 +70,11 @@ def query(
                     "select or describe"
                 )
             return _interruptible(
-                connection, lambda: _rows(connection, statements[0], parameters or [], first)
+                connection, lambda: _rows(connection, statements[0], list(parameters), first)
             )
     except duckdb.Error as error:
-        if said := fault_of(warehouse, error):
-            raise WarehouseUnreadable(said) from error
+        if fault := explained(warehouse, error):
+            raise fault from error
         raise
 
 
@@ -122,9 +123,9 @@ def _turn(warehouse: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise WarehouseUnreadable(
-            f"the warehouse {warehouse.name} is in use by another query or build for more than "
-            f"{WAIT:.0f} seconds: wait until that has ended, or stop it, then run this again"
+        raise WarehouseBusy(
+            f"another query or build has used the warehouse {warehouse.name} for more than "
+            f"{WAIT:.0f} seconds: wait until it has ended, or stop it, then run this again"
         ) from error
     except OSError as error:
         raise WarehouseUnreadable(
@@ -136,39 +137,39 @@ def _turn(warehouse: Path) -> Iterator[None]:
         lock.release()
 
 
+def existing_tables(warehouse: Path) -> set[str]:
+    """Return the names (schema.table) of all tables, none where nothing was built."""
+    if not warehouse.exists():
+        return set()
+    sql = "select table_schema || '.' || table_name as name from information_schema.tables"
+    return set(query(warehouse, sql)["name"])
+
+
 def holds_year(warehouse: Path, table: str, year: int) -> bool:
     """Return whether a table of the warehouse has rows of a year."""
-    if not warehouse.exists():
-        return False
-    schema, name = table.split(".")
-    exists = query(
-        warehouse,
-        "select 1 as x from information_schema.tables where table_schema = ? and table_name = ?",
-        [schema, name],
-    )
-    if exists.is_empty():
-        return False
-    return (
-        query(warehouse, f"select 1 as x from {table} where year = ? limit 1", [year]).height > 0
-    )
+    return any(partition.year == year for partition in stored_partitions(warehouse).get(table, ()))
 
 
-def stored_partitions(warehouse: Path) -> dict[str, set[tuple[str, int]]]:
-    """Return the states and years that each table with both columns holds, by schema.table."""
+def stored_partitions(warehouse: Path) -> dict[str, set[Partition]]:
+    """Return the states and years that each table of the chain holds, by schema.table.
+
+    A table of the chain has the columns state and year; the state of the nation's own is US.
+    """
     if not warehouse.exists():
         return {}
     tables = query(
         warehouse,
         "select table_schema, table_name from information_schema.columns "
-        "where column_name in ('state', 'year') group by all having count(*) = 2 order by all",
+        "where column_name in ('state', 'year') and table_schema <> 'provenance' "
+        "group by all having count(*) = 2 order by all",
     ).rows()
-    found: dict[str, set[tuple[str, int]]] = {f"{schema}.{name}": set() for schema, name in tables}
-    if found:  # one query: a connection each would take longer than the rest of many a command
+    found: dict[str, set[Partition]] = {f"{schema}.{name}": set() for schema, name in tables}
+    if found:  # in one query: opening a connection for each would take longer than most commands
         selects = (
             f"select distinct {literal(f'{schema}.{name}')}, state, year "
             f"from {identifier(schema)}.{identifier(name)}"
             for schema, name in tables
         )
         for table, state, year in query(warehouse, " union all ".join(selects)).iter_rows():
-            found[table].add((state, int(year)))
+            found[table].add(Partition(state, int(year)))
     return found

@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from microplex_pipeline.cli import places
 from microplex_pipeline.cli.places import dagster_home, use_dagster_home
-from microplex_pipeline.defs.settings import PROJECT
+from microplex_pipeline_tests.conftest import CHECKOUT
 
 
 def test_an_empty_home_is_none(monkeypatch, tmp_path):
@@ -28,7 +28,7 @@ def test_a_relative_home_is_made_with_the_projects_settings(monkeypatch, tmp_pat
     use_dagster_home()
     assert os.environ["DAGSTER_HOME"] == str(tmp_path / "deep" / "home")
     told = tmp_path / "deep" / "home" / "dagster.yaml"
-    assert told.read_bytes() == (PROJECT / "dagster.yaml").read_bytes()
+    assert told.read_bytes() == (CHECKOUT / "dagster.yaml").read_bytes()
     told.write_text("telemetry: {enabled: false}\n")
     use_dagster_home()
     assert told.read_text() == "telemetry: {enabled: false}\n"

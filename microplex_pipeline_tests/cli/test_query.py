@@ -13,10 +13,9 @@ import polars as pl
 import pytest
 from filelock import FileLock, Timeout
 
-from microplex_pipeline.defs.settings import PROJECT
 from microplex_pipeline.warehouse import reading
 from microplex_pipeline.warehouse.reading import query
-from microplex_pipeline_tests.conftest import variables
+from microplex_pipeline_tests.conftest import CHECKOUT, variables
 
 BY_STATUS = (
     "select state, filing_status, count(*) as units, sum(wages) as wages "
@@ -143,7 +142,7 @@ def test_a_warehouse_long_in_use_is_said(microplex, warehouse, monkeypatch, word
 def test_ctrl_c_ends_a_query_with_130(backfilled):
     endless = "select count(*) as n from range(100000000000) a where hash(a.range) = 7"
     command = [sys.executable, "-m", "microplex_pipeline.cli", "query", endless]
-    environment = {**os.environ, **variables(backfilled.folder), "PYTHONPATH": str(PROJECT)}
+    environment = {**os.environ, **variables(backfilled.folder), "PYTHONPATH": str(CHECKOUT)}
     with subprocess.Popen(
         command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=_with_ctrl_c
     ) as process:

@@ -4,13 +4,14 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from microplex_pipeline.defs.partitions import STATES, state_years, years
-from microplex_pipeline.defs.settings import PROJECT
+from microplex_pipeline.defs.coverage import STATES
+from microplex_pipeline.defs.partitions import state_years, years
+from microplex_pipeline_tests.conftest import CHECKOUT
 
 
 def test_fifty_states_and_the_district():
     assert len(STATES) == len(set(STATES)) == 51
-    survey = pl.scan_parquet(PROJECT / "data" / "cps_tax_units.parquet")
+    survey = pl.scan_parquet(CHECKOUT / "data" / "cps_tax_units.parquet")
     assert set(STATES) == set(survey.select("state").unique().collect()["state"])
 
 

@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 
 from microplex_pipeline.definitions import build_definitions
+from microplex_pipeline.defs.coverage import BY_SIZE, STATES
 from microplex_pipeline.defs.parameters import Parameters
-from microplex_pipeline.defs.partitions import BY_SIZE, STATES
-from microplex_pipeline.defs.settings import PROJECT, Settings
+from microplex_pipeline.defs.settings import Settings
+from microplex_pipeline_tests.conftest import CHECKOUT
 
 
 def tick(when, settings=None, **parameters):
@@ -98,7 +99,7 @@ def copied(tmp_path):
     """A project whose targets a test may change, with two built states in its warehouse."""
     import duckdb
 
-    shutil.copytree(PROJECT / "data", tmp_path / "data")
+    shutil.copytree(CHECKOUT / "data", tmp_path / "data")
     with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
         connection.execute("create schema calibration; create schema survey")
         rows = "select * from (values ('RI', 2014), ('VT', 2014), ('VT', 2013)) t(state, year)"

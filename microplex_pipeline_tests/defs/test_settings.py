@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from microplex_pipeline.defs.parameters import Parameters
-from microplex_pipeline.defs.settings import PROJECT, Settings, SettingsError, load_settings
+from microplex_pipeline.defs.settings import CHECKOUT, Settings, SettingsError, load_settings
 
 
 @pytest.fixture
@@ -23,12 +23,12 @@ def test_the_projects_file_says_the_defaults(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     settings = load_settings()
     assert settings.parameters == Parameters()
-    assert settings.warehouse == PROJECT / "warehouse" / "microplex.duckdb"
-    assert settings.data == PROJECT / "data"
+    assert settings.warehouse == CHECKOUT / "warehouse" / "microplex.duckdb"
+    assert settings.data == CHECKOUT / "data"
 
 
 def test_every_parameter_but_networks_finer_points_is_in_the_projects_file():
-    said = yaml.safe_load((PROJECT / "microplex.yaml").read_text())["parameters"]
+    said = yaml.safe_load((CHECKOUT / "microplex.yaml").read_text())["parameters"]
     assert set(said) == set(Parameters.model_fields)
     for section in ("sample", "margins", "population", "checks"):
         assert set(said[section]) == set(getattr(Parameters(), section).model_dump())

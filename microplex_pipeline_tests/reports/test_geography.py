@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 
-from microplex_pipeline.defs.partitions import STATES
+from microplex_pipeline.defs.coverage import STATES
 from microplex_pipeline.reports.geography import FIPS, area_names, load_boundaries, outlines
 
 

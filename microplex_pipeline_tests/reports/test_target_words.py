@@ -8,7 +8,7 @@ from microplex_pipeline.calibration import Targets
 from microplex_pipeline.calibration.targets.modelled import modelled_targets
 from microplex_pipeline.calibration.targets.published import published_targets
 from microplex_pipeline.calibration.targets.sources import load_target_sources
-from microplex_pipeline.defs.partitions import STATES
+from microplex_pipeline.defs.coverage import STATES
 from microplex_pipeline.reports import in_words, target_in_words
 
 

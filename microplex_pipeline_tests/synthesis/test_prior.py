@@ -5,11 +5,11 @@ import polars as pl
 import pytest
 
 from microplex_pipeline import Synthesizer
-from microplex_pipeline.defs.settings import PROJECT
+from microplex_pipeline_tests.conftest import CHECKOUT
 
 
 def test_a_prior_lends_strength_to_a_small_area(schema):
-    survey = pl.read_parquet(PROJECT / "data" / schema.file).filter(pl.col("year") == 2014)
+    survey = pl.read_parquet(CHECKOUT / "data" / schema.file).filter(pl.col("year") == 2014)
     nation = survey.filter(pl.col("state") != "RI").sample(6000, seed=0)
     area = survey.filter(pl.col("state") == "RI").sample(fraction=1.0, shuffle=True, seed=0)
     targets, conditions = ["wages", "social_security", "snap"], ["age_head", "n_persons"]

@@ -17,9 +17,9 @@ import dagster as dg
 import pytest
 
 from microplex_pipeline.definitions import build_definitions
-from microplex_pipeline.defs.settings import PROJECT, Settings
+from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.export.reports import write_state_report
-from microplex_pipeline_tests.conftest import EXACTING, variables
+from microplex_pipeline_tests.conftest import CHECKOUT, EXACTING, variables
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -61,7 +61,7 @@ def ui(project):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, **variables(project), "PYTHONPATH": str(PROJECT)}
+    environment = {**os.environ, **variables(project), "PYTHONPATH": str(CHECKOUT)}
     command = [sys.executable, "-m", "microplex_pipeline.cli", "ui", "--port", str(port)]
     with (project / "ui.log").open("wb") as log:
         process = subprocess.Popen(
@@ -250,7 +250,7 @@ def test_a_page_of_another_site_can_start_nothing(browser, ui, tmp_path):
 
 
 def test_no_daemon_outlives_a_ui_that_is_killed(project, tmp_path):
-    environment = {**os.environ, **variables(project), "PYTHONPATH": str(PROJECT)}
+    environment = {**os.environ, **variables(project), "PYTHONPATH": str(CHECKOUT)}
     command = [sys.executable, "-m", "microplex_pipeline.cli", "ui", "--port", "0"]
     with subprocess.Popen(
         command,
@@ -330,5 +330,5 @@ def test_no_path_of_the_machine_is_shown(ui, project):
     )
     shown = json.dumps([runs, events, resources])
     shown = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", shown)
-    for path in (project, PROJECT, Path.home(), Path(sys.prefix)):
+    for path in (project, CHECKOUT, Path.home(), Path(sys.prefix)):
         assert str(path) not in shown

@@ -5,12 +5,13 @@ import duckdb
 import polars as pl
 import pytest
 
-from microplex_pipeline.defs.partitions import PARTITION_EXPRESSION, state_years
+from microplex_pipeline.defs.coverage import STATES
+from microplex_pipeline.defs.partitions import state_years
 from microplex_pipeline.export.reports import NoReport, write_year_report
-from microplex_pipeline.warehouse import Warehouse
+from microplex_pipeline.warehouse.io_manager import Warehouse
 from microplex_pipeline.warehouse.reading import query, stored_partitions
 
-METADATA = {"partition_expr": PARTITION_EXPRESSION, "schema": "things"}
+METADATA = {"schema": "things"}
 HOSTILE = 'a"; drop table things.described; --'
 
 
@@ -103,6 +104,6 @@ def test_a_page_is_written_for_states_alone(warehouse, tmp_path, state):
                 f"create table evaluation.{table} as select ? as state, 2014 as year, 'x' as html",
                 [state],
             )
-    with pytest.raises(NoReport, match="which is no state"):
-        write_year_report(warehouse, tmp_path / "pages", 2014)
+    with pytest.raises(NoReport, match="which is not a state"):
+        write_year_report(warehouse, tmp_path / "pages", 2014, STATES)
     assert [p.name for p in tmp_path.rglob("*.html")] == []

@@ -11,14 +11,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from microplex_pipeline.defs.partitions import PARTITION_EXPRESSION, state_years
+from microplex_pipeline.defs.partitions import state_years
 from microplex_pipeline.synthesis import Transformer, ZeroModel
 from microplex_pipeline.synthesis.training import TrainingSettings
-from microplex_pipeline.warehouse import Warehouse
 from microplex_pipeline.warehouse.faults import WarehouseUnreadable
+from microplex_pipeline.warehouse.io_manager import Warehouse
 from microplex_pipeline.warehouse.reading import query
 
-METADATA = {"partition_expr": PARTITION_EXPRESSION, "schema": "things"}
+METADATA = {"schema": "things"}
 
 
 class Rows(dg.Config):
@@ -134,7 +134,7 @@ WRITER = """
     import sys
     import dagster as dg
     from microplex_pipeline_tests.warehouse.test_io_manager import table
-    from microplex_pipeline.warehouse import Warehouse
+    from microplex_pipeline.warehouse.io_manager import Warehouse
 
     state, path = sys.argv[1:]
     for value in range(5):
@@ -213,9 +213,9 @@ def test_remains_of_a_log_do_no_harm(store, warehouse):
 KILLED = """
     import os, signal, sys
     from pathlib import Path
-    from microplex_pipeline.warehouse.client import LockedClient
+    from microplex_pipeline.warehouse.client import transaction
 
-    with LockedClient(Path(sys.argv[1])).connect(None, None) as connection:
+    with transaction(Path(sys.argv[1])) as connection:
         connection.execute("delete from things.table where state = 'RI'")
         connection.execute("insert into things.table select 'RI', 2014, 9, 'y' from range(100000)")
         if sys.argv[2] == "written":
@@ -240,7 +240,7 @@ FULL = """
     import resource, signal, sys
     import dagster as dg
     from microplex_pipeline_tests.warehouse.test_io_manager import failure_of, table
-    from microplex_pipeline.warehouse import Warehouse
+    from microplex_pipeline.warehouse.io_manager import Warehouse
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))

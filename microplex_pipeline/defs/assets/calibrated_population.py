@@ -12,9 +12,9 @@ from microplex_pipeline.evaluation.diagnostics import design_effect, effective_s
 from microplex_pipeline.survey.columns import SYNTHETIC_KEYS
 
 
-@state_year_asset("calibration", "scipy")
+@state_year_asset("calibration", "scipy", code_version="1")
 def calibrated_population(
-    data: DataFolder, synthetic_population: pl.DataFrame, targets: pl.DataFrame
+    data: dg.ResourceParam[DataFolder], synthetic_population: pl.DataFrame, targets: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """The product: one row per synthetic tax unit, weighted so that the state's totals come out right.
 

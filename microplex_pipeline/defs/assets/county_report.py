@@ -9,20 +9,20 @@ from microplex_pipeline.defs.assets.state_year import (
     state_year_asset,
     stored_records,
 )
-from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation.area_errors import AREA_COLUMNS, area_errors
 
 
-@state_year_asset("evaluation", "polars")
+@state_year_asset("evaluation", "polars", code_version="1", files=["county_files"])
 def county_report(
     context: dg.AssetExecutionContext,
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     calibrated_population: pl.DataFrame,
     county_weights: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One row per county and target: published figure, figure aimed at, achieved, error."""
-    state, year = partition_of(context)
+    state, year = state_and_year(context)
     schema = data.survey_schema
     targets = published_area_targets(data.target_sources, data.targets, state, year)
     table = area_errors(

@@ -6,20 +6,22 @@ import polars as pl
 from microplex_pipeline.calibration import GeographicReweighter
 from microplex_pipeline.calibration.targets.published import COUNTY_COLUMNS, published_area_targets
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
-from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
 
 
-@state_year_asset("calibration", "scipy")
+@state_year_asset("calibration", "scipy", code_version="1", files=["county_files"])
 def county_weights(
-    context: dg.AssetExecutionContext, data: DataFolder, calibrated_population: pl.DataFrame
+    context: dg.AssetExecutionContext,
+    data: dg.ResourceParam[DataFolder],
+    calibrated_population: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One row per county and household: how much of the household's weight lies in the county.
 
     Over the counties a household's weights add up to its weight in the state, and every county has its
     published persons (scaled to the state's, where the figures are of another year).
     """
-    state, year = partition_of(context)
+    state, year = state_and_year(context)
     schema = data.survey_schema
     targets = published_area_targets(data.target_sources, data.targets, state, year)
     fitted = GeographicReweighter(scale_to_total=True).fit(

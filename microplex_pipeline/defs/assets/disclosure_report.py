@@ -8,15 +8,15 @@ from microplex_pipeline.defs.assets.state_year import (
     state_year_asset,
     stored_records,
 )
-from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation.disclosure import DISCLOSURE_COLUMNS, disclosure_table
 
 
-@state_year_asset("evaluation", "polars")
+@state_year_asset("evaluation", "polars", code_version="1")
 def disclosure_report(
     context: dg.AssetExecutionContext,
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     survey: pl.DataFrame,
     synthetic_population: pl.DataFrame,
     national_survey: pl.DataFrame,
@@ -26,7 +26,7 @@ def disclosure_report(
     Chance is the same measure for people of other states whom no model saw: amounts and records of
     theirs come up too, because many people are alike.
     """
-    state, year = partition_of(context)
+    state, year = state_and_year(context)
     schema = data.survey_schema
     others = national_survey.filter(pl.col("held_out"), pl.col(schema.state) != state)
     table = disclosure_table(

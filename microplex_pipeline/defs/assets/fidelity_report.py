@@ -8,15 +8,15 @@ from microplex_pipeline.defs.assets.state_year import (
     state_year_asset,
     stored_records,
 )
-from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation.fidelity import FIDELITY_COLUMNS, fidelity_by_variable
 
 
-@state_year_asset("evaluation", "polars")
+@state_year_asset("evaluation", "polars", code_version="1")
 def fidelity_report(
     context: dg.AssetExecutionContext,
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     survey: pl.DataFrame,
     synthetic_population: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -25,7 +25,7 @@ def fidelity_report(
     Before calibration, with design weights: what the models add, not what the targets ask for. `ks` is 0
     where two distributions are the same and 1 where they do not overlap.
     """
-    state, year = partition_of(context)
+    state, year = state_and_year(context)
     schema = data.survey_schema
     table = fidelity_by_variable(
         survey,

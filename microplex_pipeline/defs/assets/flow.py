@@ -13,10 +13,17 @@ from microplex_pipeline.synthesis import Flow, Prior, Transformer
 
 # the flow trains on observed signs; it waits for the zero model so that a state whose signs cannot
 # be modelled stops before the longer training
-@state_year_asset("models", "pytorch", pool="training", deps=[zero_model])
+@state_year_asset(
+    "models",
+    "pytorch",
+    code_version="1",
+    reads=["seed", "fine_tuning"],
+    pool="training",
+    deps=[zero_model],
+)
 def flow(
     context: dg.AssetExecutionContext,
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
     survey: pl.DataFrame,
     transformer: Transformer,

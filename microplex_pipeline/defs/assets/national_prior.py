@@ -12,10 +12,10 @@ from microplex_pipeline.survey import model_frame
 from microplex_pipeline.synthesis import Prior
 
 
-@year_asset("models", "pytorch", pool="training")
+@year_asset("models", "pytorch", code_version="1", reads=["seed", "prior"], pool="training")
 def national_prior(
     context: dg.AssetExecutionContext,
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
     national_survey: pl.DataFrame,
 ) -> dg.MaterializeResult[Prior]:

@@ -14,6 +14,9 @@ NATIONAL_COLUMNS = {"states": "states built", "html": "the report, a page by its
 @year_asset(
     "evaluation",
     "html",
+    code_version="1",
+    reads=["checks"],
+    files=["boundaries"],
     # once all states of a year are there, whichever year it is; what lands later makes it anew
     automation_condition=dg.AutomationCondition.eager().without(
         dg.AutomationCondition.in_latest_time_window()
@@ -26,7 +29,7 @@ NATIONAL_COLUMNS = {"states": "states built", "html": "the report, a page by its
 )
 def national_report(
     context: dg.AssetExecutionContext,
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
     state_report: pl.DataFrame,
     county_report: pl.DataFrame,

@@ -4,16 +4,24 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.defs.assets.state_year import stored_records, year_asset
+from microplex_pipeline.defs.coverage import STATES
 from microplex_pipeline.defs.parameters import Parameters
-from microplex_pipeline.defs.partitions import STATES
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.survey import national_sample
 from microplex_pipeline.survey.columns import HELD_OUT
 
 
-@year_asset("survey", "polars")
+@year_asset(
+    "survey",
+    "polars",
+    code_version="1",
+    reads=["seed", "sample"],
+    files=["survey_files", "survey_schema", "growth_factors"],
+)
 def national_survey(
-    context: dg.AssetExecutionContext, data: DataFolder, parameters: dg.ResourceParam[Parameters]
+    context: dg.AssetExecutionContext,
+    data: dg.ResourceParam[DataFolder],
+    parameters: dg.ResourceParam[Parameters],
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Records of all states in one year, drawn at random, some held out of every model.
 

@@ -4,21 +4,21 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
-from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.survey import edition_title, read_survey
 
 
-@state_year_asset("survey", "polars")
+@state_year_asset("survey", "polars", code_version="1", files=["survey_files", "survey_schema"])
 def raw_survey(
-    context: dg.AssetExecutionContext, data: DataFolder
+    context: dg.AssetExecutionContext, data: dg.ResourceParam[DataFolder]
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Survey records of one state and year, exactly as the source has them.
 
     Verified against the survey's schema: columns, keys, weights, identities. A year beyond the last
     survey holds the last survey's records; `survey_year` says when they were asked.
     """
-    state, year = partition_of(context)
+    state, year = state_and_year(context)
     records = read_survey(data.survey_schema, data.path, state, year)
     return stored_records(
         records,

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.partitions import state_and_year
 
 # steps that draw at random; the nation's are partitioned by year alone
 BY_YEAR = ("national_survey", "national_prior")
@@ -11,7 +11,7 @@ BY_STATE_YEAR = ("zero_model", "flow", "synthetic_population")
 
 def seeds_of(context: dg.AssetExecutionContext) -> dict[str, int]:
     """Return the seed of each step's last materialization that this instance knows of."""
-    _, year = partition_of(context)
+    _, year = state_and_year(context)
     partitions = dict.fromkeys(BY_YEAR, str(year)) | dict.fromkeys(
         BY_STATE_YEAR, context.partition_key
     )

@@ -6,16 +6,22 @@ import polars as pl
 from microplex_pipeline.defs.assets.seeds import seeds_of
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.defs.parameters import Parameters
-from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.reports import SUMMARY_COLUMNS, state_page, state_summary
 from microplex_pipeline.survey import edition_title
 
 
-@state_year_asset("evaluation", "html")
+@state_year_asset(
+    "evaluation",
+    "html",
+    code_version="1",
+    reads=["checks"],
+    files=["boundaries", "column_descriptions"],
+)
 def state_report(
     context: dg.AssetExecutionContext,
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
     survey: pl.DataFrame,
     calibrated_population: pl.DataFrame,
@@ -29,7 +35,7 @@ def state_report(
     What went in, fidelity by amount, targets hit and missed, weights, counties, disclosure, where every
     figure comes from. The page needs nothing but itself: `microplex report RI 2014` opens it.
     """
-    state, year = partition_of(context)
+    state, year = state_and_year(context)
     schema = data.survey_schema
     inputs = (
         survey, calibrated_population, target_report, fidelity_report, disclosure_report,

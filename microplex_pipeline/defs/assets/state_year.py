@@ -1,49 +1,94 @@
-"""What every asset shares: partitions, table, owner, metadata."""
+"""What every asset has: partitions, a table, an owner, a version; and how it returns records."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from microplex_pipeline.defs.assets.versioned import versioned
-from microplex_pipeline.defs.partitions import (
-    PARTITION_EXPRESSION,
-    YEAR_EXPRESSION,
-    state_years,
-    years,
-)
+from microplex_pipeline.defs.code_versions import code_version as version_of_code
+from microplex_pipeline.defs.partitions import state_years, years
 
 OWNERS = ["team:microdata"]
 KEYS = {"state": "state, postal code; US for the nation", "year": "calendar year of the amounts"}
 
 
-def state_year_asset(group: str, *kinds: str, **options: Any) -> Callable[..., Any]:
-    """Asset partitioned by state and year, stored as the table <group>.<name>."""
-    return _asset(state_years, PARTITION_EXPRESSION, group, kinds, options)
+def state_year_asset(
+    group: str,
+    *kinds: str,
+    code_version: str,
+    reads: Sequence[str] = (),
+    files: Sequence[str] = (),
+    **options: Any,
+) -> Callable[..., Any]:
+    """Asset partitioned by state and year, stored as the table <group>.<name>.
+
+    Parameters
+    ----------
+    code_version : raised when the asset's code gives other results, see `defs.code_versions`.
+    reads : sections of the parameters that it reads.
+    files : kinds of input files that it reads, see `defs.input_files`.
+    """
+    del code_version  # read from the source, with the digest of the code that it stands for
+    return _asset(state_years, group, kinds, reads, files, options)
 
 
-def year_asset(group: str, *kinds: str, **options: Any) -> Callable[..., Any]:
-    """Asset of the nation partitioned by year, stored as the table <group>.<name>."""
-    return _asset(years, YEAR_EXPRESSION, group, kinds, options)
+def year_asset(
+    group: str,
+    *kinds: str,
+    code_version: str,
+    reads: Sequence[str] = (),
+    files: Sequence[str] = (),
+    **options: Any,
+) -> Callable[..., Any]:
+    """Asset of the nation partitioned by year, stored as the table <group>.<name>.
+
+    Parameters
+    ----------
+    code_version, reads, files : as for `state_year_asset`.
+    """
+    del code_version
+    return _asset(years, group, kinds, reads, files, options)
 
 
 def _asset(
     partitions: dg.PartitionsDefinition[Any],
-    expression: str | Mapping[str, str],
     group: str,
-    kinds: tuple[str, ...],
+    kinds: Iterable[str],
+    reads: Sequence[str],
+    files: Sequence[str],
     options: Mapping[str, Any],
 ) -> Callable[..., Any]:
-    asset = dg.asset(
-        partitions_def=partitions,
-        group_name=group,
-        kinds={"duckdb", *kinds},
-        owners=OWNERS,
-        metadata={"partition_expr": expression, "schema": group},
-        **options,
-    )
-    return lambda compute: asset(versioned(compute))
+    deps = [*options.get("deps", ()), *(dg.AssetKey(kind) for kind in files)]
+
+    def decorated(compute: Callable[..., Any]) -> dg.AssetsDefinition:
+        name = compute.__name__
+        asset = dg.asset(
+            partitions_def=partitions,
+            group_name=group,
+            kinds={"duckdb", *kinds},
+            owners=OWNERS,
+            code_version=version_of_code(name),
+            metadata={
+                "schema": group,
+                "reads": list(reads),
+                "files": list(files),
+                **source_link(compute),
+            },
+            **{**options, "deps": deps},
+        )
+        definition: dg.AssetsDefinition = asset(versioned(compute, reads, files))
+        return definition
+
+    return decorated
+
+
+def source_link(compute: Callable[..., Any]) -> dict[str, Any]:
+    """Return metadata with the address of a function's source, for the UI."""
+    module = compute.__module__.replace(".", "/")
+    line = compute.__code__.co_firstlineno
+    return {"source": dg.MetadataValue.path(f"{module}.py:{line}")}
 
 
 def stored_records(

@@ -4,21 +4,21 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
-from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.survey import prepare_survey, weighted_persons
 
 
-@state_year_asset("survey", "polars")
+@state_year_asset("survey", "polars", code_version="1", files=["survey_schema", "growth_factors"])
 def survey(
-    context: dg.AssetExecutionContext, data: DataFolder, raw_survey: pl.DataFrame
+    context: dg.AssetExecutionContext, data: dg.ResourceParam[DataFolder], raw_survey: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Canonical survey: whole dollars of the year, the hidden state factor on wages undone.
 
     Beyond the last survey, amounts are aged by growth factors per person and weights by the state's
     population. Every unit knows its place in the household, and the household's size and income.
     """
-    _, year = partition_of(context)
+    _, year = state_and_year(context)
     records = prepare_survey(raw_survey, data.survey_schema, data.path)
     surveyed = int(records["survey_year"][0])
     return stored_records(

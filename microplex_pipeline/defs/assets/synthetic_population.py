@@ -5,7 +5,7 @@ import polars as pl
 
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.defs.parameters import Parameters
-from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.survey import complete_records, model_frame
 from microplex_pipeline.survey.columns import SYNTHETIC_KEYS
@@ -19,10 +19,10 @@ from microplex_pipeline.synthesis import (
 )
 
 
-@state_year_asset("synthesis", "pytorch")
+@state_year_asset("synthesis", "pytorch", code_version="1", reads=["seed", "population"])
 def synthetic_population(
     context: dg.AssetExecutionContext,
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
     survey: pl.DataFrame,
     transformer: Transformer,
@@ -35,7 +35,7 @@ def synthetic_population(
     comes out as a copy of a respondent's record is drawn again.
     """
     schema = data.survey_schema
-    _, year = partition_of(context)
+    _, year = state_and_year(context)
     surveyed = survey[schema.household].n_unique()
     wanted = parameters.population
     n_households = wanted.households or max(surveyed, wanted.min_households)

@@ -15,9 +15,9 @@ from microplex_pipeline.evaluation.diagnostics import target_errors
 from microplex_pipeline.reports import in_words
 
 
-@state_year_asset("evaluation", "polars")
+@state_year_asset("evaluation", "polars", code_version="1")
 def target_report(
-    data: DataFolder, calibrated_population: pl.DataFrame, targets: pl.DataFrame
+    data: dg.ResourceParam[DataFolder], calibrated_population: pl.DataFrame, targets: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One row per target: where the figure comes from, what the weights reach, and how far off.
 

@@ -12,14 +12,14 @@ from microplex_pipeline.calibration.targets.modelled import modelled_targets
 from microplex_pipeline.calibration.targets.published import published_persons, published_targets
 from microplex_pipeline.calibration.targets.table import TARGET_COLUMNS
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
-from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.survey import aged_title
 
 
-@state_year_asset("calibration", "polars")
+@state_year_asset("calibration", "polars", code_version="1", files=["target_files"])
 def targets(
-    context: dg.AssetExecutionContext, data: DataFolder, survey: pl.DataFrame
+    context: dg.AssetExecutionContext, data: dg.ResourceParam[DataFolder], survey: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Calibration targets of one state and year, each with its source.
 
@@ -27,7 +27,7 @@ def targets(
     Modelled: totals of units by filing status and age, and of headline amounts, from the survey after it
     was raised to the published persons and raked to the published figures.
     """
-    state, year = partition_of(context)
+    state, year = state_and_year(context)
     sources, schema = data.target_sources, data.survey_schema
     files = (sources, data.targets, state, year, data.population)
     keys = {"weight": schema.weight, "household_id": schema.household}

@@ -10,9 +10,9 @@ from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.synthesis import Prior, Transformer
 
 
-@state_year_asset("models", "numpy")
+@state_year_asset("models", "numpy", code_version="1", reads=["margins"])
 def transformer(
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
     survey: pl.DataFrame,
     national_prior: Prior,

@@ -1,90 +1,73 @@
 """Every asset's result carries its data version, and bad input fails with one message."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
 import dagster as dg
 
-from microplex_pipeline.defs.data_versions import data_version
+from microplex_pipeline.defs.data_versions import own_inputs
+from microplex_pipeline.defs.input_files import INPUT_FILES
 from microplex_pipeline.defs.parameters import Parameters
-from microplex_pipeline.defs.partitions import STATES
+from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.warehouse.io_manager import MADE_FROM
+from microplex_pipeline.warehouse.partition import Partition
+from microplex_pipeline.warehouse.versions import version_of
 
-VERSION_TAG = "dagster/data_version"
 
+def versioned(
+    compute: Callable[..., Any], reads: Sequence[str], files: Sequence[str]
+) -> Callable[..., Any]:
+    """Let an asset's result carry what it was made from, and the version that follows from it.
 
-def versioned(compute: Callable[..., Any]) -> Callable[..., Any]:
-    """Let an asset's result carry the version that follows from files, parameters and parents.
-
-    The parents' versions are those that were recorded when the partitions were stored that this one was
-    made from, so that what was made from an outdated partition does not pass for new.
+    Files and code are digested before the asset computes, and parents' versions are those of the rows that
+    were loaded, so that a change during the run leaves the partition out of date.
     """
 
     @wraps(compute)
     def computed(*args: Any, **inputs: Any) -> dg.MaterializeResult[Any]:
-        with bad_input_fails():
-            result = compute(*args, **inputs)
         context = dg.AssetExecutionContext.get()
-        key = context.partition_key
-        by_state = isinstance(key, dg.MultiPartitionKey)
-        state = key.keys_by_dimension["state"] if by_state else None
-        year = key.keys_by_dimension["year"] if by_state else key
-        parents = [
-            recorded_version(context.instance, parent, key, year)
-            for parent in context.assets_def.asset_deps[context.asset_key]
-        ]
-        version = data_version(
-            context.asset_key.path[-1],
-            state,
-            int(year),
-            inputs["data"],
-            inputs.get("parameters", Parameters()),
-            parents,
-        )
+        parameters = inputs.get("parameters", Parameters())
+        with bad_input_fails():
+            made_from = own_inputs(
+                compute.__name__, partition_of(context), reads, files, inputs["data"], parameters
+            )
+            made_from["parents"] = _parents(context, inputs)
+            result = compute(*args, **inputs)
         return dg.MaterializeResult(
-            value=result.value, metadata=result.metadata, data_version=dg.DataVersion(version)
+            value=result.value,
+            metadata={**result.metadata, MADE_FROM: dg.MetadataValue.json(made_from)},
+            data_version=dg.DataVersion(version_of(made_from)),
         )
 
     return computed
 
 
-def recorded_version(instance: dg.DagsterInstance, asset: dg.AssetKey, key: str, year: str) -> str:
-    """Return the version of the partition of an asset that a state and year is made from.
-
-    What a year makes of its states has the versions of all of them.
-    """
-    for partition in dict.fromkeys((key, year)):  # by state and year, or by year alone
-        if version := _version_of(instance, asset, partition):
-            return version
-    return version_of_states(recorded_versions(instance, asset), year) if key == year else "none"
-
-
-def version_of_states(recorded: Mapping[str, str], year: str) -> str:
-    """Return the version of what a year has of all states, given the recorded ones by partition."""
-    return " ".join(recorded.get(f"{state}|{year}", "none") for state in STATES)
-
-
-def _version_of(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str) -> str | None:
-    record = instance.get_latest_data_version_record(asset, partition_key=partition)
-    if record is None:
-        return None
-    materialization = record.event_log_entry.asset_materialization
-    tags = materialization.tags or {} if materialization else {}
-    return tags.get(VERSION_TAG, "none")
-
-
-def recorded_versions(instance: dg.DagsterInstance, asset: dg.AssetKey) -> Mapping[str, str]:
-    """Return the version of every partition of an asset, by the partition's key, in one query."""
-    tags = instance.event_log_storage.get_latest_tags_by_partition(
-        asset, dg.DagsterEventType.ASSET_MATERIALIZATION, [VERSION_TAG]
-    )
-    return {partition: of[VERSION_TAG] for partition, of in tags.items()}
+def _parents(
+    context: dg.AssetExecutionContext, inputs: dict[str, Any]
+) -> dict[str, dict[str, str]]:
+    """Return the versions of the partitions of each parent that a step was given or follows."""
+    warehouse = context.resources.io_manager
+    found = {}
+    for parent in context.assets_def.asset_deps[context.asset_key]:
+        name = parent.path[-1]
+        if name in inputs:
+            versions = warehouse.loaded_versions(name)
+        elif name not in INPUT_FILES:
+            partitions = [
+                Partition.parse(key) for key in context.asset_partition_keys_for_input(name)
+            ]
+            versions = warehouse.stored_versions(name, partitions)
+        else:
+            continue
+        found[name] = {partition.key: version for partition, version in versions.items()}
+    return found
 
 
 @contextmanager
 def bad_input_fails() -> Iterator[None]:
-    """Turn the library's errors about data into a failure that is shown as one message."""
+    """Turn the library's errors about data into a failure with one message, which no retry can mend."""
     try:
         yield
     except ValueError as error:

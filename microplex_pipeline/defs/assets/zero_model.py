@@ -10,10 +10,12 @@ from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.synthesis import Prior, Transformer, ZeroModel
 
 
-@state_year_asset("models", "pytorch", pool="training")
+@state_year_asset(
+    "models", "pytorch", code_version="1", reads=["seed", "fine_tuning"], pool="training"
+)
 def zero_model(
     context: dg.AssetExecutionContext,
-    data: DataFolder,
+    data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
     survey: pl.DataFrame,
     transformer: Transformer,

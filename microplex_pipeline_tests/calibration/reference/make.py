@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from microplex_pipeline.calibration import Targets, build_constraints
-from microplex_pipeline.defs.settings import PROJECT
+from microplex_pipeline_tests.conftest import CHECKOUT
 
 HERE = Path(__file__).parent
 COUNTED = [
@@ -25,7 +25,7 @@ COLUMNS = ["filing_status", "age_head", "n_persons", *SUMMED, "weight"]
 
 def main() -> None:
     records = (
-        pl.read_parquet(PROJECT / "data" / "cps_tax_units.parquet")
+        pl.read_parquet(CHECKOUT / "data" / "cps_tax_units.parquet")
         .filter((pl.col("state") == "RI") & (pl.col("year") == 2014))
         .select(COLUMNS)
     )

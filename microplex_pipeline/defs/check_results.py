@@ -1,0 +1,66 @@
+"""Checks of partitions, and how a blocking check's result is kept with what it was asked."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import Any
+
+import dagster as dg
+
+from microplex_pipeline.defs.parameters import Parameters
+from microplex_pipeline.defs.partitions import partition_of, state_years
+from microplex_pipeline.warehouse.versions import CheckResult
+
+_LIMITS: dict[str, Sequence[str]] = {}  # of the blocking checks, by name
+
+
+def state_year_check(
+    asset: dg.AssetsDefinition,
+    *,
+    blocking: bool = False,
+    limits: Sequence[str] = (),
+    beside: Sequence[str] = (),
+) -> Callable[..., Any]:
+    """Check of an asset partitioned by state and year.
+
+    A blocking check's result is stored with the version that was checked and the limits that held, so that
+    another limit is another question.
+
+    Parameters
+    ----------
+    limits : parameters of `checks` that it reads.
+    beside : other assets whose same partition it needs.
+    """
+    name = asset.key.path[-1]
+
+    def decorated(check: Callable[..., dg.AssetCheckResult]) -> dg.AssetChecksDefinition:
+        @wraps(check)
+        def asked(*args: Any, **inputs: Any) -> dg.AssetCheckResult:
+            result = check(*args, **inputs)
+            if blocking:
+                context = dg.AssetCheckExecutionContext.get()
+                partition = partition_of(context)
+                warehouse = context.resources.io_manager
+                version = warehouse.loaded_versions(name).get(partition, "")
+                parameters = inputs.get("parameters", Parameters())
+                question = asked_of(check.__name__, version, parameters)
+                warehouse.store_check(
+                    name, partition, check.__name__, CheckResult(question, bool(result.passed))
+                )
+            return result
+
+        if blocking:
+            _LIMITS[check.__name__] = limits
+        return dg.asset_check(
+            asset=asset,
+            additional_ins={other: dg.AssetIn() for other in beside},
+            partitions_def=state_years,
+            blocking=blocking,
+        )(asked)
+
+    return decorated
+
+
+def asked_of(check: str, version: str, parameters: Parameters) -> Mapping[str, Any]:
+    """Return what a blocking check is asked: of which version, with which limits."""
+    limits = parameters.checks.model_dump(mode="json")
+    return {"version": version, "limits": {name: limits[name] for name in _LIMITS[check]}}

@@ -1,0 +1,249 @@
+"""Which code an asset runs, as a version that changes when its results may.
+
+`code_versions.json` keeps, for each asset, its declared `code_version`, the modules that its function
+reaches, and a digest of each module's code. While the code is what it was when the file was written, the
+declared version is the asset's. Once a reachable module's code is different, the version carries a digest
+of the present code, so that what is stored counts as out of date until it is built again. Comments,
+docstrings and layout are not code.
+
+After a change of code: if results may differ, raise `code_version` at the assets concerned; then run
+`python -m microplex_pipeline.defs.code_versions`. With `--same-results` it also takes changes of code for
+which no version was raised, such as a refactoring whose tables were compared to the byte.
+
+This module imports nothing of what it digests.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import json
+import sys
+import tokenize
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).resolve().parents[1]
+NAME = PACKAGE.name
+RECORD = Path(__file__).with_suffix(".json")
+ASSETS = f"{NAME}.defs.assets"
+# rooms whose code makes rows; what reads and stores them is covered by files and by the warehouse's tests
+FOLLOWED = tuple(
+    f"{NAME}.{room}"
+    for room in (
+        "calibration", "data_files", "defs.assets", "evaluation", "frames", "reports", "sampling",
+        "survey", "synthesis",
+    )
+)  # fmt: skip
+# charts and other metadata for the UI, and what all assets share: no row depends on them
+NOT_FOLLOWED = tuple(f"{ASSETS}.{name}" for name in ("pictures", "state_year", "versioned"))
+
+
+@cache
+def code_version(asset: str) -> str:
+    """Return the version of the code that an asset runs, as it is on disk.
+
+    The declared version, with a digest behind it if the code is not what `code_versions.json` was written
+    for; "unrecorded" and a digest for an asset that is not in that file.
+    """
+    record = _record()
+    known = record["assets"].get(asset)
+    modules = known["modules"] if known else reachable_modules(asset)
+    digests = {module: _digest_of(module) for module in modules}
+    if known and digests == {module: record["modules"].get(module) for module in modules}:
+        return str(known["code_version"])
+    declared = known["code_version"] if known else "unrecorded"
+    return f"{declared}+{_hash(json.dumps(digests, sort_keys=True))[:10]}"
+
+
+def changes_without_a_version() -> dict[str, list[str]]:
+    """Return, by asset, the reachable modules that have changed though `code_version` was not raised.
+
+    For developers and the test suite: it reads which modules are reachable now.
+    """
+    record, found = _record(), {}
+    for asset in asset_names():
+        now = {module: _digest_of(module) for module in reachable_modules(asset)}
+        known = record["assets"].get(asset, {"code_version": None, "modules": []})
+        before = {module: record["modules"].get(module) for module in known["modules"]}
+        changed = sorted(m for m in {*now, *before} if now.get(m) != before.get(m))
+        if changed and known["code_version"] == declared_version(asset):
+            found[asset] = changed
+    return found
+
+
+def write_record() -> None:
+    """Write the declared versions and the digests of the present code to `code_versions.json`."""
+    assets = {
+        name: {"code_version": declared_version(name), "modules": reachable_modules(name)}
+        for name in asset_names()
+    }
+    modules = sorted({module for asset in assets.values() for module in asset["modules"]})
+    record = {"assets": assets, "modules": {module: _digest_of(module) for module in modules}}
+    RECORD.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+
+
+def asset_names() -> list[str]:
+    """Return the names of the assets: the files in `defs/assets` that declare a code version."""
+    files = sorted((PACKAGE / "defs" / "assets").glob("*.py"))
+    return [file.stem for file in files if _declared(file)]
+
+
+def declared_version(asset: str) -> str:
+    """Return the `code_version` that the asset's decorator is given."""
+    return str(_declared(PACKAGE / "defs" / "assets" / f"{asset}.py"))
+
+
+def reachable_modules(asset: str) -> list[str]:
+    """Return the modules whose code an asset's function reaches by imports, its own first.
+
+    A name that a package re-exports leads to the module that defines it, not to all of the package.
+    """
+    found: list[str] = []
+    waiting = [f"{ASSETS}.{asset}"]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.append(module)
+            waiting += sorted(_imported(module), reverse=True)
+    return [found[0], *sorted(found[1:])]
+
+
+def code_of(source: str) -> str:
+    """Return a module's code in a form that comments, docstrings and layout do not change."""
+    docstrings = {
+        (node.body[0].lineno, node.body[0].col_offset)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and ast.get_docstring(node, clean=False) is not None
+    }
+    left_out = (tokenize.COMMENT, tokenize.NL)
+    return "\n".join(
+        "" if token.type == tokenize.INDENT else token.string
+        for token in _whole_strings(source)
+        if token.type not in left_out and token.start not in docstrings
+    )
+
+
+def _whole_strings(source: str) -> Iterator[tokenize.TokenInfo]:
+    """Yield tokens with every f-string as one of them, as Python before 3.12 reads it."""
+    begin, end = (getattr(tokenize, f"FSTRING_{name}", -1) for name in ("START", "END"))
+    depth, start = 0, (0, 0)
+    lines = source.splitlines(keepends=True)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == begin:
+            start = start if depth else token.start
+            depth += 1
+        elif token.type == end:
+            depth -= 1
+            if not depth:
+                rows = lines[start[0] - 1 : token.end[0]]
+                rows[-1] = rows[-1][: token.end[1]]
+                text = "".join(rows)[start[1] :]
+                yield tokenize.TokenInfo(tokenize.STRING, text, start, token.end, token.line)
+        elif not depth:
+            yield token
+
+
+@cache
+def _record() -> dict[str, dict[str, Any]]:
+    empty: dict[str, dict[str, Any]] = {"assets": {}, "modules": {}}
+    return json.loads(RECORD.read_text("utf-8")) if RECORD.exists() else empty
+
+
+@cache
+def _digest_of(module: str) -> str | None:
+    """Return a digest of a module's code and of the templates beside it, None if it is gone."""
+    file = _file_of(module)
+    if file is None:
+        return None
+    parts = [code_of(file.read_text("utf-8"))]
+    if file.name != "__init__.py" and (folder := file.parent / "templates").is_dir():
+        parts += [f"{t.name}\n{t.read_text('utf-8')}" for t in sorted(folder.iterdir())]
+    return _hash("\n".join(parts))[:16]
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _file_of(module: str) -> Path | None:
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    for file in (path.with_suffix(".py"), path / "__init__.py"):
+        if file.is_file():
+            return file
+    return None
+
+
+def _imported(module: str) -> set[str]:
+    """Return the modules of the rooms followed that a module imports, but not for types alone."""
+    found = set()
+    file = _file_of(module)
+    assert file is not None
+    for node in _imports(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {_home(node.module, alias.name) for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {m for m in found if _is_followed(m) and _file_of(m) is not None}
+
+
+def _is_followed(module: str) -> bool:
+    return module not in NOT_FOLLOWED and any(
+        module == room or module.startswith(f"{room}.") for room in FOLLOWED
+    )
+
+
+def _imports(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)):
+            yield from _imports(node)
+
+
+def _home(module: str, name: str) -> str:
+    """Return the module that defines a name which another one offers."""
+    if _file_of(f"{module}.{name}"):
+        return f"{module}.{name}"
+    file = _file_of(module)
+    if file is None or file.name != "__init__.py":
+        return module
+    for node in _imports(ast.parse(file.read_text("utf-8"))):
+        names = [alias.asname or alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom) and node.module and name in names:
+            return _home(node.module, name)
+    return module
+
+
+@cache
+def _declared(file: Path) -> str | None:
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg == "code_version":
+            return (
+                str(ast.literal_eval(node.value)) if isinstance(node.value, ast.Constant) else None
+            )
+    return None
+
+
+def main(arguments: list[str]) -> int:
+    """Write the record, unless code has changed without a version being raised."""
+    changed = {} if arguments == ["--same-results"] else changes_without_a_version()
+    for asset, modules in changed.items():
+        if asset in _record()["assets"]:
+            print(f"{asset}: {', '.join(modules)} changed, code_version did not", file=sys.stderr)
+    if any(asset in _record()["assets"] for asset in changed):
+        print(
+            "raise code_version where results may differ, or give --same-results", file=sys.stderr
+        )
+        return 1
+    write_record()
+    print(f"wrote {RECORD.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,158 @@
+"""The files that assets read by themselves, each kind with the digests that tell whether it has changed.
+
+An asset names the kinds it reads in `files=[...]`; each kind is an external asset, where lineage starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from microplex_pipeline.data_files import read_table
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.survey import survey_file, survey_year
+from microplex_pipeline.warehouse.partition import Partition
+
+MISSING = "missing"  # in the place of a digest
+Digests = dict[str, str]  # by file, below the data folder
+
+
+class InputFiles(NamedTuple):
+    """A kind of input files.
+
+    Attributes
+    ----------
+    description : what they hold.
+    by : whether their contents are told apart by "state", by "year" or not at all.
+    digests : of what a partition uses of them.
+    """
+
+    description: str
+    by: str | None
+    digests: Callable[[DataFolder, Partition], Digests]
+
+
+def _survey_files(data: DataFolder, partition: Partition) -> Digests:
+    schema = data.survey_schema
+    surveyed = survey_year(schema, data.path, partition.year)
+    file = survey_file(schema, data.path, surveyed)
+    return {"survey year": str(surveyed), file: _digest(data, file)}
+
+
+def _survey_schema(data: DataFolder, partition: Partition) -> Digests:
+    del partition
+    return {data.schema_file: _digest(data, data.schema_file)}
+
+
+def _growth_factors(data: DataFolder, partition: Partition) -> Digests:
+    del partition
+    ageing, scaling = data.survey_schema.ageing, data.survey_schema.state_scaling
+    files = (scaling.file, ageing.factors, ageing.map, ageing.population)
+    return {file: _digest(data, file) for file in files}
+
+
+def _target_files(data: DataFolder, partition: Partition) -> Digests:
+    sources = data.target_sources
+    files = sorted({file for source in sources.published for file in source.files})
+    population = data.survey_schema.ageing.population
+    return {
+        "targets/sources.yaml": _hash(sources.model_dump_json(exclude={"areas"})),
+        population: _digest(data, population),
+        **{f"targets/{file}": _rows_of(data.targets / file, partition.state) for file in files},
+    }
+
+
+def _county_files(data: DataFolder, partition: Partition) -> Digests:
+    sources = data.target_sources
+    files = sorted({file for source in sources.areas for file in source.files})
+    return {
+        "targets/sources.yaml": _hash(sources.model_dump_json(include={"areas"})),
+        **{f"targets/{file}": _rows_of(data.targets / file, partition.state) for file in files},
+    }
+
+
+def _boundaries(data: DataFolder, partition: Partition) -> Digests:
+    del partition
+    name = data.boundaries.relative_to(data.path).as_posix()
+    return {name: _digest(data, name)}
+
+
+def _column_descriptions(data: DataFolder, partition: Partition) -> Digests:
+    del partition
+    name = data.survey_schema.columns_file
+    return {name: _digest(data, name)}
+
+
+INPUT_FILES: Mapping[str, InputFiles] = {
+    "survey_files": InputFiles(
+        "The survey's records as the source published them, one file per edition.",
+        "year", _survey_files,
+    ),
+    "survey_schema": InputFiles(
+        "What the survey is: its columns, conditions, amounts, identities (YAML).",
+        None, _survey_schema,
+    ),
+    "growth_factors": InputFiles(
+        "Growth of amounts and population by year, and the factors that scale wages by state.",
+        None, _growth_factors,
+    ),
+    "target_files": InputFiles(
+        "Published figures that states' weights must meet, and what is to be made of them.",
+        "state", _target_files,
+    ),
+    "county_files": InputFiles(
+        "Published figures of counties.", "state", _county_files,
+    ),
+    "boundaries": InputFiles(
+        "Boundaries of states and counties, for maps.", None, _boundaries,
+    ),
+    "column_descriptions": InputFiles(
+        "What the survey's columns mean, with units.", None, _column_descriptions,
+    ),
+}  # fmt: skip
+
+
+def missing_files(digests: Mapping[str, str]) -> list[str]:
+    """Return which of the files are not there."""
+    return [file for file, digest in digests.items() if digest == MISSING]
+
+
+def _digest(data: DataFolder, name: str) -> str:
+    path = Path(data.path) / name
+    if not path.exists():
+        return MISSING
+    about = path.stat()
+    return _digest_of(path, about.st_mtime_ns, about.st_size)
+
+
+@lru_cache
+def _digest_of(path: Path, modified: int, size: int) -> str:
+    """Digest of a file's content, read once until it changes."""
+    del modified, size
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _rows_of(path: Path, state: str | None) -> str:
+    """Digest of one state's rows of a targets file: a change of other states' rows does not concern it."""
+    if not path.exists():
+        return MISSING
+    about = path.stat()
+    return _digests_by_state(path, about.st_mtime_ns, about.st_size).get(str(state), "no rows")
+
+
+@lru_cache
+def _digests_by_state(path: Path, modified: int, size: int) -> dict[str, str]:
+    del modified, size
+    table = read_table(path, ["state"], text=True)
+    return {
+        str(state): _hash(rows.write_csv())
+        for (state,), rows in table.group_by(["state"], maintain_order=True)
+    }
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

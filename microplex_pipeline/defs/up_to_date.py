@@ -1,0 +1,107 @@
+"""Whether partitions are up to date, as checks that Dagster's pages show.
+
+Dagster itself shows no staleness of partitions by state and year, and knows nothing of settings. The checks
+give the answer of `microplex status`: anyone may run them, and while the UI is open a sensor keeps their
+results current. No job of the chain runs them.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+
+from microplex_pipeline.defs.assets import CHAIN, NATIONAL, SUMMARY
+from microplex_pipeline.defs.data_versions import Comparison
+from microplex_pipeline.defs.parameters import Parameters
+from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.defs.settings import Settings
+from microplex_pipeline.warehouse.partition import Partition
+from microplex_pipeline.warehouse.versions import stored_versions
+
+NAME = "up_to_date"
+MINUTE = 60
+AT_ONCE = 500  # results that a tick reports
+
+
+def out_of_date(reasons: Sequence[str]) -> str:
+    """Return what the check says, given the reasons why a partition is out of date."""
+    if not reasons:
+        return "made from the code, files, parameters and partitions that there are now"
+    return f"out of date: {', '.join(reasons)} changed. `microplex backfill` builds it again"
+
+
+def _check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
+    name = asset.key.path[-1]
+
+    @dg.asset_check(
+        asset=asset.key,
+        name=NAME,
+        partitions_def=asset.partitions_def,
+        description="Whether it was made from the code, files, parameters and partitions that there are now.",
+    )
+    def up_to_date(
+        context: dg.AssetCheckExecutionContext,
+        data: dg.ResourceParam[DataFolder],
+        parameters: dg.ResourceParam[Parameters],
+        settings: dg.ResourceParam[Settings],
+    ) -> dg.AssetCheckResult:
+        stored = stored_versions(settings.warehouse)
+        reasons = Comparison(stored, data, parameters).reasons(name, partition_of(context))
+        return dg.AssetCheckResult(
+            passed=not reasons,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=out_of_date(reasons),
+        )
+
+    return up_to_date
+
+
+UP_TO_DATE = [_check(asset) for asset in (*NATIONAL, *CHAIN, *SUMMARY)]
+
+
+@dg.sensor(
+    minimum_interval_seconds=MINUTE,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    name="out_of_date_shown",
+    description="Shows at each asset's check up_to_date which partitions are out of date, and why.",
+)
+def out_of_date_shown(
+    context: dg.SensorEvaluationContext,
+    data: dg.ResourceParam[DataFolder],
+    parameters: dg.ResourceParam[Parameters],
+    settings: dg.ResourceParam[Settings],
+) -> dg.SensorResult | dg.SkipReason:
+    """Report the checks whose answer is another one than at the last tick."""
+    if not settings.warehouse.exists():
+        return dg.SkipReason("nothing was built yet")
+    stored = stored_versions(settings.warehouse)
+    comparison = Comparison(stored, data, parameters)
+    now = {
+        f"{asset} {of.key}": reasons
+        for asset, of in stored
+        if (reasons := comparison.reasons(asset, of))
+    }
+    before: Mapping[str, list[str]] = json.loads(context.cursor) if context.cursor else {}
+    changed = sorted(p for p in {*now, *before} if now.get(p) != before.get(p))[:AT_ONCE]
+    shown = {**before, **{place: now[place] for place in changed if place in now}}
+    for place in changed:
+        if place not in now:
+            del shown[place]
+    return dg.SensorResult(
+        skip_reason=dg.SkipReason(f"{len(changed)} results changed, {len(now)} are out of date"),
+        cursor=json.dumps(shown),
+        asset_events=[_evaluation(place, now.get(place, [])) for place in changed],
+    )
+
+
+def _evaluation(place: str, reasons: Sequence[str]) -> dg.AssetCheckEvaluation:
+    asset, key = place.split(" ")
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(asset),
+        check_name=NAME,
+        passed=not reasons,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=out_of_date(reasons),
+        partition=Partition.parse(key).key,
+    )

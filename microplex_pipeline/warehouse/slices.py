@@ -1,0 +1,119 @@
+"""Storing and loading the rows of partitions: a table per asset, in it a slice per partition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import duckdb
+import polars as pl
+
+from microplex_pipeline.warehouse.faults import NotStored
+from microplex_pipeline.warehouse.names import identifier
+from microplex_pipeline.warehouse.partition import Partition
+
+
+class Table(NamedTuple):
+    """A table of the warehouse."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        """<schema>.<name>, as people write it."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def quoted(self) -> str:
+        """The name within an SQL statement."""
+        return f"{identifier(self.schema)}.{identifier(self.name)}"
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
+    """Return the columns of a table in order; none if there is no such table."""
+    # asked first, because a catalog error would abort the transaction in DuckDB 2
+    rows = connection.execute(
+        "select column_name from information_schema.columns "
+        "where table_schema = ? and table_name = ? order by ordinal_position",
+        list(table),
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def replace(
+    connection: duckdb.DuckDBPyConnection, table: Table, partition: Partition, rows: pl.DataFrame
+) -> None:
+    """Store a partition's rows in the place of the old ones, by column name; make the table if need be.
+
+    Raises
+    ------
+    NotStored
+        If there are no rows, or they have other columns than the table.
+    """
+    if rows.is_empty():
+        raise NotStored(
+            f"{table}: nothing to store, the partition came out empty; the old rows stay"
+        )
+    existing = columns_of(connection, table)
+    if existing and set(existing) != set(rows.columns):
+        missing = sorted(set(existing) - set(rows.columns))
+        added = sorted(set(rows.columns) - set(existing))
+        raise NotStored(
+            f"{table}: the columns changed (missing: {', '.join(missing) or 'none'}; new: "
+            f"{', '.join(added) or 'none'}); the old rows stay. If the change is intended, drop the table "
+            f"({table}) and build its partitions again"
+        )
+    condition, values = _condition([partition])
+    connection.register("incoming_rows", rows.to_arrow())
+    if existing:
+        connection.execute(f"delete from {table.quoted} where {condition}", values)
+    else:
+        connection.execute(f"create schema if not exists {identifier(table.schema)}")
+        connection.execute(f"create table {table.quoted} as select * from incoming_rows limit 0")
+    connection.execute(f"insert into {table.quoted} by name select * from incoming_rows")
+    connection.unregister("incoming_rows")
+
+
+def select(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    partitions: Sequence[Partition],
+    columns: Sequence[str] | None = None,
+) -> pl.DataFrame:
+    """Return the rows of partitions, in the order in which they were stored.
+
+    Parameters
+    ----------
+    columns : names of the columns to load; all by default.
+
+    Raises
+    ------
+    NotStored
+        If there are none.
+    """
+    rows = pl.DataFrame()
+    if columns_of(connection, table):
+        condition, values = _condition(partitions)
+        wanted = ", ".join(identifier(name) for name in columns) if columns else "*"
+        result = connection.execute(
+            f"select {wanted} from {table.quoted} where {condition}", values
+        )
+        rows = pl.DataFrame(result.to_arrow_table())
+    if rows.is_empty():
+        raise NotStored(
+            f"{table} has no rows of this partition: materialize {table.name} for it first"
+        )
+    return rows
+
+
+def _condition(partitions: Sequence[Partition]) -> tuple[str, list[object]]:
+    """Return an SQL condition on the columns state and year, and its parameters."""
+    years = sorted({partition.year for partition in partitions})
+    states = sorted({partition.state for partition in partitions if partition.state})
+    if states and len(partitions) != len(states) * len(years):
+        pairs = ", ".join(["(?, ?)"] * len(partitions))
+        return f"(state, year) in ({pairs})", [value for pair in partitions for value in pair]
+    condition = f"year in ({', '.join(['?'] * len(years))})"
+    if states:
+        condition += f" and state in ({', '.join(['?'] * len(states))})"
+    return condition, [*years, *states]

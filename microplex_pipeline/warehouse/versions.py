@@ -1,0 +1,173 @@
+"""What every stored partition was made from, written in the transaction of its rows.
+
+A row of `provenance.versions` names the code, parameters, files and parents that made a partition; its
+digest is the partition's version. A row of `provenance.checks` says with which limits a blocking check was
+asked of a version, and whether it passed. Because both lie in the same file as the rows, a warehouse that
+is copied, restored or used with another history knows what it holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+
+from microplex_pipeline.warehouse.comments import write_comments
+from microplex_pipeline.warehouse.partition import NATION, Partition
+from microplex_pipeline.warehouse.reading import existing_tables, query
+from microplex_pipeline.warehouse.slices import Table, columns_of
+
+VERSIONS = Table("provenance", "versions")
+CHECKS = Table("provenance", "checks")
+COLUMNS = {
+    VERSIONS: {
+        "asset": ("varchar", "which table of the chain, without its schema"),
+        "state": ("varchar", "postal code; US for what a year has one of"),
+        "year": ("integer", "calendar year of the amounts"),
+        "version": ("varchar", "digest of made_from: equal versions are equal rows"),
+        "made_from": ("varchar", "code, parameters, files and parents' versions (JSON)"),
+        "run": ("varchar", "Dagster's run that stored it"),
+    },
+    CHECKS: {
+        "asset": ("varchar", "which table of the chain, without its schema"),
+        "state": ("varchar", "postal code; US for what a year has one of"),
+        "year": ("integer", "calendar year of the amounts"),
+        "check_name": ("varchar", "which check"),
+        "asked": ("varchar", "version of the partition, limits and code of the check (JSON)"),
+        "passed": ("boolean", "whether it passed"),
+    },
+}
+DESCRIPTIONS = {
+    VERSIONS: "What each stored partition was made from.",
+    CHECKS: "Results of the blocking checks.",
+}
+
+MadeFrom = Mapping[str, Any]
+Place = tuple[str, Partition]  # asset and partition
+
+
+class Stored(NamedTuple):
+    """What a stored partition was made from, and the run that stored it."""
+
+    made_from: MadeFrom
+    run: str
+
+    @property
+    def version(self) -> str:
+        """Equal for partitions made from the same."""
+        return version_of(self.made_from)
+
+
+class CheckResult(NamedTuple):
+    """With what a check was asked, and the answer."""
+
+    asked: Mapping[str, Any]
+    passed: bool
+
+
+def version_of(made_from: MadeFrom) -> str:
+    """Return the version of what was made from this: equal for equal contents."""
+    return hashlib.sha256(_json(made_from).encode()).hexdigest()[:20]
+
+
+def write_version(
+    connection: duckdb.DuckDBPyConnection,
+    asset: str,
+    partition: Partition,
+    stored: Stored | None,
+) -> None:
+    """Store what a partition was made from in the place of what it was made from before.
+
+    Parameters
+    ----------
+    stored : None if it is not known what the partition was made from; it then has no version.
+    """
+    row = None if stored is None else [stored.version, _json(stored.made_from), stored.run]
+    _replace(connection, VERSIONS, asset, partition, {}, row)
+
+
+def write_check(
+    connection: duckdb.DuckDBPyConnection,
+    asset: str,
+    partition: Partition,
+    check: str,
+    result: CheckResult,
+) -> None:
+    """Store a check's result in the place of the last one."""
+    row = [_json(result.asked), result.passed]
+    _replace(connection, CHECKS, asset, partition, {"check_name": check}, row)
+
+
+def read_versions(
+    connection: duckdb.DuckDBPyConnection, asset: str, partitions: Iterable[Partition]
+) -> dict[Partition, str]:
+    """Return the versions of those of the partitions that are stored and have one."""
+    wanted = set(partitions)
+    if not columns_of(connection, VERSIONS):
+        return {}
+    rows = connection.execute(
+        f"select state, year, version from {VERSIONS} where asset = ?", [asset]
+    ).fetchall()
+    found = {_partition(state, year): version for state, year, version in rows}
+    return {partition: found[partition] for partition in found if partition in wanted}
+
+
+def stored_versions(warehouse: Path) -> dict[Place, Stored]:
+    """Return what every partition of a warehouse was made from; nothing if that was never recorded."""
+    if str(VERSIONS) not in existing_tables(warehouse):
+        return {}
+    rows = query(warehouse, f"select asset, state, year, made_from, run from {VERSIONS}")
+    return {
+        (asset, _partition(state, year)): Stored(json.loads(text), run)
+        for asset, state, year, text, run in rows.iter_rows()
+    }
+
+
+def stored_checks(warehouse: Path) -> dict[tuple[str, Partition, str], CheckResult]:
+    """Return the last result of each blocking check, by asset, partition and check."""
+    if str(CHECKS) not in existing_tables(warehouse):
+        return {}
+    rows = query(warehouse, f"select asset, state, year, check_name, asked, passed from {CHECKS}")
+    return {
+        (asset, _partition(state, year), check): CheckResult(json.loads(asked), passed)
+        for asset, state, year, check, asked, passed in rows.iter_rows()
+    }
+
+
+def _replace(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    asset: str,
+    partition: Partition,
+    more_keys: Mapping[str, str],
+    row: list[Any] | None,
+) -> None:
+    if not columns_of(connection, table):
+        if row is None:
+            return
+        columns = ", ".join(f"{name} {dtype}" for name, (dtype, _) in COLUMNS[table].items())
+        connection.execute(f"create schema if not exists {table.schema}")
+        connection.execute(f"create table {table} ({columns})")
+        described = {name: meaning for name, (_, meaning) in COLUMNS[table].items()}
+        write_comments(connection, table, DESCRIPTIONS[table], described)
+    keys: dict[str, Any] = {
+        "asset": asset, "state": partition.state or NATION, "year": partition.year, **more_keys,
+    }  # fmt: skip
+    values = list(keys.values())
+    condition = " and ".join(f"{name} = ?" for name in keys)
+    connection.execute(f"delete from {table} where {condition}", values)
+    if row is not None:
+        places = ", ".join("?" * (len(values) + len(row)))
+        connection.execute(f"insert into {table} values ({places})", [*values, *row])
+
+
+def _partition(state: str, year: int) -> Partition:
+    return Partition(None if state == NATION else state, year)
+
+
+def _json(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, sort_keys=True)
