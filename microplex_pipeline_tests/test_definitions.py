@@ -16,7 +16,7 @@ LAYERS = {
     "synthesis": {"frames"},
     "calibration": {"frames", "data_files"},
     "evaluation": {"frames", "calibration", "synthesis", "survey"},
-    "reports": {"frames", "calibration", "evaluation", "survey"},
+    "reports": {"frames", "data_files", "calibration", "evaluation", "survey"},
     "warehouse": {"frames", "synthesis"},
 }
 

@@ -1,4 +1,4 @@
-"""What every page shares: the templates, and the versions of what made it."""
+"""Common parts of all pages: the templates, and the versions of the packages."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def _environment() -> Environment:
 
 
 def render(template: str, **values: Any) -> str:
-    """Return a page; every text in it is escaped, charts excepted."""
+    """Return a page made from a template; every text is escaped, except for the SVG of charts."""
     return _environment().get_template(template).render(**values)
 
 
 def package_versions() -> list[tuple[str, str]]:
-    """Return name and version of the packages on which the figures depend."""
+    """Return the name and version of each package on which the results depend."""
     return [(name, version(name)) for name in PACKAGES]
