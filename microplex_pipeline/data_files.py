@@ -133,7 +133,10 @@ def load_declared(
         faults = "; ".join(_fault_of(detail) for detail in fault.errors())
         raise error(f"{label} is not valid: {faults}. Correct it") from fault
     except (UnicodeDecodeError, yaml.YAMLError) as fault:
-        raise error(f"{label} is not valid YAML: {fault}. Correct it") from fault
+        message = str(fault)
+        if isinstance(fault, yaml.MarkedYAMLError) and fault.problem_mark:
+            message = f"{fault.problem}, line {fault.problem_mark.line + 1}"
+        raise error(f"{label} is not valid YAML: {message}. Correct it") from fault
 
 
 def _fault_of(detail: ErrorDetails) -> str:
