@@ -10,7 +10,7 @@ from microplex_pipeline.reports.county_section import county_figure
 from microplex_pipeline.reports.figure import Figure
 from microplex_pipeline.reports.geography import FIPS, Topology, area_names, load_boundaries
 from microplex_pipeline.reports.maps import class_map, value_map
-from microplex_pipeline.reports.page import package_versions, render
+from microplex_pipeline.reports.page import render
 from microplex_pipeline.reports.tables import (
     Column,
     Table,
@@ -63,9 +63,6 @@ def national_page(
         table=_state_table(states, names),
         figures=_state_figures(topology, states),
         county_figure=county_figure(topology, counties, COUNTY_MAP, note=" Grey: not built."),
-        versions=package_versions(),
-        count=count,
-        absolute_error=absolute_error,
     )
 
 

@@ -16,18 +16,10 @@ from microplex_pipeline.reports.county_section import county_figure, county_tabl
 from microplex_pipeline.reports.fidelity_section import distribution_figures, fidelity_table
 from microplex_pipeline.reports.figure import Figure
 from microplex_pipeline.reports.geography import FIPS, Topology, area_names, load_boundaries
-from microplex_pipeline.reports.page import package_versions, render
+from microplex_pipeline.reports.page import render
 from microplex_pipeline.reports.state_results import StateResults
 from microplex_pipeline.reports.summary import state_summary
-from microplex_pipeline.reports.tables import (
-    Column,
-    Table,
-    absolute_error,
-    count,
-    decimals,
-    fine_percent,
-    table,
-)
+from microplex_pipeline.reports.tables import Column, Table, count, fine_percent, table
 from microplex_pipeline.reports.target_section import repeated_notes, target_figure, target_table
 from microplex_pipeline.reports.target_words import in_words
 from microplex_pipeline.survey import SurveyWords, weighted_persons
@@ -83,10 +75,6 @@ def state_page(
         disclosure=_disclosure_table(results.disclosure),
         sources=_source_table(results.targets, results.counties),
         seeds=seeds,
-        versions=package_versions(),
-        count=count,
-        decimals=decimals,
-        absolute_error=absolute_error,
     )
 
 
