@@ -17,7 +17,7 @@ SAMPLE = 3000  # most records for measures with nearest neighbours, whose cost i
 
 # every measure is a share; this is what it is a share of
 DISCLOSURE_MEASURES = {
-    "copies": "synthetic units identical to a respondent in every column",
+    "copies": "synthetic units identical to a respondent in every column, with two or more amounts",
     "unique_amounts": "non-zero synthetic amounts that equal an amount of exactly one respondent",
     "nearer_to_respondents": "synthetic units nearer to a respondent than to a person of another state",
     "membership_auc": "pairs of a respondent and a person of another state in which the respondent is "

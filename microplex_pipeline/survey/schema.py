@@ -91,9 +91,9 @@ class Ageing(Strict):
 
 
 class SurveySchema(Strict):
-    """What a survey is: its file, keys, conditions, targets and identities."""
+    """The description of a survey: its file, keys, conditions, targets and identities."""
 
-    name: FileName  # of the folder of later editions, too
+    name: FileName  # also the name of the folder of later editions
     title: str
     file: FileName
     columns_file: FileName
