@@ -251,7 +251,7 @@ def test_a_missing_column_dictionary_stops_the_run_with_one_message(tmp_path):
             (folder / path.name).symlink_to(path)
     step, said = failure_of(build(tmp_path / "w.duckdb", "RI|2014", data=folder))
     assert step == "raw_survey"
-    assert said == "file cps_tax_units_columns.csv is not in the data folder"
+    assert said == "file cps_tax_units_columns.csv is not in the data folder. Put it there"
 
 
 def test_without_the_national_prior_the_run_says_what_to_do(tmp_path):

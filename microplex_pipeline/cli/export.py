@@ -76,13 +76,13 @@ def export(
 
     states_asked, years_asked = _asked(state, year, states, years_)
     settings = read_settings()
-    warehouse, data = settings.warehouse, settings.data
+    warehouse = settings.warehouse
     if not warehouse.exists():
         raise click.ClickException(no_warehouse(warehouse))
     try:
         partitions = _chosen(exportable(warehouse, table), table, states_asked, years_asked)
-        schema = DataFolder(path=str(data)).survey_schema
-        files = write(warehouse, folder, table, partitions, kind, schema, data)
+        labels = DataFolder(path=str(settings.data)).survey_schema.labels
+        files = write(warehouse, folder, table, partitions, kind, labels)
         with bar(len(partitions), "exporting") as shown:
             for _ in files:
                 if shown is not None:

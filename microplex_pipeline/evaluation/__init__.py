@@ -1,1 +1,4 @@
-"""Evaluation of what was built: targets met, weights, charts. Functions on frames; no Dagster."""
+"""Evaluation of synthetic and calibrated records: targets, weights, fidelity, disclosure risk.
+
+Functions of data frames; nothing here uses Dagster.
+"""

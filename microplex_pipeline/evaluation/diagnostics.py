@@ -1,4 +1,4 @@
-"""Diagnostics of calibrated weights: what each target reached, and how unequal the weights are."""
+"""Diagnostics of calibrated weights: errors of targets, variation of weights, influence of targets."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from microplex_pipeline.calibration import Reweighter, Targets, build_constraint
 def target_errors(
     records: pl.DataFrame, targets: pl.DataFrame, weight: str, household_id: str
 ) -> pl.DataFrame:
-    """Return the targets with what the weights reach.
+    """Return the targets with the totals that the weights achieve.
 
     Parameters
     ----------
     records : weighted records.
-    targets : long table of targets.
+    targets : long table of targets, see `Targets`.
+    weight : column of the weight.
+    household_id : column that identifies households.
 
     Returns
     -------
@@ -38,23 +40,24 @@ def published_over_surveyed(
 ) -> pl.DataFrame:
     """Return the published targets with the survey's own estimates of them.
 
-    A figure that is many times what the survey finds is rather a slip in its file than news: weights
-    would follow it without a miss.
+    A published figure that is many times the survey's estimate is more likely a mistake in its file than
+    a fact. Calibration would not reveal it, since the weights would simply meet it.
 
     Parameters
     ----------
     survey : records with design weights.
-    targets : long table of targets.
+    targets : long table of targets, with `kind`.
+    weight, household_id : as in `target_errors`.
 
     Returns
     -------
     The published targets' columns, and `target` (its name), `surveyed` (the estimate), and `ratio`,
-    value / surveyed, 1 where both are zero.
+    value / surveyed, or 1 if both are zero.
 
     Raises
     ------
     CalibrationError
-        If nothing is published, or no record carries a figure.
+        If there are no published targets, or no record contributes to one of them.
     """
     published = targets.filter(pl.col("kind") == "published")
     rows = target_errors(survey, published, weight, household_id)
@@ -76,12 +79,17 @@ def effective_sample_size(weights: np.ndarray) -> float:
 
 
 def weight_summary(weights: np.ndarray, design: np.ndarray) -> dict[str, float]:
-    """Return what calibration did to the weights.
+    """Return a summary of the calibrated weights.
+
+    Parameters
+    ----------
+    weights : (n,) calibrated weights.
+    design : (n,) design weights.
 
     Returns
     -------
-    records, nonzero (how many weights are positive), total, design_effect and effective_sample_size (of
-    the positive weights), smallest_ratio and largest_ratio of weight to design weight, median_ratio.
+    records, nonzero (number of positive weights), total, design_effect and effective_sample_size (of the
+    positive weights), and smallest_ratio, median_ratio and largest_ratio of weight to design weight.
     """
     positive = weights[weights > 0]
     ratios = weights / design
@@ -102,14 +110,15 @@ def influence(fitted: Reweighter) -> pl.DataFrame:
 
     Returns
     -------
-    target, value, achieved, relative_error, multiplier (the dual value: how fast the distance grows as
-    the target moves), relief: by how much the distance would fall, to first order, if the target moved
-    one percent towards where it pulls from. A target of large relief is the first to doubt.
+    target, value, achieved, relative_error, multiplier (the dual variable: the derivative of the distance
+    with respect to the target's value), and relief (the reduction of the distance, to first order, if
+    the target moved by one percent towards the design weights' total). Check the targets with the
+    largest relief first.
 
     Raises
     ------
     ValueError
-        If the weights have no multipliers: sparse ones, and those of the cvxpy backend.
+        If the weights have no multipliers, as with sparse weights and the cvxpy backend.
     """
     if fitted.multipliers_ is None:
         raise ValueError(
@@ -139,18 +148,35 @@ def held_out_errors(
     seed: int = 0,
     household_id: str | None = None,
 ) -> pl.DataFrame:
-    """Return what each target would have been missed by, had it been left out.
+    """Return the error of each target when it is left out of calibration (cross-validation).
 
-    Targets are dealt at random into `folds` groups; the weights are calibrated to all groups but one,
-    and the one is looked at. Errors below those of the design weights mean that targets support each
-    other.
+    Targets are divided at random into `folds` groups. For each group, the weights are calibrated to all
+    other groups, and the errors of the group are taken. Errors below those of the design weights mean
+    that the targets support each other.
+
+    Parameters
+    ----------
+    data : records with design weights.
+    reweighter : fitted `folds` times; it holds the last fit afterwards.
+    weight_col : column of the design weight.
+    folds : number of groups, from 2 to the number of targets.
+    seed : of the division into groups.
+    household_id : column that identifies households, or None if every record is one.
 
     Returns
     -------
-    target, value, error (relative, calibrated to the others), error_before (with design weights).
+    target, value, error (relative, with weights calibrated to the other groups), error_before (relative,
+    with design weights).
+
+    Raises
+    ------
+    ValueError
+        If `folds` is out of range.
     """
     if not 2 <= folds <= len(targets.names):
-        raise ValueError(f"folds must lie between 2 and the number of targets, not {folds}")
+        raise ValueError(
+            f"folds is {folds}: give a number from 2 to the number of targets, {len(targets.names)}"
+        )
     names = targets.names
     fold = np.random.default_rng(seed).permutation(np.arange(len(names)) % folds)
     whole = build_constraints(data, targets, household_id)

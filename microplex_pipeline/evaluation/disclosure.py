@@ -8,39 +8,33 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from microplex_pipeline.evaluation.columns import DISCLOSURE_COLUMNS
 from microplex_pipeline.evaluation.encoding import as_numbers
 from microplex_pipeline.evaluation.two_sample import rank_scale
 
 MIN_AMOUNTS = 2
-SAMPLE = (
-    3000  # records at the most for measures that need neighbours, whose cost grows as the square
-)
+SAMPLE = 3000  # most records for measures with nearest neighbours, whose cost is quadratic
 
-# each is a share: of what
+# every measure is a share; this is what it is a share of
 DISCLOSURE_MEASURES = {
-    "copies": "synthetic units that equal a respondent's in everything",
-    "unique_amounts": "synthetic amounts, zeros aside, that a single respondent holds",
-    "nearer_to_respondents": "synthetic units nearer to a respondent than to people of other states",
-    "membership_auc": "pairs of a respondent and a person of another state, of whom the respondent "
-    "is the nearer to the synthetic units (area under the ROC curve)",
-    "attribution": "respondents' amounts, zeros aside, that their conditions tell to within 5 %",
-}
-DISCLOSURE_COLUMNS = {
-    "measure": "what is measured",
-    "value": "of the synthetic records against the respondents",
-    "chance": "of the synthetic records against people whom no model saw, or where chance lies",
-    "meaning": "what a value above chance would say",
+    "copies": "synthetic units identical to a respondent in every column, with two or more amounts",
+    "unique_amounts": "non-zero synthetic amounts that equal an amount of exactly one respondent",
+    "nearer_to_respondents": "synthetic units nearer to a respondent than to a person of another state",
+    "membership_auc": "pairs of a respondent and a person of another state in which the respondent is "
+    "nearer to the synthetic units (area under the ROC curve)",
+    "attribution": "respondents' non-zero amounts that can be predicted within 5 % from their conditions",
 }
 
 
 class AgainstChance(NamedTuple):
-    """A rate of hits on training respondents beside the rate on people whom no model saw.
+    """The rate of matches with training respondents, and with people whom no model saw.
 
     Attributes
     ----------
-    value, chance : hits a synthetic record or amount; the second scaled to as many people as the first.
-    standard_error : of their difference where chance alone decided who was in which sample: its variance
-        over all permutations of the two samples.
+    value : matches with training respondents per synthetic record or amount.
+    chance : the same for held-out people, scaled to the number of training respondents.
+    standard_error : of value - chance under the hypothesis that chance alone divided people into the two
+        samples, i.e. over all permutations of the two samples.
     """
 
     value: float
@@ -57,28 +51,31 @@ def disclosure(
     *,
     compared: Sequence[str] | None = None,
 ) -> dict[str, float]:
-    """Return the measures of disclosure; each compares training records with held-out ones.
+    """Return the measures of disclosure; each compares training records with held-out records.
 
     Parameters
     ----------
-    train, holdout : records that the models saw, and records that none did.
-    compared : columns in which nearness is measured, by default conditions and targets. Give the targets
-        alone where the synthetic records' conditions are those of training records.
+    train : records on which the models were trained.
+    holdout : records that no model saw.
+    synthetic : synthetic records.
+    targets, conditions : columns of amounts, and columns known before the amounts are drawn.
+    compared : columns in which nearness is measured, by default conditions and targets. Give only the
+        targets if the conditions of the synthetic records are those of training records.
 
     Returns
     -------
     copies : share of synthetic records that equal a training record in all conditions and targets and
-        have at least two non-zero amounts, and copies_by_chance : the same of held-out records, whom no
-        model saw, scaled to as many as the training records;
-    unique_amounts, unique_amounts_by_chance : share of synthetic non-zero amounts that a single
-        training respondent holds, and the same for held-out respondents: what a density hits anyway;
+        have at least two non-zero amounts;
+    copies_by_chance : the same for held-out records, scaled to the number of training records;
+    unique_amounts : share of synthetic non-zero amounts that belong to a single training respondent;
+    unique_amounts_by_chance : the same for held-out respondents, i.e. the rate of a model without memory;
     copies_error, unique_amounts_error : standard errors of the two differences from chance;
-    nearer_to_train : share of synthetic records nearer to a training than to a held-out record, samples
-        being of one size (0.5 is best);
-    membership_auc : of telling training from held-out records by their distance to the nearest synthetic
-        one (0.5 is best);
+    nearer_to_train : share of synthetic records nearer to a training than to a held-out record, with
+        samples of equal size (0.5 is best);
+    membership_auc : area under the ROC curve of classifying records as training or held-out by their
+        distance to the nearest synthetic record (0.5 is best);
     attribution_train, attribution_holdout : share of non-zero amounts that an intruder who knows the
-        conditions guesses within 5 % from the synthetic record nearest in conditions.
+        conditions predicts within 5 % from the synthetic record nearest in conditions.
     """
     unique = unique_amounts(train, holdout, synthetic, targets)
     copies = copied_records(train, holdout, synthetic, targets, conditions)
@@ -104,10 +101,14 @@ def disclosure_table(
     targets: Sequence[str],
     conditions: Sequence[str],
 ) -> pl.DataFrame:
-    """Return the measures of `disclosure` as a table, for records whose conditions are respondents'.
+    """Return the measures of `disclosure` as a table, for records with conditions of respondents.
 
-    Nearness is therefore measured in the targets alone. `others` need not be of the same population:
-    what they share with the synthetic records is the order of magnitude of chance, not more.
+    Because the conditions are those of respondents, nearness is measured in the targets alone.
+
+    Parameters
+    ----------
+    others : people whom no model saw. If they are of another population, such as other states, their
+        rates give only the order of magnitude of chance.
 
     Returns
     -------
@@ -134,8 +135,8 @@ def whole_record_copies(
 ) -> float:
     """Return the share of synthetic records that copy a training record (see `disclosure`).
 
-    Records with fewer than two non-zero amounts are not counted: they coincide because people are
-    alike.
+    Records with fewer than two non-zero amounts do not count as copies: they coincide because people
+    are alike.
     """
     whole = [*conditions, *targets]
     copies = _with_amounts(synthetic, targets).join(
@@ -151,7 +152,7 @@ def copied_records(
     targets: Sequence[str],
     conditions: Sequence[str],
 ) -> AgainstChance:
-    """Return the share of copies (see `whole_record_copies`) beside that of held-out records."""
+    """Return the share of copies of training records and, by chance, of held-out records."""
     whole = [*conditions, *targets]
     drawn = _with_amounts(synthetic, targets).group_by(whole).len("hits")
     hits = [
@@ -169,11 +170,11 @@ def copied_records(
 def unique_amounts(
     train: pl.DataFrame, holdout: pl.DataFrame, synthetic: pl.DataFrame, targets: Sequence[str]
 ) -> AgainstChance:
-    """Return how often synthetic amounts hit one respondent's own, and how often by chance.
+    """Return how often synthetic amounts equal an amount of a single respondent, and by chance.
 
-    Among the amounts that a single respondent of both samples holds, which sample that one is in was
-    left to chance. Without memory, amounts of training respondents are then hit as often as those of
-    held-out ones, whom the model never saw. Both rates are shares of the synthetic non-zero amounts.
+    Take the amounts that exactly one respondent of both samples has. Chance decided to which sample that
+    respondent belongs. A model without memory therefore reproduces amounts of training respondents as
+    often as those of held-out ones. Both rates are shares of the synthetic non-zero amounts.
     """
     hits, amounts = [], 0
     for target in targets:
@@ -196,14 +197,21 @@ def unique_amounts(
 
 
 def _with_amounts(people: pl.DataFrame, targets: Sequence[str]) -> pl.DataFrame:
-    """Return the records with enough amounts to be told from others'."""
+    """Return the records with enough non-zero amounts to be distinctive."""
     return people.filter(pl.sum_horizontal(pl.col(t) != 0 for t in targets) >= MIN_AMOUNTS)
 
 
 def _against_chance(
     hits: Sequence[tuple[np.ndarray, np.ndarray]], scale: float | None, drawn: int
 ) -> AgainstChance:
-    """Compare hits on those seen and unseen, in each of several groups of exchangeable units."""
+    """Compare matches with seen and unseen units, summed over groups of exchangeable units.
+
+    Parameters
+    ----------
+    hits : for each group, the numbers of matches with each seen and with each unseen unit.
+    scale : number of seen per unseen units; None to take it from each group.
+    drawn : number of synthetic records or amounts.
+    """
     value, chance, variance = 0.0, 0.0, 0.0
     for seen, unseen in hits:
         value += seen.sum()
@@ -213,7 +221,8 @@ def _against_chance(
         chance += unseen.sum() * ratio
         if len(seen):
             both = np.concatenate([seen, unseen])
-            # of a sum over a sample drawn without replacement; the difference is 1 + ratio times it
+            # variance of the sum over a sample drawn without replacement;
+            # value - chance varies 1 + ratio times as much as that sum
             of_sum = both.var(ddof=1) * len(seen) * len(unseen) / len(both)
             variance += (1 + ratio) ** 2 * of_sum
     drawn = max(drawn, 1)
@@ -223,7 +232,7 @@ def _against_chance(
 def nearness(
     train: pl.DataFrame, holdout: pl.DataFrame, synthetic: pl.DataFrame, columns: Sequence[str]
 ) -> tuple[float, float]:
-    """Return the share nearer to training records, and the AUC of membership (see `disclosure`)."""
+    """Return nearer_to_train and membership_auc, see `disclosure`."""
     from sklearn.metrics import roc_auc_score
     from sklearn.neighbors import NearestNeighbors
 
@@ -251,11 +260,15 @@ def attribution(
     conditions: Sequence[str],
     within: float = 0.05,
 ) -> float:
-    """Return how many non-zero amounts of `people` an intruder guesses from their conditions.
+    """Return the share of non-zero amounts of `people` that an intruder predicts from their conditions.
 
-    The guess is the amount of the synthetic record nearest in conditions (correct attribution; Taub et
-    al. 2018, Privacy in Statistical Databases: 122-137). Only the difference between training and
-    held-out people is disclosure; what both share is knowledge of the population.
+    The prediction is the amount of the synthetic record nearest in conditions (correct attribution
+    probability; Taub et al. 2018, Privacy in Statistical Databases: 122-137). Only the difference
+    between training and held-out people is disclosure; the rest is knowledge of the population.
+
+    Parameters
+    ----------
+    within : relative error up to which a prediction is correct.
     """
     from sklearn.neighbors import NearestNeighbors
 

@@ -1,4 +1,4 @@
-"""Columns of several frames as numbers that mean the same in each."""
+"""Encoding of columns of several frames as numbers with the same meaning in each frame."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import polars as pl
 
 
 def as_numbers(frames: Sequence[pl.DataFrame], columns: Sequence[str]) -> list[np.ndarray]:
-    """Return the columns of each frame, (n, k) float64: numbers as they are, nulls as NaN.
+    """Return the columns of each frame as a float64 array (n, k), with nulls as NaN.
 
-    Text and categories become the rank of their value among the sorted values of all frames.
+    Numbers are unchanged. Text and categories are replaced by the rank of their value among the sorted
+    values of all frames.
     """
     parts: list[list[np.ndarray]] = [[] for _ in frames]
     for name in columns:

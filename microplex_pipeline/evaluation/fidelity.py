@@ -1,8 +1,8 @@
-"""Fidelity of synthetic records: one table of measures, from real and synthetic frames."""
+"""Fidelity of synthetic records: comparison of real and synthetic distributions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -18,17 +18,6 @@ from microplex_pipeline.evaluation.margins import (
 from microplex_pipeline.evaluation.two_sample import coverage, paired_auc
 
 GROUPS = 5
-FIDELITY_COLUMNS = {
-    "variable": "amount",
-    "ks": "largest difference of the weighted distribution functions, 0 to 1",
-    "ks_within_groups": "the same within fifths of the first condition, averaged",
-    "share_zero": "weighted share of zeros in the survey",
-    "share_zero_synthetic": "weighted share of zeros in the synthetic records",
-    "zero_error": "half the absolute differences of the shares of negative, zero and positive",
-    "mean": "weighted mean in the survey (dollars a year)",
-    "mean_synthetic": "weighted mean in the synthetic records (dollars a year)",
-    "headline": "whether the amount is fit to judge the synthesis by",
-}
 
 
 def fidelity_by_variable(
@@ -38,13 +27,14 @@ def fidelity_by_variable(
     group: str,
     weight: str | None = None,
 ) -> pl.DataFrame:
-    """Compare the margins of each target.
+    """Compare the marginal distributions of each target.
 
     Parameters
     ----------
     real, synthetic : records with the targets, the grouping condition and the weight.
-    targets : amounts.
+    targets : columns of amounts.
     group : numeric condition; its quintiles among the real records are the groups.
+    weight : column of the weight, or None for equal weights.
 
     Returns
     -------
@@ -55,8 +45,7 @@ def fidelity_by_variable(
     w, v = _weights(real, weight), _weights(synthetic, weight)
     groups, drawn_groups = _groups(real, synthetic, group)
     rows = []
-    for name in targets:
-        x, y = (f[name].cast(pl.Float64).to_numpy() for f in (real, synthetic))
+    for name, x, y in _amounts(real, synthetic, targets):
         shares, drawn_shares = sign_shares(x, w), sign_shares(y, v)
         rows.append(
             {
@@ -80,19 +69,18 @@ def totals_by_group(
     group: str,
     weight: str | None = None,
 ) -> pl.DataFrame:
-    """Return weighted totals of each target in the quintiles of `group` among the real records.
+    """Return the weighted total of each target in each group, as in `fidelity_by_variable`.
 
     Returns
     -------
-    variable, group (0 to 4, and 5 where it is missing), total, total_synthetic; the synthetic totals are
-    raised to the real records' sum of weights.
+    variable, group (0 to 4, and 5 if the condition is missing), total, total_synthetic. The synthetic
+    weights are scaled to the real records' sum of weights.
     """
     w, v = _weights(real, weight), _weights(synthetic, weight)
     v = v * (w.sum() / v.sum())
     groups, drawn_groups = _groups(real, synthetic, group)
     rows = []
-    for name in targets:
-        x, y = (f[name].cast(pl.Float64).to_numpy() for f in (real, synthetic))
+    for name, x, y in _amounts(real, synthetic, targets):
         total = np.bincount(groups, w * x, minlength=GROUPS + 1)
         drawn = np.bincount(drawn_groups, v * y, minlength=GROUPS + 1)
         rows += [
@@ -116,18 +104,21 @@ def fidelity(
 
     Parameters
     ----------
-    real, synthetic : as in `fidelity_by_variable`; the first condition makes the groups.
-    paired : row i of `synthetic` was drawn for the conditions of row i of `real`, independently: then
-        the two-sample AUC is taken too.
+    real, synthetic, targets, weight : as in `fidelity_by_variable`.
+    conditions : columns known before the amounts are drawn; the first one defines the groups.
+    paired : whether row i of `synthetic` was drawn for the conditions of row i of `real`, independently
+        of the other rows. If so, the two-sample AUC is computed too.
+    seed : of the two-sample test.
 
     Returns
     -------
     ks, ks_within_groups, zero_error : means over targets;
     group_total_error : sum over groups of |synthetic - real total| over the sum of |real total|,
         averaged over targets (see `totals_by_group`);
-    correlation_error, sign_correlation_error : of signed logarithms of amounts, and of signs;
-    coverage : of real records by synthetic ones;
-    auc, auc_low, auc_high : the paired two-sample test, if `paired`.
+    correlation_error, sign_correlation_error : mean absolute difference of the correlations of signed
+        logarithms of amounts, and of signs;
+    coverage : share of real records near a synthetic one, see `two_sample.coverage`;
+    auc, auc_low, auc_high : paired two-sample test and its 95 % interval, if `paired`.
     """
     w, v = _weights(real, weight), _weights(synthetic, weight)
     by_variable = fidelity_by_variable(real, synthetic, targets, conditions[0], weight)
@@ -136,15 +127,7 @@ def fidelity(
         for name in ("ks", "ks_within_groups", "zero_error")
     }
     totals = totals_by_group(real, synthetic, targets, conditions[0], weight)
-    gap, size = (pl.col("total_synthetic") - pl.col("total")).abs(), pl.col("total").abs()
-    sums = totals.group_by("variable", maintain_order=True).agg(gap.sum().alias("gap"), size.sum())
-    # what the real records have none of is off by all that it is
-    off = (
-        pl.when(pl.col("total") > 0)
-        .then(pl.col("gap") / pl.col("total"))
-        .otherwise(pl.col("gap") > 0)
-    )
-    measures["group_total_error"] = float(sums.select(off.alias("off"))["off"].mean())  # type: ignore[arg-type]
+    measures["group_total_error"] = _group_total_error(totals)
     x, y = (f.select(targets).cast(pl.Float64).to_numpy() for f in (real, synthetic))
     measures["correlation_error"] = correlation_error(signed_log(x), signed_log(y), w, v)
     measures["sign_correlation_error"] = correlation_error(np.sign(x), np.sign(y), w, v)
@@ -156,6 +139,28 @@ def fidelity(
     return measures
 
 
+def _group_total_error(totals: pl.DataFrame) -> float:
+    """Return the mean over targets of the sum of absolute errors over the sum of absolute totals."""
+    gap, size = (pl.col("total_synthetic") - pl.col("total")).abs(), pl.col("total").abs()
+    sums = totals.group_by("variable", maintain_order=True).agg(gap.sum().alias("gap"), size.sum())
+    # if the real total is zero, any synthetic amount counts as an error of 100 %
+    error = (
+        pl.when(pl.col("total") > 0)
+        .then(pl.col("gap") / pl.col("total"))
+        .otherwise(pl.col("gap") > 0)
+    )
+    return float(sums.select(error.alias("error"))["error"].mean())  # type: ignore[arg-type]
+
+
+def _amounts(
+    real: pl.DataFrame, synthetic: pl.DataFrame, targets: Sequence[str]
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield each target with its real and its synthetic values."""
+    for name in targets:
+        x, y = (f[name].cast(pl.Float64).to_numpy() for f in (real, synthetic))
+        yield name, x, y
+
+
 def _weights(frame: pl.DataFrame, weight: str | None) -> np.ndarray:
     if weight is None:
         return np.ones(frame.height)
@@ -165,7 +170,7 @@ def _weights(frame: pl.DataFrame, weight: str | None) -> np.ndarray:
 def _groups(
     real: pl.DataFrame, synthetic: pl.DataFrame, group: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return quintiles of `group`, with the real records' edges; GROUPS where it is missing."""
+    """Return quintiles of `group`, with edges from the real records; GROUPS if the value is missing."""
     (x,), (y,) = (a.T for a in as_numbers((real, synthetic), [group]))
     edges = np.quantile(x[~np.isnan(x)], np.arange(1, GROUPS) / GROUPS)
     return (

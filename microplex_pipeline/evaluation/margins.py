@@ -1,17 +1,16 @@
-"""How close synthetic margins, zero shares and correlations are to real ones."""
+"""Distances between real and synthetic marginal distributions, sign shares and correlations."""
 
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
 
 
 def weighted_ks(
     real: np.ndarray, synthetic: np.ndarray, w_real: np.ndarray, w_synthetic: np.ndarray
 ) -> float:
-    """Return the Kolmogorov-Smirnov distance of two weighted samples, in [0, 1].
+    """Return the Kolmogorov-Smirnov distance between two weighted samples, in [0, 1].
 
-    The largest difference of the two weighted distribution functions.
+    This is the largest absolute difference between the two weighted distribution functions.
     """
     points = np.unique(np.concatenate([real, synthetic]))
     functions = [
@@ -29,7 +28,7 @@ def grouped_ks(
     groups_real: np.ndarray,
     groups_synthetic: np.ndarray,
 ) -> float:
-    """Return the mean of `weighted_ks` within groups, weighted by the real groups' sizes."""
+    """Return the mean of `weighted_ks` within groups, weighted by the size of the real groups."""
     total, weight = 0.0, 0.0
     for group in np.unique(groups_real):
         a, b = groups_real == group, groups_synthetic == group
@@ -46,7 +45,7 @@ def sign_shares(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def correlations(data: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return weighted correlations (k, k) of columns (n, k); 0 where a column is constant."""
+    """Return the weighted correlations (k, k) of columns (n, k); 0 if a column is constant."""
     centred = data - np.average(data, axis=0, weights=weights)
     covariance = (centred * weights[:, None]).T @ centred / weights.sum()
     deviation = np.sqrt(np.diag(covariance))
@@ -57,10 +56,10 @@ def correlations(data: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def correlation_error(
     real: np.ndarray, synthetic: np.ndarray, w_real: np.ndarray, w_synthetic: np.ndarray
 ) -> float:
-    """Return the mean absolute difference of the correlations of columns (n, k), off the diagonal.
+    """Return the mean absolute difference of the off-diagonal correlations of columns (n, k).
 
-    A single column has none, and no error.
-    Amounts should come as signed logarithms, which no single fortune dominates; signs as they are.
+    The error of a single column is 0. Pass amounts as signed logarithms, so that no single large amount
+    dominates.
     """
     gap = np.abs(correlations(real, w_real) - correlations(synthetic, w_synthetic))
     pairs = gap[np.triu_indices(len(gap), 1)]
@@ -70,17 +69,3 @@ def correlation_error(
 def signed_log(values: np.ndarray) -> np.ndarray:
     """Return sign(x) log(1 + |x|)."""
     return np.sign(values) * np.log1p(np.abs(values))
-
-
-def totals_by_group(
-    data: pl.DataFrame, targets: list[str], weights: np.ndarray, groups: np.ndarray
-) -> pl.DataFrame:
-    """Return weighted totals of targets, one row per group."""
-    frame = data.select(targets).with_columns(
-        pl.Series("group", groups), pl.Series("_weight", weights)
-    )
-    return (
-        frame.group_by("group")
-        .agg((pl.col(t).cast(pl.Float64) * pl.col("_weight")).sum() for t in targets)
-        .sort("group")
-    )

@@ -1,4 +1,4 @@
-"""Can a classifier tell synthetic records from real ones: the paired two-sample test."""
+"""Two-sample tests of real and synthetic records: a paired classifier test, and coverage."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ RESAMPLES = 50
 
 @dataclass(frozen=True)
 class PairedAUC:
-    """Area under the ROC curve of "real or synthetic", 0.5 if they cannot be told apart.
+    """Area under the ROC curve of a classifier of real and synthetic records.
 
     Attributes
     ----------
-    auc : signed; below 0.5 is no fault, but noise.
+    auc : 0.5 if the records are indistinguishable; values below 0.5 are noise.
     low, high : 95 % interval, by resampling pairs.
     """
 
@@ -31,18 +31,19 @@ def paired_auc(
     weights: np.ndarray | None = None,
     seed: int = 0,
 ) -> PairedAUC:
-    """Train boosted trees to tell real from synthetic, with a real row and its twin in one fold.
+    """Train boosted trees to distinguish real from synthetic rows, keeping each pair in one fold.
 
-    A plain cross-validated AUC is biased where both samples share their conditions: a tree that has
-    seen a row learns that its twin has the other label. So row i of `synthetic` must have been drawn
-    for the conditions of row i of `real`, and both are tested by a model that saw neither (classifier
-    two-sample test; Lopez-Paz and Oquab 2017, ICLR). Independent draws are needed: stratified ones
-    make folds depend on each other.
+    A plain cross-validated AUC is biased if both samples share their conditions: a tree that has seen a
+    row learns that its twin has the other label. Row i of `synthetic` must therefore have been drawn for
+    the conditions of row i of `real`, and both are tested by a model that saw neither (classifier
+    two-sample test; Lopez-Paz and Oquab 2017, ICLR). The draws must be independent; stratified draws
+    make the folds depend on each other.
 
     Parameters
     ----------
-    real, synthetic : (n, k) numbers, NaN where missing.
-    weights : (n,) survey weights, or None.
+    real, synthetic : (n, k) numbers, NaN if missing.
+    weights : (n,) survey weights, or None for equal weights.
+    seed : of folds, trees and resampling.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
@@ -79,11 +80,15 @@ def paired_auc(
 
 
 def coverage(real: np.ndarray, synthetic: np.ndarray, neighbours: int = 5) -> float:
-    """Return the share of real records with a synthetic one among their nearest.
+    """Return the share of real records with a synthetic record nearby.
 
-    "Coverage" of Naeem et al. (2020, ICML): a real record is covered if a synthetic one lies within
-    the distance to its `neighbours`-th nearest real record. Columns are put on the scale of ranks
-    among the real values, so that no unit dominates.
+    "Coverage" of Naeem et al. (2020, ICML): a real record is covered if a synthetic one lies within the
+    distance to its `neighbours`-th nearest real record. Columns are replaced by ranks among the real
+    values, so that units of measurement do not matter.
+
+    Parameters
+    ----------
+    real, synthetic : (n, k) and (m, k) numbers.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -94,9 +99,13 @@ def coverage(real: np.ndarray, synthetic: np.ndarray, neighbours: int = 5) -> fl
 
 
 def rank_scale(reference: np.ndarray, data: np.ndarray) -> np.ndarray:
-    """Return the columns of `data` as mid-ranks among those of `reference`, over their deviation.
+    """Return the columns of `data` as mid-ranks in `reference`, divided by the ranks' deviation.
 
-    A column that is constant in `reference` has none, and keeps its ranks.
+    Ranks of a column that is constant in `reference` are not divided, since their deviation is zero.
+
+    Parameters
+    ----------
+    reference, data : (n, k) and (m, k) numbers.
     """
     out = np.empty(data.shape)
     for j in range(data.shape[1]):
@@ -106,6 +115,6 @@ def rank_scale(reference: np.ndarray, data: np.ndarray) -> np.ndarray:
             / (2 * len(ordered))
             for x in (reference[:, j], data[:, j])
         ]
-        # any tiny stand-in for no deviation would drown the other columns in rounding
+        # a tiny number in place of a zero deviation would drown the other columns in rounding errors
         out[:, j] = ranks[1] / (float(ranks[0].std()) or 1.0)
     return out

@@ -1,47 +1,49 @@
-"""What the columns of each table mean, and what the codes in them stand for."""
+"""Codebooks: the meaning of each table's columns, and of the codes in them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
-from microplex_pipeline.calibration.targets.published import COUNTY_COLUMNS
-from microplex_pipeline.calibration.targets.table import TARGET_COLUMNS
-from microplex_pipeline.evaluation.area_errors import AREA_COLUMNS
-from microplex_pipeline.evaluation.disclosure import DISCLOSURE_COLUMNS
-from microplex_pipeline.evaluation.fidelity import FIDELITY_COLUMNS
-from microplex_pipeline.survey import SurveySchema, column_descriptions
-from microplex_pipeline.survey.columns import HELD_OUT, SYNTHETIC_KEYS
-
-# beside what the survey's dictionary says of columns of the same name
-OWN_COLUMNS = {
-    "survey.national_survey": HELD_OUT,
-    "synthesis.synthetic_population": SYNTHETIC_KEYS,
-    "calibration.calibrated_population": SYNTHETIC_KEYS,
-    "calibration.county_weights": COUNTY_COLUMNS,
-    "calibration.targets": TARGET_COLUMNS,
-    "evaluation.target_report": TARGET_COLUMNS,
-    "evaluation.county_report": AREA_COLUMNS,
-    "evaluation.fidelity_report": FIDELITY_COLUMNS,
-    "evaluation.disclosure_report": DISCLOSURE_COLUMNS,
-}
+from microplex_pipeline.warehouse.reading import query
 
 
-def descriptions_of(table: str, schema: SurveySchema, data: Path) -> dict[str, str]:
-    """Return what columns of a table mean, in a sentence with the unit."""
-    return column_descriptions(schema, data) | OWN_COLUMNS.get(table, {})
+def descriptions_of(warehouse: Path, table: str) -> dict[str, str]:
+    """Return the meaning of a table's columns, with units, as the warehouse's comments give it.
+
+    Parameters
+    ----------
+    table : schema.table.
+    """
+    comments = query(
+        warehouse,
+        "select column_name, comment from duckdb_columns() "
+        "where schema_name = ? and table_name = ? and comment is not null",
+        table.split("."),
+    )
+    return dict(comments.iter_rows())
 
 
 def codebook(
-    columns: pl.Schema, descriptions: dict[str, str], labels: dict[str, dict[int, str]]
+    columns: pl.Schema,
+    descriptions: Mapping[str, str],
+    labels: Mapping[str, Mapping[int, str]],
 ) -> pl.DataFrame:
-    """Return one row per column: name, type, description with the codes' meanings."""
+    """Return one row per column: name, type, and description with the meanings of codes.
+
+    Parameters
+    ----------
+    columns : types by column.
+    descriptions : meanings by column.
+    labels : meanings of codes by column.
+    """
     rows = []
     for name, dtype in columns.items():
         codes = "; ".join(f"{code} = {label}" for code, label in labels.get(name, {}).items())
-        said = ": ".join(part for part in (descriptions.get(name), codes) if part)
-        rows.append({"name": name, "type": str(dtype), "description": said or None})
+        description = ": ".join(part for part in (descriptions.get(name), codes) if part)
+        rows.append({"name": name, "type": str(dtype), "description": description or None})
     return pl.DataFrame(
         rows, schema={"name": pl.String, "type": pl.String, "description": pl.String}
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,13 +11,12 @@ import polars as pl
 from microplex_pipeline.data_files import write_whole
 from microplex_pipeline.export.codebook import codebook, descriptions_of
 from microplex_pipeline.export.stata import NotForStata, stata_names, write_stata
-from microplex_pipeline.survey import SurveySchema
 from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.reading import query, stored_partitions
 
 
 class CannotExport(LookupError):
-    """A table or partition that is not there, or is nothing for other programs."""
+    """A table or partition that is missing, or that other programs cannot use."""
 
 
 def exportable(warehouse: Path, table: str) -> set[Partition]:
@@ -35,7 +34,7 @@ def exportable(warehouse: Path, table: str) -> set[Partition]:
             f"there is no table {table!r}; there are: {', '.join(frames) or 'none'}"
         )
     if what := _rows_are(kept):
-        raise CannotExport(f"the rows of {table} are {what}, nothing for other programs")
+        raise CannotExport(f"the rows of {table} are {what}, which other programs cannot use")
     return stored_partitions(warehouse)[table]
 
 
@@ -45,20 +44,19 @@ def export(
     table: str,
     partitions: Sequence[Partition],
     kind: str,
-    schema: SurveySchema,
-    data: Path,
+    labels: Mapping[str, Mapping[int, str]],
 ) -> Iterator[Path]:
     """Write partitions one by one and yield the path of each; the codebook comes last.
 
-    Files appear whole, in the place of those of the same partition. Parquet files leave out state and
-    year, which the names of their folders say.
+    Each file replaces that of the same partition as a whole. Parquet files leave out state and year, which
+    are in the names of their folders.
 
     Parameters
     ----------
-    folder : of all exports; files go to a folder with the table's name in it.
-    partitions : states and years, of those that `exportable` returns.
+    folder : of all exports; files go to a folder named after the table.
+    partitions : states and years that `exportable` returns.
     kind : parquet, csv or stata.
-    schema, data : what columns mean and codes stand for: the survey's schema, the data folder.
+    labels : meanings of codes by column.
 
     Raises
     ------
@@ -66,7 +64,7 @@ def export(
         If a partition has no rows, or the format cannot hold a column.
     """
     name = table.split(".")[1]
-    descriptions, labels = descriptions_of(table, schema, data), schema.labels
+    descriptions = descriptions_of(warehouse, table)
     columns = pl.Schema()
     for state, year in partitions:
         which = [state, year]

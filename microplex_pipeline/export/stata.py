@@ -1,4 +1,4 @@
-"""Frames as Stata files (format 118, Stata 14 and later), with labels of variables and of values."""
+"""Writing frames as Stata files (format 118, Stata 14 and later), with variable and value labels."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import polars as pl
 import pyreadstat
 
-FORMAT = 14  # pyreadstat's word for format 118
+FORMAT = 14  # pyreadstat's name for format 118
 NAME_LENGTH = 32
 LABEL_LENGTH = 80
-TEXT_BYTES = 2045  # beyond them Stata keeps text apart from the records
+TEXT_BYTES = 2045  # longer text would need strL variables, which are not written
 LONG = (-2_147_483_647, 2_147_483_620)
-EXACT = 2**53  # up to here a double holds every whole number
+EXACT = 2**53  # a double is exact for integers up to this one
 
 
 class NotForStata(ValueError):
@@ -27,17 +27,20 @@ def write_stata(
     descriptions: Mapping[str, str],
     labels: Mapping[str, Mapping[int, str]],
 ) -> None:
-    """Write a frame: whole numbers as long, or double where they need it; nulls as missing.
+    """Write a frame, with nulls as missing values.
+
+    Integers become long, or double if they do not fit; Booleans become byte.
 
     Parameters
     ----------
-    descriptions : labels of variables, cut to 80 characters.
-    labels : what the values of coded columns stand for.
+    title : label of the file, cut to 80 characters.
+    descriptions : variable labels by column, cut to 80 characters.
+    labels : value labels by coded column.
 
     Raises
     ------
     NotForStata
-        If a column's values, or its name, have no place in the format.
+        If the format cannot hold a column's values or its name.
     """
     names = stata_names(frame.columns)
     columns = [_fitting(series).alias(names[series.name]) for series in frame]
@@ -53,11 +56,14 @@ def write_stata(
             },
         )
     except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError) as error:
-        raise NotForStata(f"the names {', '.join(names.values())}: {error}") from error
+        raise NotForStata(
+            f"Stata refuses one of the names {', '.join(names.values())}: {error}. Export the table as "
+            "Parquet or CSV"
+        ) from error
 
 
 def stata_names(columns: list[str]) -> dict[str, str]:
-    """Return each column's name in Stata: itself, or cut to 32 characters and kept apart from others."""
+    """Return each column's name in Stata: unchanged, or cut to 32 characters and made unique."""
     names: dict[str, str] = {c: c for c in columns if len(c) <= NAME_LENGTH}
     for column in columns:
         if column not in names:
@@ -70,7 +76,7 @@ def stata_names(columns: list[str]) -> dict[str, str]:
 
 
 def _fitting(series: pl.Series) -> pl.Series:
-    """Return a column as a type that Stata has."""
+    """Return a column cast to a type that Stata has."""
     dtype = series.dtype
     if dtype == pl.Boolean:
         return series.cast(pl.Int8)
@@ -80,16 +86,20 @@ def _fitting(series: pl.Series) -> pl.Series:
             return series.cast(pl.Int32)
         if max(-int(low), int(high)) <= EXACT:  # type: ignore[arg-type]
             return series.cast(pl.Float64)
-        raise NotForStata(f"{series.name} has whole numbers beyond 2**53, which Stata would round")
+        raise _unfit(series, "has whole numbers beyond 2**53, which Stata would round")
     if dtype.is_float():
         if series.is_infinite().any():
-            raise NotForStata(f"{series.name} has infinite values, which Stata has not")
+            raise _unfit(series, "has infinite values, which Stata does not have")
         return series
     if dtype == pl.String:
         if int(series.str.len_bytes().max() or 0) > TEXT_BYTES:  # type: ignore[arg-type]
-            raise NotForStata(f"{series.name} has texts longer than {TEXT_BYTES} bytes")
+            raise _unfit(series, f"has texts longer than {TEXT_BYTES} bytes")
         return series
-    raise NotForStata(f"{series.name} is of type {dtype}, which has no counterpart in Stata")
+    raise _unfit(series, f"is of type {dtype}, which Stata does not have")
+
+
+def _unfit(series: pl.Series, fault: str) -> NotForStata:
+    return NotForStata(f"{series.name} {fault}. Export the table as Parquet or CSV")
 
 
 def _cut(text: str) -> str:

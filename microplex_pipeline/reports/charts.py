@@ -1,6 +1,6 @@
-"""Charts of a page, as SVG that takes the page's colours.
+"""Charts of a page, as SVG in the page's colours.
 
-altair is imported where a chart is drawn: loading definitions must not pay for it.
+altair is imported only when a chart is drawn, so that loading the definitions stays fast.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-BLUE, ORANGE, GREY = "#4e88c7", "#e8803a", "#8b949e"  # legible on white and on black
+BLUE, ORANGE, GREY = "#4e88c7", "#e8803a", "#8b949e"  # legible on white and on black backgrounds
 PANEL = (300, 150)
 BINS = 36
 LONG_NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
-SCALE = 200.0  # dollars: amounts well below lie on a linear scale, above on a logarithmic one
+SCALE = 200.0  # dollars: the axis is about linear far below this amount, logarithmic far above
 
 
 def distribution_chart(
@@ -29,24 +29,21 @@ def distribution_chart(
     w_synthetic: np.ndarray,
     unit: str | None,
 ) -> Markup:
-    """Weighted distributions of the non-zero amounts, survey filled, synthetic as a line.
+    """Weighted distributions of the non-zero amounts: bars for the survey, a line for synthetic records.
 
-    Heights are shares of all units, so that the area is the share that has the amount. The axis is
-    asinh(x / SCALE): logarithmic on both sides of zero.
+    Heights are shares of all units, so the bars add up to the share of units that have the amount. The
+    axis is asinh(x / SCALE), which is logarithmic on both sides of zero.
+
+    Parameters
+    ----------
+    survey, synthetic : (n,) and (m,) amounts.
+    w_survey, w_synthetic : weights of the units, of the same shapes.
+    unit : unit of measurement, the axis title.
     """
     import altair as alt
 
-    both = np.concatenate([survey, synthetic])
-    low, high = _axis(both.min()), _axis(both.max())
-    edges = np.linspace(low, max(high, low + 1e-6), BINS + 1)
-    frame = pl.DataFrame({"left": edges[:-1], "right": edges[1:]})
-    for name, x, w in (("survey", survey, w_survey), ("synthetic", synthetic, w_synthetic)):
-        some = x != 0
-        heights, _ = np.histogram(_axis(x[some]), edges, weights=w[some])
-        frame = frame.with_columns(pl.Series(name, heights / w.sum()))
-    ticks = [s * 10.0**k for s in (-1, 1) for k in range(3, 9)]
-    ticks = [t for t in [*ticks, 0.0] if both.min() <= t <= both.max()]
-    labels = {f"{_axis(t):.3f}": _short(t) for t in sorted(ticks)}
+    edges, frame = _histograms((survey, w_survey), (synthetic, w_synthetic))
+    labels = _tick_labels(min(survey.min(), synthetic.min()), max(survey.max(), synthetic.max()))
     axis = alt.Axis(
         values=[float(key) for key in labels],
         labelExpr=f"({json.dumps(labels)})[replace(format(datum.value, '.3f'), '\u2212', '-')]",
@@ -67,12 +64,34 @@ def distribution_chart(
     return svg(alt.layer(bars, line), *PANEL)
 
 
+def _histograms(
+    survey: tuple[np.ndarray, np.ndarray], synthetic: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, pl.DataFrame]:
+    """Return the edges of common bins, and the share of weight in each bin (left, right, shares)."""
+    both = np.concatenate([survey[0], synthetic[0]])
+    low, high = _axis(both.min()), _axis(both.max())
+    edges = np.linspace(low, max(high, low + 1e-6), BINS + 1)
+    frame = pl.DataFrame({"left": edges[:-1], "right": edges[1:]})
+    for name, (x, w) in (("survey", survey), ("synthetic", synthetic)):
+        nonzero = x != 0
+        heights, _ = np.histogram(_axis(x[nonzero]), edges, weights=w[nonzero])
+        frame = frame.with_columns(pl.Series(name, heights / w.sum()))
+    return edges, frame
+
+
+def _tick_labels(low: float, high: float) -> dict[str, str]:
+    """Return the labels of zero and of powers of ten between two amounts, by place on the axis."""
+    ticks = [s * 10.0**k for s in (-1, 1) for k in range(3, 9)]
+    ticks = [t for t in [*ticks, 0.0] if low <= t <= high]
+    return {f"{_axis(t):.3f}": _short(t) for t in sorted(ticks)}
+
+
 def target_chart(targets: pl.DataFrame) -> Markup:
-    """Achieved over target, before and after calibration, a line per target.
+    """Achieved total over target value, before and after calibration, one row per target.
 
     Parameters
     ----------
-    targets : target, before, after (both achieved / value).
+    targets : columns target, before, after (both achieved / value).
     """
     import altair as alt
 
@@ -98,7 +117,17 @@ def target_chart(targets: pl.DataFrame) -> Markup:
 
 
 def ratio_chart(ratios: np.ndarray) -> Markup:
-    """Histogram of the ratios of weight to design weight, on a logarithmic axis."""
+    """Histogram of the ratios of weight to design weight, as SVG for a page."""
+    return svg(ratio_histogram(ratios), 560, 220)
+
+
+def ratio_histogram(ratios: np.ndarray) -> Any:
+    """Return the histogram of the ratios of weight to design weight, as an altair chart.
+
+    Parameters
+    ----------
+    ratios : (n,) positive ratios; the axis is logarithmic.
+    """
     import altair as alt
 
     low, high = float(ratios.min()), float(ratios.max())
@@ -119,7 +148,7 @@ def ratio_chart(ratios: np.ndarray) -> Markup:
     )  # fmt: skip
     one = alt.Chart(pl.DataFrame({"left": [1.0]})).mark_rule(color=GREY, strokeDash=[4, 3])
     layers = [bars, one.encode(x=alt.X("left:Q", scale=scale))] if low < 1 < high else [bars]
-    return svg(alt.layer(*layers), 560, 220)
+    return alt.layer(*layers)
 
 
 def _axis(amount: Any) -> Any:
@@ -137,10 +166,13 @@ def _short(amount: float) -> str:
 def svg(
     chart: Any, width: float, height: float, datasets: Mapping[str, Sequence[Any]] | None = None
 ) -> Markup:
-    """Return a chart as SVG whose lines and letters have the page's colour.
+    """Return a chart as SVG whose lines and text have the page's colour.
 
-    `datasets` are those that the chart names without holding them: altair would check and copy each
-    number of them several times.
+    Parameters
+    ----------
+    width, height : in pixels.
+    datasets : data that the chart refers to by name. Passing it separately is faster, because altair
+        validates and copies data within a chart several times.
     """
     import altair as alt
     import vl_convert
@@ -166,12 +198,12 @@ def svg(
 
 
 def _rounded(number: re.Match[str]) -> str:
-    """Return a coordinate to a tenth of a pixel: no picture shows more, and pages stay small."""
+    """Return a coordinate rounded to a tenth of a pixel, which is invisible and keeps pages small."""
     return f"{float(number[0]):.1f}".removesuffix(".0")
 
 
 def _with_own_ids(text: str) -> str:
-    """Name gradients and clips after the chart's content: several charts share one page."""
+    """Name gradients and clip paths after the chart's content, so that they are unique on a page."""
     for k, name in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', text))):
         text = text.replace(f'id="{name}"', f'id="part{k}"').replace(f"#{name})", f"#part{k})")
     own = hashlib.sha256(text.encode()).hexdigest()[:10]

@@ -1,4 +1,4 @@
-"""A chart with what surrounds it on a page."""
+"""A chart with its title and notes on a page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from markupsafe import Markup
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart with its title, what it says in words, and a note beneath."""
+    """A chart with its title and notes.
+
+    Attributes
+    ----------
+    title : heading above the chart.
+    alt : description for screen readers.
+    note : caption beneath the chart.
+    svg : the chart.
+    """
 
     title: str
     alt: str

@@ -1,7 +1,7 @@
-"""Boundaries of states and counties, from a TopoJSON file that is projected already.
+"""Boundaries of states and counties, from a TopoJSON file in projected coordinates.
 
-A topology keeps each boundary once, as an arc that the areas on both sides of it share (Bostock and
-Metcalf 2017, The TopoJSON Format Specification). Coordinates here are those of the page.
+A topology stores each boundary once, as an arc shared by the areas on both sides of it (Bostock and
+Metcalf 2017, The TopoJSON Format Specification). Outlines are returned in pixels of the page.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import json
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from microplex_pipeline.data_files import DataFileError, reading
 
 Topology = dict[str, Any]
 Point = tuple[float, float]
@@ -31,16 +33,20 @@ def load_boundaries(path: str | Path) -> Topology:
 
     Raises
     ------
-    ValueError
-        If the file is missing or no such topology.
+    DataFileError
+        If the file is missing, or is not a topology with these objects.
     """
+    path = Path(path)
+    label = f"file {path.name}"
+    with reading(path, label, DataFileError):
+        text = path.read_bytes()
     try:
-        topology = json.loads(Path(path).read_text("utf-8"))
+        topology = json.loads(text)
         topology["objects"]["states"], topology["objects"]["counties"], topology["transform"]
-    except OSError as error:
-        raise ValueError(f"boundaries {Path(path).name}: {error.strerror}") from error
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"boundaries {Path(path).name}: {error!r}") from error
+        raise DataFileError(
+            f"{label} is not a topology of states and counties: {error!r}. Restore it"
+        ) from error
     return topology
 
 
@@ -52,39 +58,24 @@ def area_names(topology: Topology, layer: str) -> dict[str, str]:
 def outlines(
     topology: Topology, layer: str, size: tuple[float, float], within: str = ""
 ) -> list[dict[str, Any]]:
-    """Return areas as GeoJSON features that fill a picture of a given size.
+    """Return areas as GeoJSON features, scaled to a picture of a given size.
 
-    Coordinates are rounded to a third of a pixel, arc by arc, so that neighbours still touch: a
-    picture shows no more, and the page stays small.
+    Coordinates are rounded to a third of a pixel, arc by arc: neighbours still share their boundary, the
+    rounding is invisible, and the page stays small.
 
     Parameters
     ----------
     layer : `states` or `counties`.
-    size : the picture's width and height at the most, in pixels.
-    within : only the areas whose FIPS code begins so, enlarged to the picture.
+    size : largest width and height of the picture, in pixels.
+    within : prefix of FIPS codes; only these areas are returned, scaled to the picture.
     """
-    arcs = _absolute_arcs(topology)
     areas = [g for g in topology["objects"][layer]["geometries"] if g["id"].startswith(within)]
-    rings = {g["id"]: _polygons(g) for g in areas}
-    points = [p for polygons in rings.values() for polygon in polygons for ring in polygon
-              for k in ring for p in arcs[k if k >= 0 else ~k]]  # fmt: skip
-    left, top = min(x for x, _ in points), min(y for _, y in points)
-    right, bottom = max(x for x, _ in points), max(y for _, y in points)
-    scale = min(size[0] / (right - left), size[1] / (bottom - top))
-
-    @cache
-    def rounded(k: int) -> list[Point]:
-        if k < 0:
-            return rounded(~k)[::-1]
-        placed = [(round(3 * scale * (x - left)) / 3, round(3 * scale * (y - top)) / 3)
-                  for x, y in arcs[k]]  # fmt: skip
-        return [p for n, p in enumerate(placed) if n == 0 or p != placed[n - 1]]
-
+    arcs = _placed_arcs(topology, areas, size)
     features = []
     for area in areas:
         polygons = [
-            [_joined([rounded(k) for k in ring]) for ring in polygon]
-            for polygon in rings[area["id"]]
+            [_joined([arcs[k] if k >= 0 else arcs[~k][::-1] for k in ring]) for ring in polygon]
+            for polygon in _polygons(area)
         ]
         features.append(
             {
@@ -101,11 +92,33 @@ def outlines(
 
 
 def _polygons(geometry: dict[str, Any]) -> list[list[list[int]]]:
+    """Return an area's polygons as rings of numbers of arcs; ~k is arc k in reverse."""
     return [geometry["arcs"]] if geometry["type"] == "Polygon" else geometry["arcs"]
 
 
+def _placed_arcs(
+    topology: Topology, areas: list[dict[str, Any]], size: tuple[float, float]
+) -> dict[int, list[Point]]:
+    """Return the arcs of areas in pixels, rounded, without repeated points."""
+    all_arcs = _absolute_arcs(topology)
+    used = {k if k >= 0 else ~k for area in areas for polygon in _polygons(area)
+            for ring in polygon for k in ring}  # fmt: skip
+    arcs = {k: all_arcs[k] for k in used}
+    points = [p for arc in arcs.values() for p in arc]
+    left, top = min(x for x, _ in points), min(y for _, y in points)
+    right, bottom = max(x for x, _ in points), max(y for _, y in points)
+    scale = min(size[0] / (right - left), size[1] / (bottom - top))
+    placed = {}
+    for k, arc in arcs.items():
+        pixels = [
+            (round(3 * scale * (x - left)) / 3, round(3 * scale * (y - top)) / 3) for x, y in arc
+        ]
+        placed[k] = [p for n, p in enumerate(pixels) if n == 0 or p != pixels[n - 1]]
+    return placed
+
+
 def _absolute_arcs(topology: Topology) -> list[list[Point]]:
-    """Return the arcs' points; the file has them as differences of whole numbers."""
+    """Return the points of all arcs; the file stores them as differences of integers."""
     (kx, ky), (x0, y0) = topology["transform"]["scale"], topology["transform"]["translate"]
     arcs = []
     for arc in topology["arcs"]:
@@ -119,7 +132,7 @@ def _absolute_arcs(topology: Topology) -> list[list[Point]]:
 
 
 def _joined(arcs: list[list[Point]]) -> list[Point]:
-    """Return a ring: each arc begins where the one before ends."""
+    """Return a ring of arcs, each of which begins where the previous one ends."""
     ring = list(arcs[0])
     for arc in arcs[1:]:
         ring += arc[1:]

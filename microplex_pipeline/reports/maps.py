@@ -1,6 +1,6 @@
-"""Choropleth maps: areas coloured by a value, grey where there is none.
+"""Choropleth maps: areas coloured by a value, grey if they have none.
 
-altair is imported where a map is drawn: loading definitions must not pay for it.
+altair is imported only when a map is drawn, so that loading the definitions stays fast.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def error_class(error: float) -> str:
 def class_map(
     topology: Topology, layer: str, errors: Mapping[str, float], size: tuple[int, int]
 ) -> Markup:
-    """Map of relative errors in classes, by FIPS code."""
+    """Map of relative errors by FIPS code, coloured by class."""
     import altair as alt
 
     colour = alt.Color(
@@ -48,18 +48,26 @@ def value_map(
     *,
     within: str = "",
     scale: Literal["linear", "log"] = "linear",
-    written: str = "~s",
+    number_format: str = "~s",
 ) -> Markup:
-    """Map of a number by FIPS code; `written` is the legend's number format (d3-format)."""
+    """Map of a number by FIPS code.
+
+    Parameters
+    ----------
+    layer : `states` or `counties`.
+    size : largest width and height, in pixels.
+    within : prefix of FIPS codes of the areas to show.
+    number_format : of the legend (d3-format).
+    """
     import altair as alt
 
-    # from zero, so that small differences look small; a logarithm has no zero
+    # a linear scale starts at zero, so that small differences look small
     domain: dict[str, Any] = {"domainMin": 0} if scale == "linear" else {}
     colour = alt.Color(
         "properties.value:Q",
         title=None,
         scale=alt.Scale(**domain, type=scale, scheme="viridis", nice=False),
-        legend=alt.Legend(orient="bottom", format=written, gradientLength=260, tickCount=4),
+        legend=alt.Legend(orient="bottom", format=number_format, gradientLength=260, tickCount=4),
     )
     return _map(topology, layer, values, colour, size, within)
 
@@ -81,7 +89,7 @@ def _map(
     grey = [f for f in features if f["id"] not in values]
     borders = []
     if layer == "counties" and not within:
-        # a state without any value is drawn whole
+        # a state without any value is drawn without its counties
         built = {geoid[:2] for geoid in values}
         states = outlines(topology, "states", size)
         borders = [f for f in states if f["id"] in built]

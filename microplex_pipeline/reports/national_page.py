@@ -1,4 +1,4 @@
-"""The report on a year: its states side by side."""
+"""The report on a year: maps and a table of its states."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from pathlib import Path
 
 import polars as pl
 
+from microplex_pipeline.reports.county_section import county_figure
 from microplex_pipeline.reports.figure import Figure
-from microplex_pipeline.reports.geography import FIPS, area_names, load_boundaries
+from microplex_pipeline.reports.geography import FIPS, Topology, area_names, load_boundaries
 from microplex_pipeline.reports.maps import class_map, value_map
-from microplex_pipeline.reports.page import package_versions, render
+from microplex_pipeline.reports.page import render
 from microplex_pipeline.reports.tables import (
     Column,
     Table,
@@ -26,74 +27,72 @@ STATE_MAP, COUNTY_MAP = (350, 230), (900, 560)
 def national_page(
     year: int, states: pl.DataFrame, counties: pl.DataFrame, tolerance: float, boundaries: Path
 ) -> str:
-    """Return the report as one HTML page that needs nothing but itself; same inputs, same bytes.
+    """Return the report as one self-contained HTML page; the same inputs give the same bytes.
 
     Parameters
     ----------
-    states : a row per state built, with the columns of SUMMARY_COLUMNS but the page.
-    counties : a row per county and target, of all states built.
-    tolerance : relative error up to which the states' targets counted as met.
+    states : one row per state built, with the columns of SUMMARY_COLUMNS except html.
+    counties : one row per county and target, for all states built.
+    tolerance : relative error up to which targets of states counted as met.
     boundaries : TopoJSON file of states and counties, see `load_boundaries`.
+
+    Raises
+    ------
+    DataFileError
+        If the file of boundaries is missing or unusable.
     """
     topology = load_boundaries(boundaries)
     names = area_names(topology, "states")
     fips = pl.col("state").replace_strict(FIPS).alias("fips")
     states = states.with_columns(fips).sort("state")
-    missing = {
-        code: names[f] for code, f in sorted(FIPS.items()) if code not in set(states["state"])
-    }
-
-    def by_state(column: str) -> dict[str, float]:
-        return dict(states.select("fips", column).iter_rows())
-
-    figures = [
-        Figure(
-            "Worst target error",
-            f"Map of {states.height} states by the largest relative error of a target.",
-            "Of a state's targets, relative; exact is below 10\u207b\u2079. Grey: not built.",
-            class_map(topology, "states", by_state("worst_target_error"), STATE_MAP),
-        ),
-        Figure(
-            "Effective sample size",
-            f"Map of {states.height} states by effective number of households.",
-            "Kish's, of the synthetic households' weights. How many were surveyed, the table says.",
-            value_map(topology, "states", by_state("effective_households"), STATE_MAP),
-        ),
-        Figure(
-            "Mean KS distance",
-            f"Map of {states.height} states by mean KS distance of the headline amounts.",
-            "Of synthetic from surveyed headline amounts, 0 to 1. Small samples are apart by chance.",
-            value_map(topology, "states", by_state("mean_ks"), STATE_MAP, written=".3f"),
-        ),
-    ]
-    county_values = dict(counties.select("geoid", "households").iter_rows())
-    county_figure = Figure(
-        "Households by county",
-        f"Map of {len(county_values)} counties, coloured by households.",
-        "Sum of each county's weights, on a logarithmic scale. Grey: not built.",
-        value_map(topology, "counties", county_values, COUNTY_MAP, scale="log"),
-    )
+    built = set(states["state"])
     return render(
         "national.html",
         year=year,
         states=states.height,
         all_states=len(FIPS),
-        missing=missing,
+        missing={code: names[f] for code, f in sorted(FIPS.items()) if code not in built},
         persons=float(states["persons"].sum()),
         records=int(states["records"].sum()),
         targets=int(states["targets"].sum()),
         targets_met=int(states["targets_met"].sum()),
         tolerance=tolerance,
-        counties=len(county_values),
+        counties=counties["geoid"].n_unique(),
         worst_county_error=float(counties["relative_error"].abs().max()),  # type: ignore[arg-type]
         aged=sorted(states.filter(pl.col("survey_year") != year)["survey_year"].unique()),
         table=_state_table(states, names),
-        figures=figures,
-        county_figure=county_figure,
-        versions=package_versions(),
-        count=count,
-        absolute_error=absolute_error,
+        figures=_state_figures(topology, states),
+        county_figure=county_figure(topology, counties, COUNTY_MAP, note=" Grey: not built."),
     )
+
+
+def _state_figures(topology: Topology, states: pl.DataFrame) -> list[Figure]:
+    def by_state(column: str) -> dict[str, float]:
+        return dict(states.select("fips", column).iter_rows())
+
+    return [
+        Figure(
+            "Worst target error",
+            f"Map of {states.height} states by the largest relative error of a target.",
+            "Largest relative error of a state's targets; exact means below 10\u207b\u2079. "
+            "Grey: not built.",
+            class_map(topology, "states", by_state("worst_target_error"), STATE_MAP),
+        ),
+        Figure(
+            "Effective sample size",
+            f"Map of {states.height} states by effective number of households.",
+            "Kish's effective sample size of the synthetic households' weights. The table gives the "
+            "number of surveyed units.",
+            value_map(topology, "states", by_state("effective_households"), STATE_MAP),
+        ),
+        Figure(
+            "Mean KS distance",
+            f"Map of {states.height} states by mean KS distance of the headline amounts.",
+            "Distance of synthetic from surveyed headline amounts, 0 to 1. Distances are larger by "
+            "chance if a sample is small.",
+            value_map(topology, "states", by_state("mean_ks"), STATE_MAP, number_format=".3f"),
+        ),
+    ]
 
 
 def _state_table(states: pl.DataFrame, names: dict[str, str]) -> Table:
@@ -102,22 +101,23 @@ def _state_table(states: pl.DataFrame, names: dict[str, str]) -> Table:
         Column("name", "Name"),
         Column("respondents", "Surveyed units", count),
         Column("records", "Synthetic units", count),
-        Column("persons", "Persons", count, "that the weights stand for"),
+        Column("persons", "Persons", count, "number that the weights represent"),
         Column("met", "Targets met"),
-        Column("worst_target_error", "Worst error", absolute_error, "of a target"),
-        Column("effective_households", "Effective households", count, "Kish"),
-        Column("design_effect", "Design effect", decimals(2), "Kish"),
-        Column("mean_ks", "Mean KS", decimals(4), "over headline amounts"),
-        Column("copies", "Copies", fine_percent, "synthetic units equal to a surveyed one"),
+        Column("worst_target_error", "Worst error", absolute_error, "largest error of a target"),
+        Column("effective_households", "Effective households", count,
+               "Kish's effective sample size"),
+        Column("design_effect", "Design effect", decimals(2), "Kish's design effect"),
+        Column("mean_ks", "Mean KS", decimals(4), "mean of headline amounts"),
+        Column("copies", "Copies", fine_percent, "synthetic units identical to a surveyed one"),
         Column("counties", "Counties", count),
         Column("worst_county_error", "Worst county error", absolute_error),
-    ]
+    ]  # fmt: skip
     named = states.with_columns(
         pl.col("fips").replace_strict(names).alias("name"),
         pl.format("{} of {}", "targets_met", "targets").alias("met"),
     )
     return table(
-        "States; each leads to its own report",
+        "States, with links to their reports",
         named,
         columns,
         pl.col("targets_met") < pl.col("targets"),

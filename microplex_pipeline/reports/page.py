@@ -1,4 +1,4 @@
-"""What every page shares: the templates, and the versions of what made it."""
+"""Common parts of all pages: the templates, and the versions of the packages."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from microplex_pipeline.reports.tables import absolute_error, count, decimals
+
+# packages on which the results depend
 PACKAGES = ("microplex-pipeline", "dagster", "torch", "polars", "duckdb", "scipy")
 
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("microplex_pipeline.reports"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals |= {"count": count, "decimals": decimals, "absolute_error": absolute_error}
+    return environment
 
 
 def render(template: str, **values: Any) -> str:
-    """Return a page; every text in it is escaped, charts excepted."""
-    return _environment().get_template(template).render(**values)
-
-
-def package_versions() -> list[tuple[str, str]]:
-    """Return name and version of the packages on which the figures depend."""
-    return [(name, version(name)) for name in PACKAGES]
+    """Return a page made from a template; every text is escaped, except for the SVG of charts."""
+    versions = [(name, version(name)) for name in PACKAGES]
+    return _environment().get_template(template).render(versions=versions, **values)

@@ -1,4 +1,4 @@
-"""Tables of a page: which columns of a frame, under which heading, written how."""
+"""Tables of a page: columns of a frame with headings and number formats."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 import polars as pl
 
 MINUS, NARROW_SPACE = "\u2212", "\u202f"
-EXACT = 1e-9  # relative errors below are those of rounding
+EXACT = 1e-9  # relative errors below this are due to rounding
 
 
 def count(value: float) -> str:
-    """Return a whole number with thousands apart."""
+    """Return a number rounded to an integer, with thousands separators."""
     return f"{value:,.0f}".replace("-", MINUS)
 
 
 def decimals(digits: int) -> Callable[[float], str]:
-    """Return a writer of numbers with a fixed number of decimals."""
+    """Return a function that formats numbers with a fixed number of decimals."""
     return lambda value: f"{value:,.{digits}f}".replace("-", MINUS)
 
 
@@ -28,12 +28,12 @@ def percent(value: float) -> str:
 
 
 def fine_percent(value: float) -> str:
-    """Return a share as a percentage with three decimals, for rare things."""
+    """Return a share as a percentage with three decimals, for rare events."""
     return f"{100 * value:.3f}{NARROW_SPACE}%".replace("-", MINUS)
 
 
 def relative_error(value: float) -> str:
-    """Return a relative error: as a percentage, as a power of ten where tiny, or as exact."""
+    """Return a relative error as a percentage, in scientific notation if tiny, or as "exact"."""
     if abs(value) < EXACT:
         return "exact"
     sign = "+" if value > 0 else MINUS
@@ -41,7 +41,7 @@ def relative_error(value: float) -> str:
 
 
 def absolute_error(value: float) -> str:
-    """Return the size of a relative error, in the same way."""
+    """Return an absolute relative error in the format of `relative_error`, without a sign."""
     if value < EXACT:
         return "exact"
     return f"{value:.0e}" if value < 5e-6 else f"{100 * value:.3f}{NARROW_SPACE}%"
@@ -49,20 +49,27 @@ def absolute_error(value: float) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table; without `write` it is text."""
+    """A column of a table.
+
+    Attributes
+    ----------
+    name : column of the frame.
+    label : heading.
+    write : formats numbers; None for text.
+    title : explanation of the heading, shown as a tooltip.
+    beneath : column of the frame shown beneath in small type, e.g. with names in the warehouse.
+    """
 
     name: str
     label: str
     write: Callable[[float], str] | None = None
-    title: str = ""  # what the heading means
-    beneath: str = (
-        ""  # column of the frame that stands beneath, in small letters: a name in the warehouse
-    )
+    title: str = ""
+    beneath: str = ""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: what is read, and what it is sorted by."""
+    """A cell: its text, its sort key, and optionally a link and a second line."""
 
     text: str
     key: str
@@ -72,12 +79,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table ready to be laid out."""
+    """A table ready for the template."""
 
     caption: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
-    marked: Sequence[bool]  # rows to look at first
+    marked: Sequence[bool]  # rows that need attention
 
 
 def table(
@@ -87,11 +94,11 @@ def table(
     marked: pl.Expr | None = None,
     links: dict[str, str] | None = None,
 ) -> Table:
-    """Lay out columns of a frame.
+    """Return columns of a frame as a table.
 
     Parameters
     ----------
-    marked : which rows call for attention.
+    marked : boolean expression for the rows that need attention.
     links : address by text of the first column.
     """
     flags = frame.select(marked)[:, 0].to_list() if marked is not None else [False] * frame.height

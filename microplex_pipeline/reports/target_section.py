@@ -1,4 +1,4 @@
-"""A state's targets on its page: the table, and the chart of what calibration did."""
+"""The targets section of a state's page: the table, and the chart of totals before and after calibration."""
 
 from __future__ import annotations
 
@@ -13,19 +13,24 @@ from microplex_pipeline.reports.target_words import in_words, target_unit
 from microplex_pipeline.survey import SurveySchema, SurveyWords
 
 KINDS = "published by a statistical office, or modelled on the survey"
-LONG_NOTE = 40  # characters
+LONG_NOTE = 40  # characters from which a repeated note is moved below the table
 
 
 def target_table(targets: pl.DataFrame, tolerance: float, words: SurveyWords) -> Table:
-    """Return the targets with what was reached, worst first, each in words above its name."""
+    """Return the targets with achieved totals, largest error first, each in words above its name."""
     columns = [
         Column("in_words", "Target", beneath="target"),
         Column("kind", "Kind", None, KINDS),
         Column("unit", "Unit"),
         Column("value", "Target value", count),
-        Column("achieved", "Achieved", count, "what the calibrated weights add up to"),
+        Column("achieved", "Achieved", count, "total with the calibrated weights"),
         Column("relative_error", "Relative error", relative_error),
-        Column("note", "Note", None, "how the figure was scaled, or how many records carry it"),
+        Column(
+            "note",
+            "Note",
+            None,
+            "how the figure was scaled, or how many survey records it has",
+        ),
     ]
     units = [
         target_unit(entity, measure, variable, words)
@@ -46,7 +51,7 @@ def target_table(targets: pl.DataFrame, tolerance: float, words: SurveyWords) ->
 
 
 def repeated_notes(targets: pl.DataFrame) -> list[str]:
-    """Return the long notes that several targets have, which a page gives once."""
+    """Return the long notes that several targets share, which a page shows once."""
     times = targets.drop_nulls("note").group_by("note", maintain_order=True).len()
     repeated = (pl.col("len") > 1) & (pl.col("note").str.len_chars() > LONG_NOTE)
     return times.filter(repeated)["note"].to_list()
@@ -55,7 +60,7 @@ def repeated_notes(targets: pl.DataFrame) -> list[str]:
 def target_figure(
     schema: SurveySchema, calibrated: pl.DataFrame, targets: pl.DataFrame, words: SurveyWords
 ) -> Figure:
-    """Return the chart of achieved over target, with design and with calibrated weights."""
+    """Return the chart of achieved total over target value, with design and calibrated weights."""
     targets = in_reading_order(targets)
     asked = targets.drop("target", "achieved", "relative_error")
     before = target_errors(calibrated, asked, "design_weight", schema.household)
@@ -69,14 +74,14 @@ def target_figure(
     )
     return Figure(
         "Before and after calibration",
-        f"Achieved over target for {targets.height} targets, with design and with calibrated weights.",
-        "Grey: what the synthetic records add up to with design weights. Blue: with calibrated ones.",
+        f"Achieved total over target value of {targets.height} targets, with design and calibrated weights.",
+        "Grey: totals of the synthetic records with design weights. Blue: with calibrated weights.",
         target_chart(ratios),
     )
 
 
 def in_reading_order(targets: pl.DataFrame) -> pl.DataFrame:
-    """Return targets in their order, but those that differ by ranges alone from low to high."""
+    """Return targets in their order, except that those differing only in ranges go from low to high."""
     keys = targets.select("entity", "measure", "variable", "domain").rows()
     parts = [domain_parts(domain) for *_, domain in keys]
     alike = [(*key[:3], *(column for column, _ in p)) for key, p in zip(keys, parts, strict=True)]

@@ -1,11 +1,11 @@
-"""Targets in words, for a reader who knows neither the survey's codes nor the columns' names.
+"""Targets in words, for readers who know neither the survey's codes nor its column names.
 
 tax_unit count tax_units [filing_status:1|age_head:<=34]    Tax units: single, head aged 34 or less
 household count households [household_income:200000+]       Households with income of $200,000 or more
 tax_unit sum wages [all]                                    Wages and salaries, total
 tax_unit sum n_persons [all]                                Persons
 
-What has no word is said by its name, with spaces:
+Names without a title are used as they are, with spaces:
 
 tax_unit count tax_units [region:9]                         Tax units: region 9
 person mean hours_worked [all]                              Hours worked, mean of persons
@@ -24,16 +24,16 @@ from microplex_pipeline.survey.words import capital
 
 
 def in_words(names: pl.Series, words: SurveyWords) -> pl.Series:
-    """Return targets in words, `in_words`, given their names, which may repeat.
+    """Return targets in words, as a series `in_words`, given their names, which may repeat.
 
-    Different targets never read the same: where they would, each is followed by its name. A name that is
-    none of a target stands for itself.
+    Texts are unique: if two targets would read the same, each is followed by its name. A text that is
+    not a target's name is returned unchanged.
     """
     keys = {name: key_of_name(name) for name in names}
-    said = {name: target_in_words(*key, words) if key else name for name, key in keys.items()}
-    times = Counter(said.values())
-    unlike = {name: t if times[t] == 1 else f"{t} ({name})" for name, t in said.items()}
-    return pl.Series("in_words", [unlike[name] for name in names], pl.String)
+    texts = {name: target_in_words(*key, words) if key else name for name, key in keys.items()}
+    times = Counter(texts.values())
+    unique = {name: t if times[t] == 1 else f"{t} ({name})" for name, t in texts.items()}
+    return pl.Series("in_words", [unique[name] for name in names], pl.String)
 
 
 def target_in_words(
@@ -44,7 +44,7 @@ def target_in_words(
     Raises
     ------
     CalibrationError
-        If the domain is none, see `calibration.domains`.
+        If the domain is malformed, see `calibration.targets.domains`.
     """
     group = _group(entity, domain, words)
     if measure == "count":
@@ -54,35 +54,35 @@ def target_in_words(
         above, _, below = variable.partition("/")
         text = f"{words.title(above)} over {words.title(below)}, {group}"
     else:
-        said = "total" if measure == "sum" else measure
+        statistic = "total" if measure == "sum" else measure
         whole = measure == "sum" and domain == "all" and entity == words.unit
         text = words.title(variable)
         if not whole:
-            text += f", {said} of {group}"
-        elif words.units.get(variable) != "persons":  # of whom the number says all
+            text += f", {statistic} of {group}"
+        elif words.units.get(variable) != "persons":  # a number of persons is a total anyway
             text += ", total"
     return capital(text)
 
 
 def target_unit(entity: str, measure: str, variable: str, words: SurveyWords) -> str | None:
-    """Return the unit of a target's value, or None where it is not known."""
+    """Return the unit of a target's value, or None if it is not known."""
     if measure == "count":
         return _plural(entity)
     return None if measure == "ratio" else words.measured_in(variable)
 
 
 def _group(entity: str, domain: str, words: SurveyWords) -> str:
-    """Return whom a target speaks of: amounts of money after "with", all else after a colon."""
+    """Return the domain in words: amounts of money after "with", other columns after a colon."""
     amounts, others = [], []
     for column, value in domain_parts(domain):
         if words.is_money(column):
-            # a household's household income is its income
+            # of a household, "household income" is simply "income"
             title = words.title(column).removeprefix(f"{_spaced(entity)} ")
             amounts.append(f"{title} of {_range(value, '$')}")
         elif value.isdecimal() and int(value) in words.labels.get(column, {}):
             others.append(words.labels[column][int(value)])
         else:
-            others.append(words.said(column, _range(value)))
+            others.append(words.phrase(column, _range(value)))
     text = _plural(entity)
     if amounts:
         text += f" with {' and '.join(amounts)}"
@@ -102,7 +102,7 @@ def _range(value: str, currency: str = "") -> str:
 
 
 def _number(digits: str, currency: str) -> str:
-    """Return a number with thousands apart, its decimals as they are."""
+    """Return a number with thousands separators, its decimals unchanged."""
     whole, point, decimals = digits.removeprefix("-").partition(".")
     sign = "\u2212" if digits.startswith("-") else ""
     return f"{sign}{currency}{int(whole):,}{point}{decimals}"

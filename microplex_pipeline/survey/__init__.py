@@ -1,6 +1,6 @@
-"""Surveys: what a survey file must hold, reading it, undoing its scaling, ageing it.
+"""Surveys: checking and reading a survey's files, undoing the source's scaling, ageing the records.
 
-Nothing here knows Dagster; what a particular survey is, its YAML schema says.
+The library part: nothing here uses Dagster. A YAML schema describes each survey.
 """
 
 from microplex_pipeline.survey.columns import column_descriptions

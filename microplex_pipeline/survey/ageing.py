@@ -1,4 +1,4 @@
-"""Ageing a survey: amounts by growth factors per person, weights by the state's population."""
+"""Ageing a survey: amounts by per-person growth factors, weights by the state's population."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from microplex_pipeline.survey.schema import SurveySchema
 
 
 def age_records(records: pl.DataFrame, schema: SurveySchema, folder: str | Path) -> pl.DataFrame:
-    """Move amounts and weights from the survey's year to the records' year.
+    """Age amounts and weights from the year of the survey to the year of the records.
 
-    Amounts grow with their item's factor per person and are rounded to whole dollars; weights grow
-    with the state's population. Records of their own survey year come back as they are.
+    Amounts grow by the per-person factor of their item and are rounded to whole dollars. Weights grow
+    with the state's population. Records that were surveyed in their year are returned unchanged.
+
+    Parameters
+    ----------
+    records : records of one state and year, with `survey_year`.
+    folder : data folder with the files that `schema.ageing` names.
 
     Raises
     ------
@@ -30,7 +35,9 @@ def age_records(records: pl.DataFrame, schema: SurveySchema, folder: str | Path)
     items = read_table(Path(folder) / schema.ageing.map, ["column", "growth_factor"])
     item_of: dict[str, str] = dict(items.select("column", "growth_factor").iter_rows())
     if missing := [c for c in schema.target_columns if item_of.get(c, "") not in factors]:
-        raise SurveyError(f"no growth factor for {', '.join(missing)} in {schema.ageing.map}")
+        raise SurveyError(
+            f"file {schema.ageing.map} has no known growth factor for {', '.join(missing)}. Add it"
+        )
     losses = schema.ageing.negative_factors
     changes = []
     for column in schema.target_columns:
@@ -45,14 +52,16 @@ def age_records(records: pl.DataFrame, schema: SurveySchema, folder: str | Path)
 def _growth_factors(
     schema: SurveySchema, folder: str | Path, surveyed: int, year: int
 ) -> dict[str, float]:
-    """Return factors from one year to another, chained where the table has another base year."""
+    """Return growth by item from `surveyed` to `year`, as the ratio of two factors of one base year."""
     table = read_table(Path(folder) / schema.ageing.factors, ["base_year", "year"])
     base = table.filter(pl.col("base_year") <= surveyed)["base_year"].max()
     to_both = {
         y: table.filter(pl.col("base_year") == base, pl.col("year") == y) for y in (surveyed, year)
     }
     if any(rows.height != 1 for rows in to_both.values()):
-        raise SurveyError(f"{schema.ageing.factors} has no factors from {surveyed} to {year}")
+        raise SurveyError(
+            f"file {schema.ageing.factors} has no factors from {surveyed} to {year}. Add them"
+        )
     start, end = (r.drop("base_year", "year").row(0, named=True) for r in to_both.values())
     return {item: end[item] / start[item] for item in end}
 
@@ -60,10 +69,13 @@ def _growth_factors(
 def _population_growth(
     schema: SurveySchema, folder: str | Path, state: str, surveyed: int, year: int
 ) -> float:
+    """Return the state's population in `year` over that in `surveyed`."""
     table = read_table(
         Path(folder) / schema.ageing.population, ["state", "year", "persons"]
     ).filter(pl.col("state") == state)
     persons = dict(table.select("year", "persons").iter_rows())
     if missing := [y for y in (surveyed, year) if not persons.get(y)]:
-        raise SurveyError(f"{schema.ageing.population} has no persons of {state} {missing[0]}")
+        raise SurveyError(
+            f"file {schema.ageing.population} has no persons of {state} in {missing[0]}. Add them"
+        )
     return float(persons[year] / persons[surveyed])

@@ -1,4 +1,4 @@
-"""What each column of a survey's records means, in a sentence with its unit."""
+"""Description of each column of a survey's records, with its unit."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from microplex_pipeline.survey.schema import SurveySchema
 
 DERIVED = {
     "year": "calendar year of the amounts",
-    "survey_year": "year that was surveyed; earlier than year where the records are aged",
-    "unit_number": "place of the unit within its household, 1 for the first",
+    "survey_year": "year that was surveyed; earlier than year if the records are aged",
+    "unit_number": "number of the unit within its household, 1 for the first",
     "household_units": "units in the household",
     "household_persons": "persons in the household",
-    "weight": "units of the population that the record stands for",
+    "weight": "number of units in the population that the record represents",
     "design_weight": "weight before calibration",
 }
 
@@ -23,11 +23,17 @@ SYNTHETIC_KEYS = {
     "tax_unit_id": "synthetic unit, numbered from 1 within state and year",
 }
 
-HELD_OUT = {"held_out": "whether no model was trained on the record"}
+HELD_OUT = {"held_out": "true if no model was trained on the record"}
 
 
 def column_descriptions(schema: SurveySchema, folder: str | Path) -> dict[str, str]:
-    """Return a description with unit for each column, from the survey's column dictionary."""
+    """Return a description with unit for each column, from the survey's column dictionary.
+
+    Raises
+    ------
+    DataFileError
+        If the dictionary is missing or cannot be read.
+    """
     table = read_table(Path(folder) / schema.columns_file, ["column", "description", "unit"])
     described = {
         row["column"]: f"{row['description']} ({row['unit']})" for row in table.to_dicts()

@@ -1,5 +1,5 @@
-"""The error of a survey that cannot be used as it is."""
+"""The error raised for a survey that cannot be used."""
 
 
 class SurveyError(ValueError):
-    """A survey file or schema at fault, said with the column, state or year."""
+    """A survey file or schema is at fault; the message names the column, state or year."""

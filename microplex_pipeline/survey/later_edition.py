@@ -1,4 +1,4 @@
-"""Taking in a later edition of a survey: verified as a whole, stored by year, or refused as a whole."""
+"""Importing a later edition of a survey: a file is verified and stored by year, or refused entirely."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from microplex_pipeline.data_files import reading, write_together
 from microplex_pipeline.survey.errors import SurveyError
 from microplex_pipeline.survey.reader import verify
 from microplex_pipeline.survey.schema import SurveySchema
@@ -23,19 +24,21 @@ def take_in(
 ) -> list[int]:
     """Store a file's records by year among the later editions, and return its years.
 
-    The file itself stays where it is. Columns that the first edition does not have are left out.
+    The file itself is left in place. Columns that the first edition does not have are dropped.
 
     Parameters
     ----------
-    file : Parquet, with the columns of the first edition; one year or several, all states.
-    states : that every year must have records of.
-    last_year : the last one that is over.
-    min_records : of a state, fewer are refused.
+    file : Parquet file with the columns of the first edition, all states, and one or more years.
+    folder : data folder.
+    states : states that must have records in every year.
+    last_year : last year that is over; later ones are refused.
+    min_records : smallest number of records of a state and year.
 
     Raises
     ------
     SurveyError
-        If anything is wrong with the file; nothing is stored then.
+        If anything is wrong with the file; then nothing is stored. The message says what is wrong with
+        which file; the caller, who knows where the file came from, adds what to do.
     """
     records = _as_first_edition(file, schema, folder)
     years = sorted(records[schema.year].unique())
@@ -45,40 +48,48 @@ def take_in(
         raise SurveyError(f"{file.name} has records of {late[0]}, which is not over")
     for year in years:
         of_year = records.filter(pl.col(schema.year) == year)
-        there = set(of_year[schema.state].unique())
-        if missing := [s for s in states if s not in there]:
-            raise SurveyError(f"{file.name} has no records of {', '.join(missing)} in {year}")
-        if unknown := sorted(there - set(states)):
-            raise SurveyError(f"{file.name} has records of {', '.join(unknown)}: no such state")
-        for state in states:
-            label = f"{file.name}, {state} {year}"
-            of_state = of_year.filter(pl.col(schema.state) == state)
-            verify(of_state, schema, label)
-            if of_state.height < min_records:
-                raise SurveyError(f"{label}: {of_state.height} records, fewer than {min_records}")
-            if not of_state[schema.weight].sum() > 0:
-                raise SurveyError(f"{label}: {schema.weight} is zero in all records")
-    target = Path(folder) / later_editions(schema)
-    target.mkdir(parents=True, exist_ok=True)
-    unfinished = {}
-    for year in years:  # all are written before one counts
-        unfinished[year] = target / f"{year}.part"
-        records.filter(pl.col(schema.year) == year).write_parquet(unfinished[year])
-    for year, part in unfinished.items():
-        part.replace(target / f"{year}.parquet")
+        _verify_year(of_year, schema, states, min_records, file.name, year)
+    editions = Path(folder) / later_editions(schema)
+    write_together(
+        {
+            editions / f"{year}.parquet": records.filter(pl.col(schema.year) == year).write_parquet
+            for year in years
+        }
+    )
     return years
 
 
+def _verify_year(
+    records: pl.DataFrame,
+    schema: SurveySchema,
+    states: Sequence[str],
+    min_records: int,
+    file: str,
+    year: int,
+) -> None:
+    """Raise SurveyError if a year's records lack a state, break the schema, or are too few."""
+    present = set(records[schema.state].unique())
+    if missing := [s for s in states if s not in present]:
+        raise SurveyError(f"{file} has no records of {', '.join(missing)} in {year}")
+    if unknown := sorted(present - set(states)):
+        raise SurveyError(f"{file} has records of {', '.join(unknown)}: no such state")
+    for state in states:
+        label = f"{file}, {state} {year}"
+        of_state = records.filter(pl.col(schema.state) == state)
+        verify(of_state, schema, label)
+        if of_state.height < min_records:
+            raise SurveyError(f"{label}: {of_state.height} records, fewer than {min_records}")
+        if not of_state[schema.weight].sum() > 0:
+            raise SurveyError(f"{label}: {schema.weight} is zero in all records")
+
+
 def _as_first_edition(file: Path, schema: SurveySchema, folder: str | Path) -> pl.DataFrame:
-    """Read a file with the first edition's columns and types."""
-    types = pl.read_parquet_schema(Path(folder) / schema.file)
-    try:
+    """Return a file's records with the columns and types of the first edition."""
+    first = Path(folder) / schema.file
+    with reading(first, f"survey file {first.name}", SurveyError):
+        types = pl.read_parquet_schema(first)
+    with reading(file, file.name, SurveyError, "incoming folder"):
         records = pl.read_parquet(file)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        said = str(error).replace(str(file), file.name)
-        raise SurveyError(
-            f"{file.name} cannot be read as Parquet, it may be truncated: {said}"
-        ) from error
     if missing := [c for c in types if c not in records.columns]:
         raise SurveyError(f"{file.name} lacks columns: {', '.join(missing)}")
     if records.is_empty():
@@ -89,9 +100,11 @@ def _as_first_edition(file: Path, schema: SurveySchema, folder: str | Path) -> p
     try:
         cast = records.select(pl.col(name).cast(dtype) for name, dtype in types.items())
     except pl.exceptions.PolarsError as error:
-        raise SurveyError(f"{file.name} has values of another type: {error}") from error
+        raise SurveyError(
+            f"{file.name} has values of another type than the first edition: {error}"
+        ) from error
     for name, dtype in types.items():
         before = records[name]
         if dtype.is_integer() and before.dtype.is_float() and (before != cast[name]).any():
-            raise SurveyError(f"{file.name}: {name} has fractions, and should be whole")
+            raise SurveyError(f"{file.name}: {name} has fractions, but must be whole numbers")
     return cast

@@ -1,4 +1,4 @@
-"""Between a survey's records and what a synthesizer sees: shares for parts, text for categories."""
+"""Conversion between survey records and a synthesizer's columns: parts as shares, categories as text."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ SHARE_DIGITS = 3
 
 
 def model_frame(records: pl.DataFrame, schema: SurveySchema) -> pl.DataFrame:
-    """Return weight, conditions and, where the records have amounts, the modelled columns.
+    """Return weight, conditions and, if the records have amounts, the modelled columns.
 
-    Redundant columns are not modelled: of a total only its parts, of a part only its share of the
-    whole (0 where the whole is 0), to three digits.
+    Redundant columns are not modelled: a total is replaced by its parts, and a part by its share of the
+    whole, rounded to three digits (0 if the whole is 0).
     """
     categorical = [c.name for c in schema.conditions if c.kind == "categorical"]
     frame = records.with_columns(pl.col(categorical).cast(pl.String))
@@ -35,7 +35,13 @@ def model_frame(records: pl.DataFrame, schema: SurveySchema) -> pl.DataFrame:
 def complete_records(
     skeleton: pl.DataFrame, drawn: pl.DataFrame, schema: SurveySchema
 ) -> pl.DataFrame:
-    """Return the skeleton's records with the drawn amounts, every identity of the schema kept."""
+    """Return the skeleton's records with the drawn amounts, satisfying every identity of the schema.
+
+    Parameters
+    ----------
+    skeleton : records without amounts.
+    drawn : modelled columns, one row per record of `skeleton`, in its order.
+    """
     records = skeleton.with_columns(drawn.select(schema.model_columns))
     parts = [
         (pl.col(i.share).clip(0, 1) * pl.col(i.whole)).round().cast(pl.Int64).alias(i.part)

@@ -1,4 +1,4 @@
-"""The nation's survey of a year: a random sample of the canonical records of all states."""
+"""The national survey of a year: a random sample of the canonical records of all states."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from microplex_pipeline.survey.schema import SurveySchema
 def national_sample(
     schema: SurveySchema, folder: str | Path, states: Sequence[str], year: int, n: int, seed: int
 ) -> pl.DataFrame:
-    """Return n canonical records of all states, or all where there are fewer, in random order.
+    """Return n canonical records of all states, or all if there are fewer, in random order.
 
     Raises
     ------
     SurveyError
-        As `read_survey`, for the first state at fault.
+        As in `read_survey` and `prepare_survey`, for the first state at fault.
     """
     records = pl.concat(
         prepare_survey(read_survey(schema, folder, state, year), schema, folder)

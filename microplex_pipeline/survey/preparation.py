@@ -1,4 +1,4 @@
-"""From raw records to the canonical survey: scaling undone, aged if need be, households described."""
+"""The canonical survey: raw records unscaled, aged if necessary, with their households described."""
 
 from __future__ import annotations
 
@@ -16,14 +16,21 @@ from microplex_pipeline.survey.schema import SurveySchema
 def prepare_survey(raw: pl.DataFrame, schema: SurveySchema, folder: str | Path) -> pl.DataFrame:
     """Return the canonical survey of one state and year.
 
-    The state's hidden factor is undone, amounts and weights are aged where the records were surveyed
-    in an earlier year, totals are computed from their parts, and every unit learns its place in the
-    household and the household's size and money income. A household's amount stays with its first unit.
+    The source's state factor is undone. Amounts and weights are aged if the records were surveyed in an
+    earlier year. Totals are computed from their parts. Every unit gets its number within the household,
+    and the household's size and money income. A household's amount is kept on its first unit only.
 
     Parameters
     ----------
     raw : records of one state and year from `read_survey`.
-    folder : where the factor files lie.
+    folder : data folder with the factor files.
+
+    Raises
+    ------
+    SurveyError
+        If a state factor, growth factor or population figure is missing or unusable.
+    DataFileError
+        If a factor file is missing or cannot be read.
     """
     columns = [
         schema.state, schema.year, "survey_year", schema.household, schema.unit, schema.weight,
@@ -55,16 +62,16 @@ def _undo_state_scaling(
     factor = known[scaling.factor].cast(pl.Float64, strict=False)[0] if known.height else None
     if factor is None or not 0 < factor < float("inf"):
         raise SurveyError(
-            f"{scaling.file}: {scaling.factor} of {state} is missing or not positive"
+            f"file {scaling.file}: {scaling.factor} of {state} is missing or not positive. Correct it"
         )
-    # the source cut to whole dollars, so the reported amount is the next whole dollar above
+    # the source truncated to whole dollars, so the reported amount is the next whole dollar
     return records.with_columns((pl.col(scaling.columns) / factor - 1e-9).ceil().cast(pl.Int64))
 
 
 def describe_households(records: pl.DataFrame, schema: SurveySchema) -> pl.DataFrame:
     """Add unit_number, household_units, household_persons and household_income.
 
-    `household_income` is there only where its components are.
+    `household_income` is added only if the records have its components.
     """
     household = schema.household
     described = records.with_columns(
@@ -80,5 +87,5 @@ def describe_households(records: pl.DataFrame, schema: SurveySchema) -> pl.DataF
 
 
 def weighted_persons(survey: pl.DataFrame, schema: SurveySchema) -> float:
-    """Return the persons that the survey's records stand for, by their own weights."""
+    """Return the number of persons that the survey's records represent, by their own weights."""
     return float((survey[schema.weight] * survey[schema.persons]).sum())

@@ -1,4 +1,4 @@
-"""Reading the records of one state and survey year, verified against the schema."""
+"""Reading the records of one state and survey year, and verifying them against the schema."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from microplex_pipeline.data_files import reading
 from microplex_pipeline.survey.errors import SurveyError
 from microplex_pipeline.survey.identities import broken_identities, unequal_in_households
 from microplex_pipeline.survey.schema import SurveySchema
@@ -13,37 +14,35 @@ from microplex_pipeline.survey.years import survey_file, survey_year
 
 
 def read_survey(schema: SurveySchema, folder: str | Path, state: str, year: int) -> pl.DataFrame:
-    """Read the records of one state that serve a year, exactly as the source has them.
+    """Read the records of one state that are used for a year, exactly as in the source.
 
     Returns
     -------
-    The source's columns, with `survey_year` (when it was surveyed) and `year` set to the year asked
-    for.
+    The source's columns, with `survey_year` (the year that was surveyed) and `year` set to the year
+    asked for.
 
     Raises
     ------
     SurveyError
-        If the file is missing or damaged, lacks a column, has no record of the state and year, or
-        its records break the schema.
+        If the file is missing or damaged, lacks a column, has no records of the state and year, or
+        its records violate the schema.
     """
     source_year = survey_year(schema, folder, year)
     name = survey_file(schema, folder, source_year)
     path = Path(folder) / name
-    try:
+    label = f"survey file {name}"
+    with reading(path, label, SurveyError):
         scan = pl.scan_parquet(path)
         present = scan.collect_schema().names()
         if missing := [c for c in schema.source_columns if c not in present]:
-            raise SurveyError(f"survey file {name} lacks columns: {', '.join(missing)}")
+            raise SurveyError(f"{label} lacks columns: {', '.join(missing)}. Add them")
         records = scan.filter(
             pl.col(schema.state) == state, pl.col(schema.year) == source_year
         ).collect()
-    except FileNotFoundError as error:
-        raise SurveyError(f"survey file {name} is not in the data folder") from error
-    except (pl.exceptions.PolarsError, OSError) as error:
-        said = str(error).replace(str(path), name)
-        raise SurveyError(f"survey file {name} is damaged or truncated: {said}") from error
     if not records.height:
-        raise SurveyError(f"survey file {name} has no records of {state} in {source_year}")
+        raise SurveyError(
+            f"{label} has no records of {state} in {source_year}. Add them, or choose another state"
+        )
     verify(records, schema, f"{name}, {state} {source_year}")
     return records.with_columns(
         pl.col(schema.year).cast(pl.Int32).alias("survey_year"),
@@ -52,11 +51,21 @@ def read_survey(schema: SurveySchema, folder: str | Path, state: str, year: int)
 
 
 def verify(records: pl.DataFrame, schema: SurveySchema, label: str) -> None:
-    """Raise SurveyError, naming the columns at fault, if records break the schema."""
+    """Check records against the schema.
+
+    Parameters
+    ----------
+    label : the file, state and year, for the message.
+
+    Raises
+    ------
+    SurveyError
+        If records violate the schema; the message names every column at fault.
+    """
     faults = []
     weight = pl.col(schema.weight)
     if not records.schema[schema.weight].is_numeric():
-        faults.append(f"{schema.weight} is no number")
+        faults.append(f"{schema.weight} is not a number")
     else:
         bad = records.filter(
             weight.is_null() | ~weight.cast(pl.Float64).is_finite() | (weight < 0)

@@ -1,4 +1,4 @@
-"""The declarative schema of a survey, read from YAML and checked; unknown keys are refused."""
+"""The declarative schema of a survey, read from a YAML file; unknown keys are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DERIVED_CONDITIONS = ("unit_number", "household_units", "household_persons")
 
 
 class Condition(Strict):
-    """A column known before the amounts are drawn."""
+    """A column that is known before the amounts are drawn."""
 
     name: str
     kind: Literal["numeric", "ordinal", "categorical"]
@@ -47,7 +47,7 @@ class TotalIdentity(Strict):
 
 
 class PartIdentity(Strict):
-    """A non-negative column that is never above another; its share of it is what is modelled."""
+    """A non-negative column that never exceeds another one; its share of that one is modelled."""
 
     kind: Literal["part"]
     part: str
@@ -74,7 +74,7 @@ Identity = Annotated[
 
 
 class StateScaling(Strict):
-    """A factor per state that the source put on columns."""
+    """Columns that the source multiplied by one factor per state."""
 
     columns: list[str]
     file: FileName
@@ -82,7 +82,7 @@ class StateScaling(Strict):
 
 
 class Ageing(Strict):
-    """Files of growth factors and population, for years beyond the last survey."""
+    """Files of growth factors and population, for years after the last survey."""
 
     factors: FileName
     map: FileName
@@ -91,9 +91,9 @@ class Ageing(Strict):
 
 
 class SurveySchema(Strict):
-    """What a survey is: its file, keys, conditions, targets and identities."""
+    """The description of a survey: its file, keys, conditions, targets and identities."""
 
-    name: FileName  # of the folder of later editions, too
+    name: FileName  # also the name of the folder of later editions
     title: str
     file: FileName
     columns_file: FileName
@@ -129,46 +129,48 @@ class SurveySchema(Strict):
             *self.discrete_targets,
         ]
         if unknown := sorted(set(named) - known):
-            raise ValueError(f"columns that are neither target, total nor condition: {unknown}")
+            raise ValueError(
+                f"columns that are neither target, total nor condition: {', '.join(unknown)}"
+            )
         return self
 
     @property
     def totals(self) -> list[TotalIdentity]:
-        """Identities of totals."""
+        """Identities in which a total is the sum of its parts."""
         return [i for i in self.identities if isinstance(i, TotalIdentity)]
 
     @property
     def parts(self) -> list[PartIdentity]:
-        """Identities of parts."""
+        """Identities in which a part does not exceed the whole."""
         return [i for i in self.identities if isinstance(i, PartIdentity)]
 
     @property
     def zero_unless(self) -> list[ZeroUnlessIdentity]:
-        """Identities of structural zeros."""
+        """Identities that declare structural zeros."""
         return [i for i in self.identities if isinstance(i, ZeroUnlessIdentity)]
 
     @property
     def target_columns(self) -> list[str]:
-        """Amounts that are synthesized, in order."""
+        """Amounts that are synthesized, in the order in which they are drawn."""
         return [t.name for t in self.targets]
 
     @property
     def amount_columns(self) -> list[str]:
-        """Amounts that are synthesized, and their totals."""
+        """Amounts that are synthesized, followed by their totals."""
         return [*self.target_columns, *(i.total for i in self.totals)]
 
     @property
     def model_columns(self) -> list[str]:
-        """What the synthesizer draws: the targets, with shares in the place of parts."""
+        """Columns that the synthesizer draws: the targets, with parts replaced by their shares."""
         shares = {i.part: i.share for i in self.parts}
         return [shares.get(name, name) for name in self.target_columns]
 
     @property
     def only_where(self) -> dict[str, str | tuple[str, str | int]]:
-        """Structural zeros of the modelled columns, in the form that a synthesizer takes.
+        """Structural zeros of the modelled columns, in the form that the synthesizer expects.
 
-        A part's share needs a whole; columns that are zero unless a category holds need that one; a
-        household's amount is its first unit's.
+        A part's share can be non-zero only if the whole is; a zero-unless column only in its category;
+        and a household's amount only on the first unit.
         """
         rules: dict[str, str | tuple[str, str | int]] = {i.share: i.whole for i in self.parts}
         rules |= dict.fromkeys(self.household_amounts, ("unit_number", 1))
@@ -185,12 +187,12 @@ class SurveySchema(Strict):
 
     @property
     def labels(self) -> dict[str, dict[int, str]]:
-        """What the codes of coded conditions stand for."""
+        """Labels of the codes of coded conditions, by column and code."""
         return {c.name: c.labels for c in self.conditions if c.labels}
 
     @property
     def source_columns(self) -> list[str]:
-        """Columns that the survey's file must have."""
+        """Columns that the survey file must have."""
         own = [c for c in self.condition_columns if c not in DERIVED_CONDITIONS]
         keys = [self.year, self.state, self.household, self.unit, self.weight]
         left_out = [c for group in self.left_out for c in group.columns]
@@ -203,6 +205,6 @@ def load_schema(path: str | Path) -> SurveySchema:
     Raises
     ------
     SurveyError
-        If the file is missing, is no YAML, or says something that a schema does not know.
+        If the file is missing, is not valid YAML, or has keys or values that a schema does not allow.
     """
     return load_declared(path, SurveySchema, "survey schema", SurveyError)

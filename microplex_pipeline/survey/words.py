@@ -1,4 +1,4 @@
-"""What a survey's columns and codes are called where a person reads of them."""
+"""Readable names of a survey's columns and codes, for reports and messages."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ MONEY = "dollars"
 
 @dataclass(frozen=True)
 class SurveyWords:
-    """Words for columns; a column without any is called by its name, as far as that reads.
+    """Readable names of columns; a column without a title goes by its own name, with spaces.
 
     Attributes
     ----------
-    unit : what a record is, as targets name it.
-    titles : noun phrases by column.
-    phrases : how a value is said of a unit, by column, with {} in the place of the value.
+    unit : what a record is, as in targets, e.g. "tax_unit".
+    titles : noun phrases by column, e.g. "age of the head".
+    phrases : descriptions of a unit by a column's value, with {} in place of the value, e.g.
+        "head aged {}".
     units : units of measurement by column.
-    labels : what codes stand for, by column.
+    labels : meanings of codes, by column.
     """
 
     unit: str
@@ -33,11 +34,11 @@ class SurveyWords:
     labels: Mapping[str, Mapping[int, str]]
 
     def title(self, column: str) -> str:
-        """Return what a column is called: its title, or its name with spaces, without a leading n_."""
+        """Return a column's title, or its name with spaces and without a leading n_."""
         return self.titles.get(column) or column.removeprefix("n_").replace("_", " ")
 
-    def said(self, column: str, value: str) -> str:
-        """Return a value or range of a column as it is said of a unit."""
+    def phrase(self, column: str, value: str) -> str:
+        """Return the phrase that describes a unit by a value or range of a column."""
         if column in self.phrases:
             return self.phrases[column].replace("{}", value)
         title = self.title(column)
@@ -47,11 +48,11 @@ class SurveyWords:
         return f"{value} {counted.removesuffix('s') if value == '1' else counted}{space}{rest}"
 
     def heading(self, column: str) -> str:
-        """Return what a column is called where a line begins."""
+        """Return a column's title with a capital first letter."""
         return capital(self.title(column))
 
     def measured_in(self, column: str) -> str | None:
-        """Return a column's unit as it is said, or None if there is none; amounts are of a year."""
+        """Return a column's unit of measurement, or None if it has none; amounts are per year."""
         unit = self.units.get(column)
         return f"{unit} a year" if unit == MONEY else unit
 
@@ -61,29 +62,29 @@ class SurveyWords:
 
 
 def capital(text: str) -> str:
-    """Return a text whose first letter is a capital, the others as they are."""
+    """Return a text with its first letter capitalized and the rest unchanged."""
     return text[:1].upper() + text[1:]
 
 
 def survey_words(schema: SurveySchema, folder: str | Path) -> SurveyWords:
-    """Return the words of a survey, from its schema and its column dictionary.
+    """Return the readable names of a survey's columns, from its schema and its column dictionary.
 
-    The dictionary may have the columns `title` and `phrase`, and may leave them empty.
+    The dictionary may have the columns `title` and `phrase`; values may be empty.
 
     Raises
     ------
     DataFileError
         If the dictionary is missing or cannot be read.
     SurveyError
-        If a phrase has no place, or several, for the value.
+        If a phrase does not have exactly one {}.
     """
     rows = read_table(Path(folder) / schema.columns_file, ["column", "unit"], text=True).to_dicts()
     phrases = {row["column"]: row["phrase"] for row in rows if row.get("phrase")}
     for column, phrase in phrases.items():
         if phrase.count("{}") != 1:
             raise SurveyError(
-                f"{schema.columns_file}: the phrase of {column}, {phrase!r}, needs one {{}}, where the "
-                "value goes"
+                f"file {schema.columns_file}: the phrase of {column}, {phrase!r}, needs one {{}} in place "
+                "of the value. Correct it"
             )
     units = {row["column"]: row["unit"] for row in rows}
     units |= {t.name: t.unit for t in schema.targets}

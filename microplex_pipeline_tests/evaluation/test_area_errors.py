@@ -1,7 +1,8 @@
 import polars as pl
 import pytest
 
-from microplex_pipeline.evaluation.area_errors import AREA_COLUMNS, area_errors
+from microplex_pipeline.evaluation.area_errors import area_errors
+from microplex_pipeline.evaluation.columns import AREA_COLUMNS
 
 
 def test_areas_are_compared_with_figures_scaled_to_the_state():
@@ -20,7 +21,7 @@ def test_areas_are_compared_with_figures_scaled_to_the_state():
             "file_year": [2014] * 2,
         }
     )
-    # persons: 3 * 10 + 5 * 4 = 50, half the published hundred
+    # persons: 3 * 10 + 5 * 4 = 50, half of the published 100
     weights = pl.DataFrame(
         {"geoid": ["01001", "01003", "01003"], "household": [1, 1, 2], "weight": [7.0, 3.0, 4.0]}
     )

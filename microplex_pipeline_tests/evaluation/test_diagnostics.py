@@ -25,8 +25,8 @@ def targets(rhode_island):
     return Targets(pl.DataFrame(rows, schema=NAMES, orient="row"))
 
 
-def test_multipliers_say_how_the_distance_moves_with_a_target(rhode_island, targets):
-    """Shadow prices: the distance at a target moved a little, by differences."""
+def test_multipliers_are_derivatives_of_the_distance(rhode_island, targets):
+    """Compared with finite differences of the distance as a target is moved slightly."""
     d = rhode_island["weight"].to_numpy()
     fitted = Reweighter(distance="chi2").fit(rhode_island, targets, "weight")
     report = influence(fitted)
@@ -49,7 +49,7 @@ def test_multipliers_say_how_the_distance_moves_with_a_target(rhode_island, targ
     assert row["multiplier"].item() == pytest.approx(slope, rel=1e-3)
 
 
-def test_left_out_targets_come_nearer_when_others_are_met(rhode_island, targets):
+def test_errors_of_left_out_targets_fall_when_others_are_met(rhode_island, targets):
     table = held_out_errors(
         rhode_island, targets, Reweighter(distance="raking"), "weight", folds=8
     )
@@ -77,7 +77,7 @@ def test_achieved_means_are_means():
     assert target_errors(records, targets, "w", "hh")["achieved"].item() == pytest.approx(30)
 
 
-def test_published_figures_are_compared_with_the_surveys_own():
+def test_published_figures_are_compared_with_survey_estimates():
     records = pl.DataFrame({"hh": [1, 2, 3], "inc": [10.0, 20.0, 0.0], "w": [2.0, 2.0, 1.0]})
     rows = [
         ("r", "sum", "inc", "all", 600.0, "published"),
@@ -91,6 +91,6 @@ def test_published_figures_are_compared_with_the_surveys_own():
     assert found["ratio"].to_list() == [10, 1, 1]
 
 
-def test_one_fold_would_hold_nothing_out(rhode_island, targets):
-    with pytest.raises(ValueError, match="folds"):
+def test_a_single_fold_is_refused(rhode_island, targets):
+    with pytest.raises(ValueError, match="folds is 1: give a number from 2 to"):
         held_out_errors(rhode_island, targets, Reweighter(distance="raking"), "weight", folds=1)

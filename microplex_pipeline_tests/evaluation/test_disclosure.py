@@ -23,7 +23,7 @@ def halves(rhode_island):
     return shuffled.head(third), shuffled.slice(third, third), shuffled.tail(third)
 
 
-def test_copying_the_training_records_is_seen(halves):
+def test_copies_of_training_records_are_detected(halves):
     train, holdout, _ = halves
     measures = disclosure(train, holdout, train, TARGETS, CONDITIONS)
     assert measures["copies"] > 0.1
@@ -43,22 +43,22 @@ def test_fresh_people_disclose_nothing(halves):
     assert gap == pytest.approx(0, abs=0.05)
 
 
-def test_only_records_with_two_amounts_are_called_copies():
+def test_only_records_with_two_amounts_count_as_copies():
     people = pl.DataFrame({"age": [30, 40, 50], "a": [0, 5, 5], "b": [0, 0, 7]})
     assert whole_record_copies(people, people, ["a", "b"], ["age"]) == pytest.approx(1 / 3)
 
 
-def test_unique_amounts_count_single_holders_of_both_samples():
+def test_unique_amounts_belong_to_one_respondent_of_both_samples():
     train = pl.DataFrame({"x": [1, 2, 2, 3, 0]})
     holdout = pl.DataFrame({"x": [3, 9, 8, 0, 0]})
-    # held by one of both samples: 1 (training), 8 and 9 (held out)
+    # amounts of exactly one respondent: 1 (training), 8 and 9 (held out)
     drawn = pl.DataFrame({"x": [1, 1, 2, 3, 9, 0]})
     rate = unique_amounts(train, holdout, drawn, ["x"])
     assert rate.value == pytest.approx(2 / 5)
     assert rate.chance == pytest.approx(1 / 5 * 1 / 2)
 
 
-def test_the_standard_error_is_that_of_all_ways_to_divide_people_into_two_samples():
+def test_the_standard_error_is_over_all_divisions_into_two_samples():
     amounts = [3, 5, 8, 13, 21]
     drawn = pl.DataFrame({"x": [3] * 4 + [8] * 3 + [21, 99]})
     differences = []
@@ -71,7 +71,7 @@ def test_the_standard_error_is_that_of_all_ways_to_divide_people_into_two_sample
     assert rate.standard_error == pytest.approx(np.std(differences))
 
 
-def test_copies_and_unique_amounts_beyond_chance_stand_out(halves):
+def test_copies_and_unique_amounts_above_chance_are_significant(halves):
     train, holdout, fresh = halves
     for of_fresh, of_copies in [
         (unique_amounts(train, holdout, of, TARGETS) for of in (fresh, train)),

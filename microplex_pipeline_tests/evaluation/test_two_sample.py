@@ -16,13 +16,13 @@ def fresh(age, seed, shift=0.0):
     return np.column_stack([age, age * 100 + rng.normal(shift, 900, len(age))])
 
 
-def test_fresh_records_for_the_same_conditions_cannot_be_told_apart(people):
+def test_independent_draws_for_the_same_conditions_are_indistinguishable(people):
     age, real = people
     aucs = [paired_auc(real, fresh(age, seed), seed=seed).auc for seed in range(1, 6)]
     assert np.mean(aucs) == pytest.approx(0.5, abs=0.02)
 
 
-def test_a_shift_is_found_and_lies_in_the_interval(people):
+def test_a_shift_is_detected_within_its_interval(people):
     age, real = people
     result = paired_auc(real, fresh(age, 1, shift=700))
     assert result.auc > 0.6
@@ -30,7 +30,7 @@ def test_a_shift_is_found_and_lies_in_the_interval(people):
     assert result.low > 0.5
 
 
-def test_broken_dependence_is_found(people):
+def test_broken_dependence_is_detected(people):
     _, real = people
     broken = real.copy()
     broken[:, 1] = np.random.default_rng(2).permutation(real[:, 1])
@@ -43,14 +43,14 @@ def test_coverage_of_fresh_records_is_high_and_of_a_corner_low(people):
     assert coverage(real, np.tile(real[:1], (len(real), 1))) < 0.05
 
 
-def test_rank_scale_knows_no_units(people):
+def test_rank_scale_does_not_depend_on_units(people):
     _, real = people
     scaled = rank_scale(real, real)
     np.testing.assert_allclose(rank_scale(real * 1000, real * 1000), scaled)
     np.testing.assert_allclose(scaled.std(axis=0), 1.0)
 
 
-def test_a_column_that_is_the_same_for_all_changes_no_distance():
+def test_a_constant_column_does_not_change_distances():
     rng = np.random.default_rng(4)
     real = rng.normal(size=(400, 20))  # so many columns that distances come from inner products
     constant = np.zeros((400, 1))

@@ -1,4 +1,4 @@
-"""Frames for a page: Rhode Island 2014, its records standing in for synthetic ones."""
+"""Results for a page: Rhode Island 2014, with its survey records in place of synthetic ones."""
 
 import polars as pl
 import pytest
@@ -8,7 +8,7 @@ from microplex_pipeline.calibration.targets.sources import load_target_sources
 from microplex_pipeline.evaluation.area_errors import area_errors
 from microplex_pipeline.evaluation.diagnostics import target_errors
 from microplex_pipeline.evaluation.fidelity import fidelity_by_variable
-from microplex_pipeline.reports import state_summary
+from microplex_pipeline.reports import StateResults, state_summary
 
 TOLERANCE = 1e-3
 
@@ -19,8 +19,7 @@ def boundaries(data):
 
 
 @pytest.fixture(scope="session")
-def frames(rhode_island, schema, data):
-    """Survey, calibrated, targets, fidelity, disclosure, counties, tolerance: as pages take them."""
+def results(rhode_island, schema, data):
     first = pl.col("weight").first().over("household_id")  # families' weights differ in the survey
     calibrated = rhode_island.with_columns(first.alias("weight"), first.alias("design_weight"))
     persons, wages = (
@@ -65,9 +64,11 @@ def frames(rhode_island, schema, data):
     weights = weights.select("geoid", "household_id", pl.col("value") * pl.col("weight"))
     weights = weights.rename({"value": "weight"})
     counties = area_errors(calibrated, weights, published, "weight", "household_id")
-    return rhode_island, calibrated, targets, fidelity, disclosure, counties, TOLERANCE
+    return StateResults(
+        schema, rhode_island, calibrated, targets, fidelity, disclosure, counties, TOLERANCE
+    )
 
 
 @pytest.fixture(scope="session")
-def summary(frames, schema):
-    return state_summary(schema, *frames)
+def summary(results):
+    return state_summary(results)

@@ -1,4 +1,4 @@
-"""A page as a reader's program sees it."""
+"""A parser of pages."""
 
 from html.parser import HTMLParser
 
@@ -6,7 +6,7 @@ VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 
 class Page(HTMLParser):
-    """Tags, addresses that it loads or links to, and the text of its tables and headings."""
+    """Tags of a page, addresses that it loads or links to, and text of its tables and headings."""
 
     def __init__(self, html):
         super().__init__()
@@ -46,5 +46,5 @@ class Page(HTMLParser):
             self.captions.append(text)
 
     def row(self, first):
-        """The cells of the row that begins so."""
+        """Return the cells of the row with this first cell."""
         return next(row for row in self.rows if row[0] == first)

@@ -2,6 +2,7 @@ from itertools import pairwise
 
 import pytest
 
+from microplex_pipeline.data_files import DataFileError
 from microplex_pipeline.defs.coverage import STATES
 from microplex_pipeline.reports.geography import FIPS, area_names, load_boundaries, outlines
 
@@ -24,9 +25,7 @@ def test_every_state_has_a_name_and_an_outline(boundaries):
 
 def test_outlines_fill_the_picture_and_rings_are_closed(boundaries):
     features = outlines(load_boundaries(boundaries), "counties", (560, 380), FIPS["RI"])
-    assert [f["id"] for f in features] == ["44001", "44003", "44005", "44007", "44009"] or len(
-        features
-    ) == 5
+    assert sorted(f["id"] for f in features) == ["44001", "44003", "44005", "44007", "44009"]
     rings = [r for f in features for p in f["geometry"]["coordinates"] for r in p]
     assert all(ring[0] == ring[-1] for ring in rings)
     xs, ys = zip(*(point for ring in rings for point in ring), strict=True)
@@ -46,7 +45,7 @@ def test_counties_tile_their_state(boundaries):
 
 def test_a_wrong_file_is_named(tmp_path):
     (tmp_path / "map.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"boundaries map\.json"):
+    with pytest.raises(DataFileError, match=r"file map\.json is not a topology .* Restore it"):
         load_boundaries(tmp_path / "map.json")
-    with pytest.raises(ValueError, match=r"boundaries none\.json"):
+    with pytest.raises(DataFileError, match=r"file none\.json is not in the data folder"):
         load_boundaries(tmp_path / "none.json")

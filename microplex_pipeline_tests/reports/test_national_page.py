@@ -13,11 +13,11 @@ def states(summary):
 
 
 @pytest.fixture(scope="module")
-def html(states, frames, boundaries):
-    return national_page(2014, states, frames[5], frames[6], boundaries)
+def html(states, results, boundaries):
+    return national_page(2014, states, results.counties, results.tolerance, boundaries)
 
 
-def test_two_of_51_states_and_the_missing_ones_are_said(html):
+def test_built_and_missing_states_are_listed(html):
     page = Page(html)
     assert page.headings == [
         "The states in 2014",
@@ -25,7 +25,7 @@ def test_two_of_51_states_and_the_missing_ones_are_said(html):
         "States",
         "Counties",
         "Not built",
-        "Versions",
+        "Versions of packages",
     ]
     assert "2 of 51 states are built" in html
     missing = html[html.index("49 states have no report of 2014 yet") :]
@@ -34,7 +34,7 @@ def test_two_of_51_states_and_the_missing_ones_are_said(html):
     assert page.tags.count("svg") == len(page.labels) == 4
 
 
-def test_states_are_rows_with_links_beside_the_page(html, summary):
+def test_states_link_to_their_pages_in_the_same_folder(html, summary):
     page = Page(html)
     assert [a for a in page.addresses if not a.startswith("#")] == ["RI.html", "VT.html"]
     assert page.row("VT")[1] == "Vermont"
@@ -43,14 +43,14 @@ def test_states_are_rows_with_links_beside_the_page(html, summary):
     assert html.count('<tr class="marked">') == 1  # Rhode Island misses a target
 
 
-def test_it_is_self_contained_and_repeats_bytes(html, states, frames, boundaries):
+def test_the_page_is_self_contained_and_reproducible(html, states, results, boundaries):
     assert not any(loader in html for loader in ("http://", "https://", "url(h", "fetch("))
-    assert national_page(2014, states, frames[5], frames[6], boundaries) == html
+    assert national_page(2014, states, results.counties, results.tolerance, boundaries) == html
 
 
-def test_a_whole_nation_fits_into_a_page(states, frames, boundaries):
+def test_a_whole_nation_fits_into_a_page(states, results, boundaries):
     everywhere = pl.concat([states[:1].with_columns(state=pl.lit(code)) for code in sorted(FIPS)])
-    html = national_page(2014, everywhere, frames[5], frames[6], boundaries)
+    html = national_page(2014, everywhere, results.counties, results.tolerance, boundaries)
     assert "Not built" not in html
     assert "51 of 51" in html
     assert len(html.encode()) < 1_500_000

@@ -13,7 +13,7 @@ from microplex_pipeline.reports import in_words, target_in_words
 
 
 @pytest.mark.parametrize(
-    ("target", "said"),
+    ("target", "text"),
     [
         (("tax_unit", "sum", "n_persons", "all"), "Persons"),
         (("tax_unit", "count", "tax_units", "all"), "Tax units"),
@@ -52,12 +52,12 @@ from microplex_pipeline.reports import in_words, target_in_words
         (("tax_unit", "ratio", "wages/n_persons", "all"), "Wages and salaries over persons, tax units"),
     ],
 )  # fmt: skip
-def test_a_target_of_the_survey_is_said_in_words(words, target, said):
-    assert target_in_words(*target, words) == said
+def test_targets_of_the_survey_are_put_into_words(words, target, text):
+    assert target_in_words(*target, words) == text
 
 
 @pytest.mark.parametrize(
-    ("target", "said"),
+    ("target", "text"),
     [
         (("tax_unit", "count", "tax_units", "filing_status:9"), "Tax units: filing status 9"),
         (("tax_unit", "count", "tax_units", "filing_status:1-2"), "Tax units: filing status 1 to 2"),
@@ -68,11 +68,13 @@ def test_a_target_of_the_survey_is_said_in_words(words, target, said):
         (("farm", "median", "n_cows", "acres:1000+"), "Cows, median of farms: acres 1,000 or more"),
     ],
 )  # fmt: skip
-def test_what_has_no_word_is_said_by_its_name(words, target, said):
-    assert target_in_words(*target, words) == said
+def test_names_without_a_title_are_used_as_they_are(words, target, text):
+    assert target_in_words(*target, words) == text
 
 
-def test_all_targets_of_all_states_and_years_read_differently(data, schema, words, rhode_island):
+def test_all_targets_of_all_states_and_years_have_different_texts(
+    data, schema, words, rhode_island
+):
     sources = load_target_sources(data / "targets" / "sources.yaml")
     every_cell = sources.modelled.model_copy(update={"min_records": 0})
     modelled = modelled_targets(rhode_island, every_cell, schema.weight, schema.title)
@@ -85,12 +87,12 @@ def test_all_targets_of_all_states_and_years_read_differently(data, schema, word
     columns = ["entity", "measure", "variable", "domain", "value"]
     rows = pl.concat([f.select(columns) for f in (modelled, *published)])
     names = pl.Series(Targets(rows.unique(columns[:4], maintain_order=True)).names)
-    said = in_words(names, words)
-    assert len(said) == said.n_unique() == 36
-    assert not [text for text in said if re.search(r"[_:|<+\[]\w|\d{4}|\bn ", text)]
+    texts = in_words(names, words)
+    assert len(texts) == texts.n_unique() == 36
+    assert not [text for text in texts if re.search(r"[_:|<+\[]\w|\d{4}|\bn ", text)]
 
 
-def test_targets_that_would_read_the_same_are_followed_by_their_names(words):
+def test_targets_with_the_same_text_are_followed_by_their_names(words):
     names = ["tax_unit count tax_units [all]", "tax_unit count tax_unit [all]", "something else"]
     assert in_words(pl.Series([*names, names[0]]), words).to_list() == [
         "Tax units (tax_unit count tax_units [all])",

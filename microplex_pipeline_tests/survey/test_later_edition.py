@@ -1,4 +1,4 @@
-"""Later editions of a survey: taken in as a whole, or refused as a whole."""
+"""Later editions of a survey: imported entirely, or refused entirely."""
 
 import polars as pl
 import pytest
@@ -29,19 +29,19 @@ def folder(data, schema, tmp_path):
 
 @pytest.fixture
 def edition(folder, schema):
-    """The records of 2014, as if they had been asked in 2015, with a column more."""
+    """The records of 2014, as if surveyed in 2015, with an additional column."""
     records = pl.read_parquet(folder / schema.file).filter(pl.col("year") == 2014)
     return records.with_columns(year=pl.lit(2015, pl.Int32), extra=pl.lit("x"))
 
 
-def arrive(records, folder, name="march_2016.parquet"):
+def dropped(records, folder, name="march_2016.parquet"):
     records.write_parquet(folder / name)
     return folder / name
 
 
-def test_a_new_year_serves_itself_and_later_years(folder, schema, edition):
+def test_a_new_year_is_used_for_itself_and_later_years(folder, schema, edition):
     assert survey_year(schema, folder, 2015) == 2014
-    assert take_in(arrive(edition, folder), schema, folder, STATES, 2025) == [2015]
+    assert take_in(dropped(edition, folder), schema, folder, STATES, 2025) == [2015]
     assert survey_years(schema, folder) == [2012, 2013, 2014, 2015]
     records = read_survey(schema, folder, "RI", 2015)
     assert records["survey_year"].unique().to_list() == [2015]
@@ -54,12 +54,12 @@ def test_a_new_year_serves_itself_and_later_years(folder, schema, edition):
     assert aged_title(schema, folder, 2014, 2014) == schema.title
 
 
-def test_ageing_over_a_later_edition_is_ageing_in_two_steps(folder, schema):
+def test_ageing_from_a_later_edition_continues_ageing_from_the_first(folder, schema):
     amounts = ["social_security", "wages_head"]
     direct = prepare_survey(read_survey(schema, folder, "VT", 2018), schema, folder)
     halfway = prepare_survey(read_survey(schema, folder, "VT", 2015), schema, folder)
     raw = read_survey(schema, folder, "VT", 2014)
-    # what 2014 grew to by 2015, surveyed in 2015; wages as the source would have them
+    # the records of 2014 aged to 2015, as if surveyed in 2015, with wages scaled as by the source
     factor = pl.read_csv(folder / schema.state_scaling.file).filter(pl.col("state") == "VT")
     scaled = {name: (halfway[name] * factor["wage_factor"][0]).floor() for name in ("wages_head",)}
     both = halfway.sort("household_id", "tax_unit_id")
@@ -70,7 +70,7 @@ def test_ageing_over_a_later_edition_is_ageing_in_two_steps(folder, schema):
     others = pl.read_parquet(folder / schema.file).filter(
         pl.col("year") == 2014, pl.col("state") == "RI"
     )
-    file = arrive(
+    file = dropped(
         pl.concat([later.select(others.columns), others.with_columns(year=pl.lit(2015))],
                   how="vertical_relaxed"), folder)  # fmt: skip
     take_in(file, schema, folder, STATES, 2025)
@@ -80,12 +80,12 @@ def test_ageing_over_a_later_edition_is_ageing_in_two_steps(folder, schema):
     assert stepwise["weight"].sum() == pytest.approx(direct["weight"].sum(), rel=1e-9)
 
 
-def test_an_edition_of_a_known_year_takes_its_place(folder, schema, edition):
+def test_an_edition_of_a_known_year_replaces_its_records(folder, schema, edition):
     fewer = edition.with_columns(year=pl.lit(2014, pl.Int32)).filter(
         pl.col("household_id") % 2 == 0
     )
     before = read_survey(schema, folder, "RI", 2014).height
-    take_in(arrive(fewer, folder), schema, folder, STATES, 2025)
+    take_in(dropped(fewer, folder), schema, folder, STATES, 2025)
     assert read_survey(schema, folder, "RI", 2014).height < before
     assert aged_title(schema, folder, 2014, 2014) == f"{schema.title}; a later edition, of 2014"
     assert read_survey(schema, folder, "RI", 2013)["survey_year"][0] == 2013
@@ -97,7 +97,7 @@ def test_an_edition_of_a_known_year_takes_its_place(folder, schema, edition):
         (lambda e: e.drop("snap", "age_head"), "march_2016.parquet lacks columns: .*age_head"),
         (lambda e: e.filter(pl.col("state") == "VT"), "no records of RI in 2015"),
         (lambda e: e.with_columns(year=pl.lit(2010)), "records of 2010, before the first survey"),
-        (lambda e: e.with_columns(snap=pl.lit("a lot")), "values of another type: .*a lot"),
+        (lambda e: e.with_columns(snap=pl.lit("a lot")), "values of another type than .*a lot"),
         (lambda e: e.with_columns(snap=-pl.col("snap") - 1), "VT 2015: snap is negative|RI 2015: snap"),
         (lambda e: e.clear(), "march_2016.parquet has no records"),
         (lambda e: e.with_columns(year=pl.lit(2026)), "records of 2026, which is not over"),
@@ -109,17 +109,17 @@ def test_an_edition_of_a_known_year_takes_its_place(folder, schema, edition):
                                   .otherwise("state")), "records of ZZ: no such state"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_file_is_named_and_nothing_stored(
+def test_a_faulty_file_is_refused_with_a_message_and_nothing_is_stored(
     folder, schema, edition, change, message
 ):
     with pytest.raises(SurveyError, match=message):
-        take_in(arrive(change(edition), folder), schema, folder, STATES, 2025)
+        take_in(dropped(change(edition), folder), schema, folder, STATES, 2025)
     assert survey_years(schema, folder) == [2012, 2013, 2014]
     assert not list(folder.glob("surveys/**/*.part"))
 
 
 def test_too_few_records_of_a_state_are_refused(folder, schema, edition):
-    file = arrive(edition, folder)
+    file = dropped(edition, folder)
     with pytest.raises(
         SurveyError, match=r"march_2016.parquet, RI 2015: \d+ records, fewer than 5000"
     ):
@@ -127,7 +127,26 @@ def test_too_few_records_of_a_state_are_refused(folder, schema, edition):
 
 
 def test_a_truncated_file_is_refused(folder, schema, edition):
-    file = arrive(edition, folder)
+    file = dropped(edition, folder)
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(SurveyError, match=r"march_2016.parquet cannot be read as Parquet"):
+    with pytest.raises(
+        SurveyError, match=r"march_2016.parquet is damaged or truncated: .* Restore it"
+    ):
         take_in(file, schema, folder, STATES, 2025)
+
+
+def test_an_unfinished_import_leaves_no_file(folder, schema, edition, monkeypatch):
+    earlier = edition.with_columns(year=pl.lit(2014, pl.Int32))
+    file = dropped(pl.concat([edition, earlier]), folder)
+    write = pl.DataFrame.write_parquet
+
+    def fail_in_2015(frame, path):
+        if frame["year"][0] == 2015:
+            raise OSError("no space left")
+        write(frame, path)
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", fail_in_2015)
+    with pytest.raises(OSError, match="no space left"):
+        take_in(file, schema, folder, STATES, 2025)
+    assert survey_years(schema, folder) == [2012, 2013, 2014]
+    assert not list((folder / "surveys" / schema.name).iterdir())

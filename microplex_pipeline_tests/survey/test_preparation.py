@@ -12,10 +12,10 @@ from microplex_pipeline.survey.identities import broken_identities
 from microplex_pipeline.survey.reader import verify
 
 
-def test_wages_are_those_that_were_reported(data, schema):
+def test_the_state_factor_on_wages_is_undone(data, schema):
     records = prepare_survey(read_survey(schema, data, "CA", 2014), schema, data)
     earned = records.filter(pl.col("wages_head") > 5000)["wages_head"]
-    assert ((earned % 500) == 0).mean() > 0.8  # 0.1 % with the state's factor on them
+    assert ((earned % 500) == 0).mean() > 0.8  # 0.1 % before the factor is undone
     assert earned.mode()[0] in (30_000, 40_000, 50_000)
 
 
@@ -47,7 +47,7 @@ def test_a_later_year_is_aged(data, schema, rhode_island):
     assert broken_identities(aged, schema) == []
 
 
-def test_losses_grow_by_their_own_factor(data, schema):
+def test_losses_grow_by_a_factor_of_their_own(data, schema):
     now, aged = (
         prepare_survey(read_survey(schema, data, "TX", year), schema, data)
         for year in (2014, 2018)
@@ -62,7 +62,7 @@ def test_losses_grow_by_their_own_factor(data, schema):
     assert factors["business_losses"][0] != pytest.approx(factors["business_income"][0], rel=1e-3)
 
 
-def test_modelled_columns_lead_back_to_the_records(rhode_island, schema):
+def test_modelled_columns_can_be_converted_back_to_records(rhode_island, schema):
     frame = model_frame(rhode_island, schema)
     assert frame.columns == ["weight", *schema.condition_columns, *schema.model_columns]
     skeleton = rhode_island.drop([*schema.amount_columns, "household_income"])
@@ -70,12 +70,12 @@ def test_modelled_columns_lead_back_to_the_records(rhode_island, schema):
     assert broken_identities(records, schema) == []
     for column in ("wages", "business_income", "snap"):
         assert (records[column] == rhode_island[column]).all()
-    # parts come back from shares of three digits
+    # parts are recovered from shares rounded to three digits
     gap = (records["qualified_dividends"] - rhode_island["qualified_dividends"]).abs()
     assert (gap <= rhode_island["ordinary_dividends"] * 0.0005 + 1).all()
 
 
-def test_structural_zeros_are_told_to_the_synthesizer(schema):
+def test_structural_zeros_are_passed_to_the_synthesizer(schema):
     assert schema.only_where == {
         "qualified_dividends_share": "ordinary_dividends",
         "pensions_taxable_share": "pensions_total",
@@ -86,7 +86,7 @@ def test_structural_zeros_are_told_to_the_synthesizer(schema):
     }
 
 
-def test_an_amount_of_the_household_counts_once(data, schema, rhode_island):
+def test_an_amount_of_the_household_is_counted_once(data, schema, rhode_island):
     raw = read_survey(schema, data, "RI", 2014)
     households = raw.group_by("household_id").agg(pl.col("snap").first(), pl.len())
     assert households.filter(pl.col("snap") > 0, pl.col("len") > 1).height == 45

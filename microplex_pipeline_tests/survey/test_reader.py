@@ -6,24 +6,24 @@ from microplex_pipeline.survey import SurveyError, read_survey
 
 @pytest.fixture
 def folder(data, tmp_path, schema):
-    """A data folder with a small copy of the survey that a test may spoil."""
+    """Return a function that changes a small copy of the survey and returns its data folder."""
     survey = pl.read_parquet(data / schema.file).filter(pl.col("state") == "RI")
 
-    def spoil(change):
+    def changed(change):
         survey.pipe(change).write_parquet(tmp_path / schema.file)
         return tmp_path
 
-    return spoil
+    return changed
 
 
-def test_records_are_as_the_source_has_them(data, schema):
+def test_records_are_read_as_in_the_source(data, schema):
     records = read_survey(schema, data, "RI", 2014)
     assert records.height == 1204
     assert records["weight"].sum() == 608_145
     assert records["year"].unique().to_list() == [2014]
 
 
-def test_a_later_year_holds_the_last_survey(data, schema):
+def test_a_later_year_uses_the_last_survey(data, schema):
     records = read_survey(schema, data, "RI", 2019)
     assert records["year"].unique().to_list() == [2019]
     assert records["survey_year"].unique().to_list() == [2014]
@@ -54,18 +54,22 @@ def test_an_unknown_state_is_refused(data, schema):
         (lambda d: d.with_columns(age_head=pl.lit(None, pl.UInt8)), "age_head is missing in 1204"),
     ],
 )
-def test_bad_files_are_named(folder, schema, change, message):
+def test_faulty_records_are_named(folder, schema, change, message):
     with pytest.raises(SurveyError, match=message):
         read_survey(schema, folder(change), "RI", 2014)
 
 
-def test_a_truncated_file_is_said(folder, schema):
+def test_a_truncated_file_is_named(folder, schema):
     path = folder(lambda d: d) / schema.file
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(SurveyError, match="damaged or truncated"):
+    with pytest.raises(
+        SurveyError, match=r"cps_tax_units\.parquet is damaged or truncated: .* Restore it"
+    ):
         read_survey(schema, path.parent, "RI", 2014)
 
 
 def test_a_missing_file_is_named(tmp_path, schema):
-    with pytest.raises(SurveyError, match=r"cps_tax_units\.parquet is not in the data folder"):
+    with pytest.raises(
+        SurveyError, match=r"cps_tax_units\.parquet is not in the data folder\. Put it"
+    ):
         read_survey(schema, tmp_path, "RI", 2014)

@@ -11,7 +11,8 @@ from microplex_pipeline.defs.assets.state_year import (
 )
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.evaluation.area_errors import AREA_COLUMNS, area_errors
+from microplex_pipeline.evaluation.area_errors import area_errors
+from microplex_pipeline.evaluation.columns import AREA_COLUMNS
 
 
 @state_year_asset("evaluation", "polars", code_version="1", files=["county_files"])

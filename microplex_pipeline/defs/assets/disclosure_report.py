@@ -10,7 +10,8 @@ from microplex_pipeline.defs.assets.state_year import (
 )
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.evaluation.disclosure import DISCLOSURE_COLUMNS, disclosure_table
+from microplex_pipeline.evaluation.columns import DISCLOSURE_COLUMNS
+from microplex_pipeline.evaluation.disclosure import disclosure_table
 
 
 @state_year_asset("evaluation", "polars", code_version="1")

@@ -10,7 +10,8 @@ from microplex_pipeline.defs.assets.state_year import (
 )
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.evaluation.fidelity import FIDELITY_COLUMNS, fidelity_by_variable
+from microplex_pipeline.evaluation.columns import FIDELITY_COLUMNS
+from microplex_pipeline.evaluation.fidelity import fidelity_by_variable
 
 
 @state_year_asset("evaluation", "polars", code_version="1")

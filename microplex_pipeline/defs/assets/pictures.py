@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from microplex_pipeline.reports.charts import ratio_histogram
+
 if TYPE_CHECKING:
     import altair as alt
 
@@ -68,22 +70,7 @@ def target_chart(errors: pl.DataFrame) -> bytes:
 
 def weight_chart(ratios: np.ndarray) -> bytes:
     """Histogram of the ratio of weight to design weight."""
-    import altair as alt
-
-    chart = (
-        alt.Chart(pl.DataFrame({"ratio": ratios}))
-        .mark_bar()
-        .encode(
-            x=alt.X(
-                "ratio:Q",
-                bin=alt.Bin(maxbins=40),
-                title="weight / design weight",
-                axis=alt.Axis(format=".2~f", labelOverlap=True),
-            ),
-            y=alt.Y("count():Q", title="households"),
-        )
-    )
-    return _png(chart)
+    return _png(ratio_histogram(ratios))
 
 
 def markdown_picture(title: str, png: bytes) -> str:

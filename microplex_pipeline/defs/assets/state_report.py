@@ -8,7 +8,12 @@ from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_r
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.reports import SUMMARY_COLUMNS, state_page, state_summary
+from microplex_pipeline.reports import (
+    SUMMARY_COLUMNS,
+    StateResults,
+    state_page,
+    state_summary,
+)
 from microplex_pipeline.survey import edition_title
 
 
@@ -36,18 +41,16 @@ def state_report(
     figure comes from. The page needs nothing but itself: `microplex report RI 2014` opens it.
     """
     state, year = state_and_year(context)
-    schema = data.survey_schema
-    inputs = (
-        survey, calibrated_population, target_report, fidelity_report, disclosure_report,
-        county_report, parameters.checks.target_tolerance,
+    results = StateResults(
+        data.survey_schema, survey, calibrated_population, target_report, fidelity_report,
+        disclosure_report, county_report, parameters.checks.target_tolerance,
     )  # fmt: skip
-    summary = state_summary(schema, *inputs)
+    summary = state_summary(results)
     html = state_page(
         state,
         year,
-        schema,
-        *inputs,
-        title=edition_title(schema, data.path, int(survey["survey_year"][0])),
+        results,
+        title=edition_title(data.survey_schema, data.path, int(survey["survey_year"][0])),
         words=data.words,
         seeds=seeds_of(context),
         boundaries=data.boundaries,

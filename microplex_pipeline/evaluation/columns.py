@@ -1,0 +1,39 @@
+"""Descriptions of the columns of the evaluation's tables.
+
+They stand apart from the code that fills the tables, so that a codebook needs no numerical packages.
+"""
+
+from __future__ import annotations
+
+AREA_COLUMNS = {
+    "geoid": "county, five digits (FIPS)",
+    "target": "name of the target",
+    "published": "figure published by the statistical office",
+    "value": "target value: the published figure, scaled so that the areas add up to the state",
+    "achieved": "total with the area's weights",
+    "relative_error": "(achieved - value) / max(|value|, 1)",
+    "households": "sum of the area's weights",
+    "records": "number of households with a weight in the area",
+    "effective_households": "Kish's effective sample size of the area's weights",
+    "source": "source of the figure",
+    "file_year": "year of the figure",
+}
+
+FIDELITY_COLUMNS = {
+    "variable": "amount",
+    "ks": "largest difference between the weighted distribution functions, 0 to 1",
+    "ks_within_groups": "the same within quintiles of the first condition, averaged",
+    "share_zero": "weighted share of zeros in the survey",
+    "share_zero_synthetic": "weighted share of zeros in the synthetic records",
+    "zero_error": "half the sum of absolute differences of the shares of negative, zero and positive",
+    "mean": "weighted mean in the survey (dollars a year)",
+    "mean_synthetic": "weighted mean in the synthetic records (dollars a year)",
+    "headline": "true if the amount is suitable for judging the synthesis",
+}
+
+DISCLOSURE_COLUMNS = {
+    "measure": "what is measured",
+    "value": "measured between the synthetic records and the respondents",
+    "chance": "the same for people whom no model saw, or the value expected by chance",
+    "meaning": "what a value above chance would mean",
+}
