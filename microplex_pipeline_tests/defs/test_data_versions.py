@@ -1,22 +1,244 @@
+"""What makes a partition out of date: its code, parameters, files and parents, and nothing else."""
+
 import shutil
 
-from microplex_pipeline.defs.data_versions import FILES, data_version
-from microplex_pipeline.defs.parameters import Parameters
+import pytest
+
+from microplex_pipeline.defs import code_versions
+from microplex_pipeline.defs.code_versions import (
+    asset_names,
+    changes_without_a_version,
+    code_of,
+    code_version,
+    reachable_modules,
+)
+from microplex_pipeline.defs.data_versions import Comparison, own_inputs
+from microplex_pipeline.defs.parameters import MarginParameters, Parameters
 from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.execution.plan import Plan
+from microplex_pipeline.warehouse.partition import Partition
+from microplex_pipeline.warehouse.versions import Stored, stored_versions
+
+RI = Partition("RI", 2014)
+CHAIN_AFTER_FLOW = {
+    "flow", "synthetic_population", "calibrated_population", "county_weights", "target_report",
+    "fidelity_report", "disclosure_report", "county_report", "state_report",
+}  # fmt: skip
 
 
-def versions(folder):
-    data = DataFolder(str(folder))
-    return {asset: data_version(asset, "RI", 2014, data, Parameters(), []) for asset in FILES}
+def forget_code():
+    for cached in (code_version, code_versions._digest_of, code_versions._record, code_versions._declared):
+        cached.cache_clear()
 
 
-def test_other_words_for_a_column_make_reports_alone_out_of_date(data, schema, tmp_path):
+@pytest.fixture
+def edited_package(tmp_path, monkeypatch):
+    """A copy of the package whose sources a test may edit; versions are those of the copy."""
+    package = tmp_path / "microplex_pipeline"
+    shutil.copytree(code_versions.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(code_versions, "PACKAGE", package)
+    monkeypatch.setattr(code_versions, "RECORD", package / "defs" / "code_versions.json")
+    forget_code()
+    yield package
+    monkeypatch.undo()
+    forget_code()
+
+
+def edit(package, file, old, new):
+    path = package / file
+    text = path.read_text()
+    assert text.count(old) >= 1
+    path.write_text(text.replace(old, new, 1))
+    forget_code()
+
+
+def outdated(backfilled, parameters=None, folder=None):
+    """Return the assets of each state that are out of date."""
+    from microplex_pipeline_tests.conftest import BRIEF
+
+    stored = stored_versions(backfilled.folder / "w.duckdb")
+    data = DataFolder(path=str(folder or backfilled.folder / "data"))
+    comparison = Comparison(stored, data, parameters or BRIEF)
+    states = {of.state for _, of in stored}
+    return {
+        state: {name for name, of in stored if of.state == state and comparison.reasons(name, of)}
+        for state in states
+    }
+
+
+def test_what_was_just_built_is_up_to_date(backfilled):
+    assert outdated(backfilled) == {None: set(), "RI": set(), "VT": set()}
+
+
+def test_a_character_of_the_flows_arithmetic_makes_the_flow_and_all_that_follows_out_of_date(
+    backfilled, edited_package
+):
+    path = "synthesis/flow.py"
+    text = (edited_package / path).read_text()
+    line = next(n for n in text.splitlines() if " - " in n and "=" in n and '"' not in n and "#" not in n)
+    edit(edited_package, path, line, line.replace(" - ", " + ", 1))
+    for state in ("RI", "VT"):
+        found = outdated(backfilled)[state]
+        assert found >= CHAIN_AFTER_FLOW
+        assert not found & {"raw_survey", "survey", "targets"}
+    assert "microplex_pipeline.synthesis.flow" in changes_without_a_version()["flow"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"""', '"""Another docstring. '),
+        ("\n\n\n", "\n\n\n# another comment\n\n"),
+        ("\nimport numpy as np\n", "\nimport numpy as np  # why\n"),
+    ],
+)
+def test_comments_docstrings_and_blank_lines_make_nothing_out_of_date(
+    backfilled, edited_package, old, new
+):
+    edit(edited_package, "synthesis/flow.py", old, new)
+    assert outdated(backfilled) == {None: set(), "RI": set(), "VT": set()}
+    assert changes_without_a_version() == {}
+
+
+def test_a_solver_matters_to_calibration_alone(backfilled, edited_package):
+    edit(edited_package, "calibration/solvers/dual_newton.py", "\n\n\n", "\n\nTHOROUGH = True\n\n\n")
+    found = outdated(backfilled)["RI"]
+    assert "calibrated_population" in found
+    assert not found & {"survey", "transformer", "zero_model", "flow", "synthetic_population"}
+    assert not outdated(backfilled)[None] & {"national_survey", "national_prior"}
+
+
+def test_a_pages_template_matters_to_its_pages_alone(backfilled, edited_package):
+    edit(edited_package, "reports/templates/style.css", "{", "{ ")
+    assert outdated(backfilled)["RI"] <= {"state_report", "target_report"}
+    assert "state_report" in outdated(backfilled)["RI"]
+
+
+def test_a_raised_code_version_makes_its_asset_out_of_date(backfilled, edited_package):
+    edit(edited_package, "defs/assets/survey.py", 'code_version="1"', 'code_version="2"')
+    assert "survey" not in changes_without_a_version()
+    code_versions.write_record()
+    forget_code()
+    assert code_version("survey") == "2"
+    assert {"survey", "transformer", "targets", "state_report"} <= outdated(backfilled)["RI"]
+    assert "raw_survey" not in outdated(backfilled)["RI"]
+
+
+def test_every_change_of_code_has_a_version():
+    """If this fails: see the docstring of `defs/code_versions.py`."""
+    assert changes_without_a_version() == {}
+    record = code_versions._record()["assets"]
+    assert {name: record[name]["code_version"] for name in asset_names()} == {
+        name: code_versions.declared_version(name) for name in asset_names()
+    }
+
+
+def test_reachable_modules_are_those_of_the_names_used():
+    assert "microplex_pipeline.synthesis.flow" in reachable_modules("flow")
+    assert "microplex_pipeline.calibration.solvers.dual_newton" in reachable_modules(
+        "calibrated_population"
+    )
+    assert not [m for m in reachable_modules("survey") if ".synthesis" in m or ".calibration" in m]
+    for name in asset_names():  # all of them use the survey's schema
+        assert "microplex_pipeline.survey.schema" in reachable_modules(name), name
+
+
+def test_code_is_the_same_for_every_reading_of_an_f_string():
+    assert code_of('x = f"a {1 + 1} b"  # c\n') == code_of('x = f"a {1 + 1} b"\n')
+    assert code_of('x = f"a {1 + 1} b"\n') != code_of('x = f"a {1 + 2} b"\n')
+    assert 'f"a {1 + 1} b"' in code_of('x = f"a {1 + 1} b"\n')
+
+
+def test_parameters_matter_to_the_assets_that_read_them(backfilled):
+    from microplex_pipeline_tests.conftest import BRIEF
+
+    other = BRIEF.model_copy(update={"margins": MarginParameters(max_knots=70)})
+    found = outdated(backfilled, other)
+    assert found["RI"] == {"transformer", "zero_model"} | CHAIN_AFTER_FLOW
+    assert found[None] == {"national_report"}
+    assert outdated(backfilled) == {None: set(), "RI": set(), "VT": set()}  # put back
+
+
+def test_other_words_for_a_column_make_reports_alone_out_of_date(backfilled, schema, tmp_path):
     folder = tmp_path / "data"
-    shutil.copytree(data, folder)
-    before = versions(folder)
+    shutil.copytree(backfilled.folder / "data", folder)
     dictionary = folder / schema.columns_file
     text = dictionary.read_text()
     dictionary.write_text(text.replace("wages and salaries of the head,", "pay of the head,", 1))
     assert dictionary.read_text() != text
-    after = versions(folder)
-    assert {asset for asset in FILES if after[asset] != before[asset]} == {"state_report"}
+    assert outdated(backfilled, folder=folder)["RI"] == {"state_report"}
+
+
+def test_a_partition_built_since_makes_what_was_made_from_it_out_of_date(backfilled):
+    from microplex_pipeline_tests.conftest import BRIEF
+
+    stored = stored_versions(backfilled.folder / "w.duckdb")
+    before = stored["survey", RI]
+    other = {**before.made_from, "files": {}}
+    data = DataFolder(path=str(backfilled.folder / "data"))
+    comparison = Comparison({**stored, ("survey", RI): Stored(other, "later")}, data, BRIEF)
+    assert comparison.reasons("targets", RI) == ["survey"]
+    assert comparison.reasons("flow", RI) == ["survey", "transformer", "zero_model"]
+    without = {place: of for place, of in stored.items() if place[0] != "survey"}
+    assert Comparison(without, data, BRIEF).reasons("targets", RI) == ["survey"]
+
+
+def test_what_an_asset_reads_is_what_it_declares():
+    """Every section of the parameters in an asset's source is declared, and no other."""
+    import re
+
+    for name in asset_names():
+        source = (code_versions.PACKAGE / "defs" / "assets" / f"{name}.py").read_text()
+        declared = set(re.findall(r'"(\w+)"', (re.findall(r"reads=\[(.*?)\]", source) or [""])[0]))
+        helpers = source.count("training_metadata(")  # reads seed and fine_tuning
+        read = set(re.findall(r"parameters\.(\w+)", source))
+        read |= {"seed", "fine_tuning"} if helpers else set()
+        assert read == declared, name
+
+
+def test_own_inputs_name_code_parameters_and_files(data):
+    inputs = own_inputs(
+        "survey", RI, ["seed"], ["survey_schema"], DataFolder(str(data)), Parameters(seed=3)
+    )
+    assert inputs["code"] == code_version("survey")
+    assert inputs["parameters"] == {"seed": 3}
+    assert list(inputs["files"]) == ["survey_schema"]
+    assert list(inputs["files"]["survey_schema"]) == ["surveys/cps_tax_units.yaml"]
+
+
+def test_status_backfill_and_the_ui_agree(backfilled, monkeypatch):
+    """The plan of a backfill, `microplex status` and the checks up_to_date give one answer."""
+    import dagster as dg
+
+    from microplex_pipeline.definitions import build_definitions
+    from microplex_pipeline.defs.assets import CHAIN
+    from microplex_pipeline.defs.settings import load_settings
+    from microplex_pipeline.execution.status import status
+    from microplex_pipeline_tests.conftest import variables
+
+    for name, value in variables(backfilled.folder).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MICROPLEX_PARAMETERS__MARGINS__MAX_KNOTS", "70")
+    settings = load_settings()
+    definitions = build_definitions(settings)
+    plan = Plan(definitions, settings)
+    stale = plan.stale(CHAIN, RI)
+    (year,) = status(settings, plan, [2014])
+    assert year.outdated["RI"] == stale
+    sensor = definitions.get_sensor_def("out_of_date_shown")
+
+    def shown(cursor):
+        context = dg.build_sensor_context(
+            cursor=cursor,
+            repository_def=definitions.get_repository_def(),
+            resources=definitions.resources,
+        )
+        result = sensor.evaluate_tick(context)
+        return result.asset_events, result.cursor
+
+    events, cursor = shown(None)
+    failed = {e.asset_key.path[-1] for e in events if e.partition == "RI|2014" and not e.passed}
+    assert failed == set(stale)
+    assert shown(cursor)[0] == []
+    transformer = next(e for e in events if e.asset_key.path[-1] == "transformer")
+    assert "parameters.margins" in transformer.description
