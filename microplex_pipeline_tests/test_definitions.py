@@ -14,7 +14,7 @@ LIBRARY = ["synthesis", "calibration", "survey", "evaluation", "reports"]
 LAYERS = {
     "survey": {"frames", "data_files"},
     "synthesis": {"frames"},
-    "calibration": {"frames", "data_files"},
+    "calibration": {"frames", "data_files", "estimator"},
     "evaluation": {"frames", "calibration", "synthesis", "survey"},
     "reports": {"frames", "calibration", "evaluation", "survey"},
     "warehouse": {"frames", "synthesis"},

@@ -83,7 +83,7 @@ def test_standard_errors_follow_the_textbook():
     [
         ({"r0": pl.lit(-1.0)}, "'r0' is missing, infinite or negative in"),
         ({"r0": pl.lit(0.0)}, "'r0' is zero everywhere"),
-        ({"r0": pl.lit("a")}, "column 'r0' is no number"),
+        ({"r0": pl.lit("a")}, "column 'r0' is not numeric"),
         ({"r0": (pl.col("old") == "young").cast(pl.Float64)}, "'r0' cannot meet .* old=old"),
     ],
 )  # fmt: skip
@@ -92,7 +92,7 @@ def test_bad_replicates_are_named(sample, change, message):
         calibrate_replicates(sample.with_columns(**change), MARGINS, "weight", ["r0", "r1"])
     with pytest.raises(CalibrationError, match="lack replicate weights: r99"):
         calibrate_replicates(sample, MARGINS, "weight", ["r99"])
-    with pytest.raises(ValueError, match="with a distance"):
+    with pytest.raises(ValueError, match="need a Reweighter with a distance"):
         calibrate_replicates(sample, MARGINS, "weight", ["r0"], reweighter=Reweighter())
 
 

@@ -208,16 +208,33 @@ def test_a_pandas_index_and_other_columns_stay_as_they_are(people):
         ({"backend": "numpy"}, "backend must be one of scipy, cvxpy"),
         ({"sparsity": "l3"}, "sparsity must be one of l0, l1, l2"),
         ({"distance": "hinge"}, "distance must be one of"),
-        ({"bounds": (0.1, 9.0)}, "bounds go with"),
-        ({"distance": "logit"}, "needs bounds"),
+        (
+            {"bounds": (0.1, 9.0)},
+            "was given bounds; it goes with no options. To use bounds, choose d",
+        ),
+        (
+            {"distance": "raking", "bounds": (0.1, 9.0)},
+            "it goes with no options, or soft. To use b",
+        ),
+        (
+            {"sparsity": "l0", "soft": True, "n_records": 9},
+            "was given soft and n_records; it goes",
+        ),
+        (
+            {"sparsity": "l1", "soft": True},
+            "was given soft; .* choose sparsity='l0' or sparsity='l2'",
+        ),
+        ({"backend": "cvxpy", "sparsity": "l0", "n_records": 9}, "='l0' and backend='scipy'"),
+        ({"distance": "chi2", "soft": -1.0}, "soft must be True, False or a tolerance above 0"),
+        ({"distance": "logit"}, "was given no options; it goes with bounds, or bounds and soft"),
         ({"distance": "chi2", "bounds": (2.0, 9.0)}, "0 <= low < 1 < high"),
         ({"distance": "chi2", "bounds": (0.5,)}, "0 <= low < 1 < high"),
         ({"distance": "logit", "bounds": (0.5, float("inf"))}, "0 <= low < 1 < high"),
         ({"tol": float("nan")}, "tol must lie between 0 and 1"),
-        ({"max_iter": 0}, "max_iter must be a whole number from 1 on"),
+        ({"max_iter": 0}, "max_iter must be a positive integer, not 0"),
     ],
 )
-def test_bad_options_are_said_at_once(options, message):
+def test_bad_options_are_refused_at_once(options, message):
     with pytest.raises(ValueError, match=message):
         Reweighter(**options)
 

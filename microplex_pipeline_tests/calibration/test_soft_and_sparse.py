@@ -91,7 +91,7 @@ def test_a_budget_is_kept_and_every_target_met(units, goals):
 def test_impossible_budgets_say_what_is_needed(units, goals):
     with pytest.raises(ValueError, match=r"n_records is 2, but \d records are needed"):
         Reweighter(sparsity="l0", n_records=2).fit(units, table(goals), "weight")
-    with pytest.raises(ValueError, match="goes with sparsity='l0'"):
+    with pytest.raises(ValueError, match="To use n_records, choose sparsity='l0'"):
         Reweighter(sparsity="l2", n_records=200)
 
 

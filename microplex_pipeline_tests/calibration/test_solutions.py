@@ -1,4 +1,4 @@
-"""What solutions hold to, whatever the records: measures, entities, scales, closed forms."""
+"""Properties of solutions on any records: measures, entities, scales, closed forms."""
 
 import numpy as np
 import polars as pl
@@ -28,7 +28,7 @@ def test_means_and_ratios_hold(units):
     achieved = fitted.constraints_.achieved(fitted.weights_)
     np.testing.assert_allclose(achieved, [500_000, 60_000, 300, 3], rtol=1e-9)
     empty = table([("unit", "mean", "wages", "age_head:200+", 5.0)])
-    with pytest.raises(CalibrationError, match="no record carries"):
+    with pytest.raises(CalibrationError, match="no record contributes to"):
         build_constraints(units, empty)
     with pytest.raises(CalibrationError, match="not written a/b"):
         table([("unit", "ratio", "ssi", "all", 5.0)])
@@ -100,7 +100,7 @@ def test_means_are_met_by_some_weight_or_refused(method):
     with pytest.raises(InfeasibleTargets, match=r"mean age \[g:a\] = 200: .* below it"):
         Reweighter(**method).fit(people, table(rows))
     alone = table([("r", "mean", "age", "all", 45.0)])
-    if method == {"sparsity": "l2"}:  # no weight at all has the least squares, and no mean
+    if method == {"sparsity": "l2"}:  # all weights zero have the least squares, but no mean
         with pytest.raises(CalibrationError, match="mean age"):
             Reweighter(**method).fit(people, alone)
     else:
@@ -115,7 +115,7 @@ def test_a_mean_that_all_records_share_holds_by_itself():
         assert fitted.weights_.sum() == pytest.approx(100)
 
 
-def test_tolerances_rescue_targets_that_contradict_each_other():
+def test_tolerances_allow_targets_that_contradict_each_other():
     data = pl.DataFrame({"g": ["a", "b"] * 20})
     rows = [("r", "count", "n", d, v) for d, v in (("all", 100.0), ("g:a", 60.0), ("g:b", 60.0))]
     fitted = Reweighter(sparsity="l0", soft=0.2).fit(data, table(rows))

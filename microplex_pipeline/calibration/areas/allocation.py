@@ -36,7 +36,9 @@ GOAL = 1e-11  # largest relative error at which the iteration stops
 ACCEPTED = 1e-9  # largest relative error that is accepted if rounding allows no smaller one
 MAX_STEPS = 100
 MAX_PRODUCTS = 200  # conjugate gradient iterations per Newton step
-MAX_MOVE = 1e3  # largest change of an exponent in one step, so that divergent problems do not overflow
+MAX_MOVE = (
+    1e3  # largest change of an exponent in one step, so that divergent problems do not overflow
+)
 CHUNK = 1 << 17  # records x areas held in memory at a time
 NEVER = 1e6  # an exponent of minus this makes a weight zero
 

@@ -20,9 +20,13 @@ from microplex_pipeline.calibration.errors import NotConverged
 from microplex_pipeline.calibration.solvers.damped_newton import Step, Stopping, damped_newton
 from microplex_pipeline.calibration.targets.constraints import Constraints
 
-GOAL = 1e-12  # largest relative error at which the iteration stops, unless rounding stops it earlier
+GOAL = (
+    1e-12  # largest relative error at which the iteration stops, unless rounding stops it earlier
+)
 ROUNDING_FLOOR = 1e-7  # largest relative error that is accepted if rounding allows no smaller one
-DENSE_UP_TO = 600  # constraints; beyond that the Hessian is factored as a sparse matrix if it is sparse
+DENSE_UP_TO = (
+    600  # constraints; beyond that the Hessian is factored as a sparse matrix if it is sparse
+)
 
 
 class Distance(Protocol):

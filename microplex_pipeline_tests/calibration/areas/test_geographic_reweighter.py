@@ -5,6 +5,7 @@ import pytest
 
 from microplex_pipeline import GeographicReweighter, InfeasibleTargets, Reweighter, Targets
 from microplex_pipeline.calibration import CalibrationError, NotConverged
+from microplex_pipeline.estimator import NotFittedError
 from microplex_pipeline_tests.calibration.areas.area_rows import rows
 
 KEY = ["entity", "measure", "variable", "domain"]
@@ -202,14 +203,14 @@ def test_counties_are_allocated_over_their_parts(survey, counties):
     np.testing.assert_allclose(both["weight_sum"], both["weight"], rtol=1e-9)
 
 
-def test_targets_are_scaled_to_the_total_only_where_asked(survey, counties):
-    raised = counties.with_columns(pl.col("value") * 1.02)
+def test_targets_are_scaled_to_the_total_only_on_request(survey, counties):
+    inflated = counties.with_columns(pl.col("value") * 1.02)
     with pytest.raises(
         CalibrationError, match=r"n_persons \[all\] is 1,077,054\.72 .* 1,055,936 over the records"
     ):
-        GeographicReweighter().fit(survey, raised, "weight", "household_id")
+        GeographicReweighter().fit(survey, inflated, "weight", "household_id")
     fitted = GeographicReweighter(scale_to_total=True).fit(
-        survey, raised, "weight", "household_id"
+        survey, inflated, "weight", "household_id"
     )
     assert worst(fitted) < 1e-9
     np.testing.assert_allclose(fitted.diagnostics_["value"], counties.sort("geoid")["value"])
@@ -298,7 +299,7 @@ def test_bad_weights_and_budgets_are_named():
         GeographicReweighter().fit(
             RECORDS.with_columns(weight=pl.Series([3.0, None])), GOOD, "weight"
         )
-    with pytest.raises(CalibrationError, match="households_per_area=1 is too few"):
+    with pytest.raises(CalibrationError, match="households_per_area=1 is too small"):
         GeographicReweighter(households_per_area=1).fit(RECORDS, GOOD, "weight")
 
 
@@ -308,7 +309,7 @@ def test_bad_weights_and_budgets_are_named():
         ({"method": "ipf"}, "method must be"),
         ({"method": "pmedm", "soft": True}, "pmedm is always soft"),
         ({"soft": True, "scale_to_total": True}, "goes with exact targets"),
-        ({"households_per_area": 0}, "whole number"),
+        ({"households_per_area": 0}, "must be a positive integer, not 0"),
         ({"tol": 0.0}, "tol must lie"),
     ],
 )
@@ -318,5 +319,7 @@ def test_bad_options_are_named(options, message):
 
 
 def test_it_must_be_fitted_first():
-    with pytest.raises(RuntimeError, match="call fit first"):
+    with pytest.raises(NotFittedError, match="call fit first"):
         next(GeographicReweighter().stream())
+    with pytest.raises(NotFittedError, match="call fit first"):
+        GeographicReweighter().area_weights_  # noqa: B018
