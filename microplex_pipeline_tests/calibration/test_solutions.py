@@ -34,7 +34,7 @@ def test_means_and_ratios_hold(units):
         table([("unit", "ratio", "ssi", "all", 5.0)])
 
 
-def test_persons_units_and_households_are_counted_as_such():
+def test_persons_units_and_households_are_each_counted_once():
     persons = pl.DataFrame(
         {
             "household": [1, 1, 1, 2, 2, 3],
@@ -52,7 +52,7 @@ def test_persons_units_and_households_are_counted_as_such():
     np.testing.assert_array_equal(system.matrix.toarray(), [[1, 1, 1], [2, 1, 1], [3, 2, 1]])
 
 
-def test_targets_by_geography_are_joined_to_their_domain(rhode_island):
+def test_geography_and_domain_are_combined(rhode_island):
     data = pl.concat([rhode_island, rhode_island.with_columns(pl.lit("XX").alias("state"))])
     rows = [("u", "count", "units", "age_head:65+", v) for v in (100_000.0, 110_000.0, 210_000.0)]
     targets = table(rows, geography=pl.Series(["state:RI", "state:XX", None]))
@@ -63,7 +63,7 @@ def test_targets_by_geography_are_joined_to_their_domain(rhode_island):
     assert sums == pytest.approx({"RI": 100_000, "XX": 110_000})
 
 
-def test_small_targets_are_met_to_their_own_size():
+def test_small_targets_are_met_relative_to_their_size():
     data = pl.DataFrame({"g": ["a", "b"] * 50, "weight": [0.001] * 100})
     rows = [("r", "count", "n", "g:a", 3e-5), ("r", "count", "n", "g:b", 2e-5)]
     fitted = Reweighter(distance="raking").fit(data, table(rows), "weight")
@@ -78,7 +78,7 @@ def test_permuting_records_permutes_weights(units, goals):
         np.testing.assert_allclose(mixed, straight[order], rtol=1e-8)
 
 
-def test_chi2_is_greg_where_no_bound_binds(units, goals):
+def test_chi2_is_greg_if_no_bound_binds(units, goals):
     """w = d (1 + x' (X' D X)^-1 (t - X' d)); Deville and Sarndal 1992, equation 2.3."""
     fitted = Reweighter(distance="chi2").fit(units, table(goals), "weight")
     X, d = fitted.constraints_.matrix.toarray().T, units["weight"].to_numpy()
@@ -90,7 +90,7 @@ def test_chi2_is_greg_where_no_bound_binds(units, goals):
 
 @pytest.mark.parametrize("method", [{"sparsity": "l0"}, {"sparsity": "l1"}, {"sparsity": "l2"},
                                     {"distance": "chi2"}, {"distance": "raking"}])  # fmt: skip
-def test_means_are_met_by_some_weight_or_refused(method):
+def test_means_are_met_or_refused(method):
     people = pl.DataFrame({"g": ["a", "a", "b", "b"], "age": [20.0, 40.0, 60.0, 62.0]})
     rows = [("r", "count", "n", "all", 1000.0), ("r", "mean", "age", "g:a", 25.0)]
     weights = Reweighter(**method).fit(people, table(rows)).weights_
@@ -107,7 +107,7 @@ def test_means_are_met_by_some_weight_or_refused(method):
         assert Reweighter(**method).fit(people, alone).weights_.sum() > 0
 
 
-def test_a_mean_that_all_records_share_holds_by_itself():
+def test_a_mean_that_equals_all_records_needs_no_weights():
     data = pl.DataFrame({"g": ["a", "a", "c", "c"], "v": [1.0, 9.0, 5.0, 5.0]})
     for value in (5.0, 4.999999999999999):
         rows = [("r", "count", "n", "all", 100.0), ("r", "mean", "v", "g:c", value)]

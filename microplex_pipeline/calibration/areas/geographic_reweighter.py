@@ -72,6 +72,27 @@ class GeographicReweighter(Estimator):
     ------
     ValueError
         For a value that a parameter cannot have, or parameters that do not go together.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from microplex_pipeline import GeographicReweighter
+    >>> households = pl.DataFrame({"persons": [1, 3], "weight": [20.0, 10.0]})
+    >>> targets = pl.DataFrame(
+    ...     {
+    ...         "geoid": ["44001", "44003"],
+    ...         "entity": "record",
+    ...         "measure": "sum",
+    ...         "variable": "persons",
+    ...         "domain": "all",
+    ...         "value": [30.0, 20.0],
+    ...     }
+    ... )
+    >>> fitted = GeographicReweighter().fit(households, targets, "weight")
+    >>> fitted.area_weights_["geoid"].to_list()
+    ['44001', '44001', '44003', '44003']
+    >>> fitted.area_weights_["weight"].round(6).to_list()
+    [12.0, 6.0, 8.0, 4.0]
     """
 
     diagnostics_: pl.DataFrame

@@ -105,7 +105,7 @@ def solve_dual(
     live = np.flatnonzero(~ruled_out)
     if not len(live):
         if constraints.values[kept].any():
-            raise NotConverged("targets of zero rule out every record")
+            raise NotConverged("targets of zero leave no record for the other targets")
         return Solution(np.zeros(len(design)), np.zeros(len(constraints.values)), 0)
     A, d = constraints.matrix, design
     if len(kept) < A.shape[0] or len(live) < A.shape[1]:
@@ -135,7 +135,7 @@ def solve_dual(
 def _without_zero_targets(
     constraints: Constraints, distance: Distance, ridge: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to keep, and which records a zero target forces to weight zero."""
+    """Return positions of the rows to keep, and whether a zero target forces each record to zero, (n,)."""
     A = constraints.matrix
     reaches_zero = float(distance.ratio(np.array([-1e300]))[0]) <= 0
     zero = (constraints.values == 0) & (ridge == 0) & reaches_zero
@@ -273,4 +273,4 @@ def _newton_step(
         if np.isfinite(step).all() and gradient @ step < 0:
             return step, damping
         damping = max(damping, 1e-14) * 100
-    raise NotConverged("the constraints' system stayed singular under damping")
+    raise NotConverged("the Newton system stayed singular under damping")
