@@ -1,8 +1,12 @@
 """The matrices of the benchmark's problems agree with their targets evaluated on the records."""
 
+import ast
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import benchmarks
 from benchmarks.calibration_problems import CA, CA_CONFLICT, PROBLEMS
 from microplex_pipeline.calibration import InfeasibleTargets, Reweighter, build_constraints
 from microplex_pipeline.calibration.solvers.conflicts import feasible_weights
@@ -48,3 +52,18 @@ def test_the_contradiction_is_found():
         "tax_unit count tax_unit [ssi:1+]",
         "tax_unit sum ssi [all]",
     }
+
+
+def test_no_benchmark_imports_itself_through_others():
+    imported = {}
+    for path in Path(benchmarks.__path__[0]).glob("*.py"):
+        nodes = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
+        modules = [f"{n.module}.{alias.name}" for n in nodes for alias in n.names]
+        imported[path.stem] = {m.split(".")[1] for m in modules if m.startswith("benchmarks.")}
+    for name in imported:
+        reached, waiting = set(), [name]
+        while waiting:
+            fresh = imported.get(waiting.pop(), set()) - reached
+            reached |= fresh
+            waiting += fresh
+        assert name not in reached
