@@ -4,8 +4,8 @@
     python -m benchmarks.calibration --problems California --methods "ours chi2" "R linear"
     python -m benchmarks.calibration --parts areas                       only small areas
 
-Each run is a process of its own with one thread. Results go to docs/benchmarks/calibration.parquet, where
-other runs keep their rows. The page and its chart are then written from all rows.
+Each run is a process of its own with one thread. Results go to docs/benchmarks/calibration.parquet,
+where other runs keep their rows. The page and its chart are then written from all rows.
 """
 
 from __future__ import annotations

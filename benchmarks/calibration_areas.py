@@ -1,8 +1,8 @@
 """Small areas: P-MEDM on the bundled ACS area compared with pymedm, and every county of Texas.
 
-Both P-MEDM solvers get the same problem: published estimates and errors of block groups and tracts; for the
-whole area the sums over block groups with a tenth of their errors (as in pymedm); and design weights spread
-evenly over the block groups as prior.
+Both P-MEDM solvers get the same problem: published estimates and errors of block groups and tracts; for
+the whole area the sums over block groups with a tenth of their errors (as in pymedm); and design weights
+spread evenly over the block groups as prior.
 """
 
 from __future__ import annotations

@@ -32,9 +32,10 @@ AREAS = """\
 P-MEDM (Nagle et al. 2014): 3,477 households of a PUMA in 66 block groups, 34 tracts and the whole area,
 each with 197 published estimates and standard errors: 19,897 constraints. Gradient: norm of the dual's
 gradient per unit of population, as each solver reports it. Within 90 %: share of block groups' estimates
-met within their published margins. Counties: persons of every county of Texas 2014, met exactly, from the
-frame and the targets. Simulated tracts: California's 2014 records in 8,000 tracts with ten estimates and
-standard errors each; the nation's time is that of 73,000 such tracts, state by state, one after the other.
+met within their published margins. Counties: persons of every county of Texas 2014, met exactly, from
+the frame and the targets. Simulated tracts: California's 2014 records in 8,000 tracts with ten estimates
+and standard errors each; the nation's time is that of 73,000 such tracts, state by state, one after the
+other.
 """
 
 

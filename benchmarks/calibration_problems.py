@@ -155,7 +155,7 @@ class _Rows:
         self.cells: list[np.ndarray] = []
 
     def add(self, layout: Layout, places: list[str], place: np.ndarray) -> None:
-        """Add the rows of a layout for each place; `place` (n,) is the position of each record's place."""
+        """Add a layout's rows for each place; `place` (n,) is the position of each record's place."""
         everyone = np.arange(self.records.height)
         for domains in layout.margins.values():
             code = self._codes(domains)

@@ -1,4 +1,4 @@
-"""The survey that modelled targets come from: grossed up to published persons, raked to published figures."""
+"""The survey for modelled targets: grossed up to published persons, raked to published figures."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -15,7 +14,7 @@ from microplex_pipeline.calibration.design_weights import (
     design_weights,
     spread_to_records,
 )
-from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
+from microplex_pipeline.calibration.errors import CalibrationError
 from microplex_pipeline.calibration.methods import Method, Task, find_method, names_of
 from microplex_pipeline.calibration.parameter_checks import (
     check_between_0_and_1,
@@ -23,12 +22,11 @@ from microplex_pipeline.calibration.parameter_checks import (
     check_choice,
     check_positive_integer,
 )
+from microplex_pipeline.calibration.solve import require_met, solve
 from microplex_pipeline.calibration.solvers.blas_threads import one_blas_thread
-from microplex_pipeline.calibration.solvers.conflicts import feasible_weights
-from microplex_pipeline.calibration.solvers.dual_newton import Solution
 from microplex_pipeline.calibration.targets.constraint_rows import Margins
 from microplex_pipeline.calibration.targets.constraints import Constraints, build_constraints
-from microplex_pipeline.calibration.targets.table import Targets, listed
+from microplex_pipeline.calibration.targets.table import Targets
 from microplex_pipeline.estimator import Estimator, NotFittedError
 from microplex_pipeline.frames import to_polars, with_columns
 
@@ -188,8 +186,8 @@ class Reweighter(Estimator):
             constraints, design, deviations, self.bounds, self.n_records, self.max_iter, self.seed
         )
         with one_blas_thread():
-            solution = self._solve(task)
-        self._require_met(task, solution.weights)
+            solution = solve(self.method, task)
+        require_met(task, solution.weights, self.tol)
         self.constraints_ = constraints
         self.multipliers_ = solution.multipliers
         self.deviations_ = deviations
@@ -213,37 +211,6 @@ class Reweighter(Estimator):
                 )
             return known
         return np.where(known > 0, known, self.soft * constraints.sizes(design))
-
-    def _solve(self, task: Task) -> Solution:
-        """Solve; if that fails or takes long, find out first whether the targets contradict each other."""
-        method = self.method
-        quick = min(task.max_iter, method.quick_steps or task.max_iter)
-        try:
-            return method.solve(replace(task, max_iter=quick))
-        except NotConverged:
-            hard = task.constraints.only(task.deviations == 0)
-            if len(hard.values):
-                feasible_weights(hard, task.design, bounds=task.bounds)
-            if quick == task.max_iter:
-                raise
-        return method.solve(task)
-
-    def _require_met(self, task: Task, weights: np.ndarray) -> None:
-        """Raise NotConverged if a target that must be met is missed by more than `tol`."""
-        constraints = task.constraints
-        gaps = constraints.matrix @ weights - constraints.values
-        errors = gaps / constraints.sizes(task.design)
-        fits = (np.abs(errors) <= self.tol) | ((task.deviations > 0) & np.isfinite(errors))
-        if constraints.denominators is not None:  # without any weight there is no mean
-            ratios = np.diff(constraints.denominators.indptr) > 0
-            errors = np.where(ratios & (constraints.denominators @ weights <= 0), np.inf, errors)
-            fits &= np.isfinite(errors)
-        if not fits.all():
-            missed = [constraints.names[i] for i in np.flatnonzero(~fits)]
-            raise NotConverged(
-                f"targets missed by more than tol={self.tol:g}: {listed(missed)} (the worst by "
-                f"{np.abs(errors[~fits]).max():.3g}). Raise max_iter or tol, or drop these targets"
-            )
 
     def transform(self, data: IntoFrameT, drop_zeros: bool = False) -> IntoFrameT:
         """Return the records with their weights, in the column of the design weights or "weight".

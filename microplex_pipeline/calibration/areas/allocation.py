@@ -1,7 +1,7 @@
 """Allocation: distributes records' weights across areas so that every area meets its targets.
 
-Each record's weights over the areas add up to its own weight. Of all weights W (records x areas) with row
-sums w that satisfy  sum over i of W_ia x_ik = b_ak,  those closest to w_i pi_a in Kullback-Leibler
+Each record's weights over the areas add up to its own weight. Of all weights W (records x areas) with
+row sums w that satisfy  sum over i of W_ia x_ik = b_ak,  those closest to w_i pi_a in Kullback-Leibler
 divergence are a multinomial logit,
 
     W_ia = w_i pi_a exp(x_i l_a) / sum over areas b of pi_b exp(x_i l_b),
@@ -10,10 +10,10 @@ whose multipliers l (areas x K) minimise the convex dual
 
     sum over i of w_i log (sum over a of pi_a exp(x_i l_a)) - sum over a, k of b_ak l_ak.
 
-With variances V the dual also has the term l'Vl / 2: penalized maximum entropy (see `penalized_entropy`).
-It is minimised by Newton's method with conjugate gradients that stream over the records. The
-preconditioner is each area's K x K block; the Hessian adds only the coupling through the records' sums, so
-few iterations are needed.
+With variances V the dual also has the term l'Vl / 2: penalized maximum entropy (see
+`penalized_entropy`). It is minimised by Newton's method with conjugate gradients that stream over the
+records. The preconditioner is each area's K x K block; the Hessian adds only the coupling through the
+records' sums, so few iterations are needed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 
 from microplex_pipeline.calibration.errors import NotConverged
 from microplex_pipeline.calibration.solvers.blas_threads import one_blas_thread
+from microplex_pipeline.calibration.solvers.conjugate_gradients import conjugate_gradients
 from microplex_pipeline.calibration.solvers.damped_newton import (
     Minimum,
     Step,
@@ -35,7 +36,6 @@ from microplex_pipeline.calibration.solvers.damped_newton import (
 GOAL = 1e-11  # largest relative error at which the iteration stops
 ACCEPTED = 1e-9  # largest relative error that is accepted if rounding allows no smaller one
 MAX_STEPS = 100
-MAX_PRODUCTS = 200  # conjugate gradient iterations per Newton step
 MAX_MOVE = (
     1e3  # largest change of an exponent in one step, so that divergent problems do not overflow
 )
@@ -205,7 +205,7 @@ class _Dual:
         return float(np.abs(point.gradient / self.unit).max())
 
     def step(self, point: _Point, error: float) -> Step[_Point]:
-        step, used = _conjugate_gradients(
+        step, used = conjugate_gradients(
             lambda direction: self._hessian_product(point.lam, direction),
             _preconditioner(point.blocks, self.V),
             point.gradient,
@@ -231,7 +231,7 @@ class _Dual:
 
 
 def _start(problem: AllocationProblem) -> np.ndarray:
-    """Return multipliers of zero, or -NEVER where a count of zero excludes the records that carry it."""
+    """Return multipliers of zero, or -NEVER for a count of zero, which excludes its records."""
     X = problem.types
     lam = np.zeros_like(problem.values)
     if problem.variances is None:
@@ -285,29 +285,3 @@ def _preconditioner(blocks: np.ndarray, V: np.ndarray) -> Callable[[np.ndarray],
         return np.einsum("ajk,ak->aj", vectors, turned) * scale + coarse * residual.sum(axis=0)
 
     return apply
-
-
-def _conjugate_gradients(
-    product: Callable[[np.ndarray], np.ndarray],
-    precondition: Callable[[np.ndarray], np.ndarray],
-    gradient: np.ndarray,
-    forcing: float,
-) -> tuple[np.ndarray, int]:
-    """Solve H step = -gradient to a residual of `forcing` times the first; return step and products."""
-    step, residual = np.zeros_like(gradient), -gradient
-    z = precondition(residual)
-    direction, energy = z, float((residual * z).sum())
-    first = energy
-    for used in range(1, MAX_PRODUCTS + 1):
-        image = product(direction)
-        curvature = float((direction * image).sum())
-        if curvature <= 0:  # a flat direction, up to rounding
-            return (step if used > 1 else z), used
-        step += energy / curvature * direction
-        residual -= energy / curvature * image
-        z = precondition(residual)
-        last, energy = energy, float((residual * z).sum())
-        if energy <= forcing**2 * first:
-            break
-        direction = z + energy / last * direction
-    return step, used

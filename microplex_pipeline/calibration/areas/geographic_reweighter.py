@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 import polars as pl
-import scipy.sparse as sp
 from narwhals.typing import IntoFrame
 
+from microplex_pipeline.calibration.areas.diagnostics import diagnostics_table
 from microplex_pipeline.calibration.areas.integer_weights import integer_weights
 from microplex_pipeline.calibration.areas.nested_allocation import NestedAllocation
-from microplex_pipeline.calibration.areas.penalized_entropy import (
-    PenalizedEntropy,
-    fit_penalized_entropy,
-)
+from microplex_pipeline.calibration.areas.penalized_entropy import PenalizedEntropy
+from microplex_pipeline.calibration.areas.pmedm import fit_pmedm
 from microplex_pipeline.calibration.areas.sample import sample_area
 from microplex_pipeline.calibration.areas.targets import AreaLevel, area_targets
 from microplex_pipeline.calibration.design_weights import WEIGHT, design_weights
@@ -27,7 +25,7 @@ from microplex_pipeline.calibration.parameter_checks import (
     check_positive_integer,
 )
 from microplex_pipeline.calibration.targets.constraints import build_constraints
-from microplex_pipeline.calibration.targets.table import KEY, Targets, listed
+from microplex_pipeline.calibration.targets.table import Targets, listed
 from microplex_pipeline.estimator import Estimator, NotFittedError
 from microplex_pipeline.frames import to_polars
 
@@ -44,18 +42,18 @@ class GeographicReweighter(Estimator):
 
     Parameters
     ----------
-    method : "allocation" distributes each record's weight across areas: its weights over the areas add up
-        to its own, and every area meets its targets (multinomial logit, closest in entropy to
-        equal fractions of the population). With several levels, the weights of an area are distributed
-        across its parts in turn. "pmedm" does not fix a record's sum over the areas, and meets published
+    method : "allocation" distributes each record's weight across areas: its weights over the areas add
+        up to its own, and every area meets its targets (multinomial logit, closest in entropy to equal
+        fractions of the population). With several levels, the weights of an area are distributed across
+        its parts in turn. "pmedm" does not fix a record's sum over the areas, and meets published
         estimates of all levels at once within their standard errors (penalized maximum entropy; Nagle,
         Buttenfield, Leyk and Spielman 2014, Annals of the AAG 104: 80-95).
     soft : for "allocation": meet targets within their standard errors, as "pmedm" always does.
     scale_to_total : for "allocation" with exact targets: if they do not add up to the records' total,
         multiply them so that they do, see `scale_factors_`. Otherwise a difference is an error.
-    households_per_area : keep at most this many records (or households) in each area: a systematic sample
-        that keeps all of the area's totals. The weights of a record over the areas then no longer add
-        up to its own.
+    households_per_area : keep at most this many records (or households) in each area: a systematic
+        sample that keeps all of the area's totals. The weights of a record over the areas then no longer
+        add up to its own.
     integer : round an area's weights to integers at random (truncate, replicate, sample). Targets are
         then met up to rounding, and a record's weights over the areas need not add up to its own.
     tol : the fit of exact targets is refused if one is missed by more than this share of its value.
@@ -63,9 +61,9 @@ class GeographicReweighter(Estimator):
 
     Attributes
     ----------
-    diagnostics_ : polars frame, a row per area of every level and target: value (after scaling), achieved
-        by the final weights, relative_error and, if there are standard errors, z (error over standard
-        error).
+    diagnostics_ : polars frame, a row per area of every level and target: value (after scaling),
+        achieved by the final weights, relative_error and, if there are standard errors, z (error over
+        standard error).
     scale_factors_ : polars frame (within, target, factor): what exact targets were multiplied by.
 
     Raises
@@ -175,7 +173,7 @@ class GeographicReweighter(Estimator):
             schema={"within": pl.String, "target": pl.String, "factor": pl.Float64}
         )
         if self.method == "pmedm":
-            self._fitted: NestedAllocation | PenalizedEntropy = _fit_pmedm(
+            self._fitted: NestedAllocation | PenalizedEntropy = fit_pmedm(
                 levels, features, weights
             )
             self._diagnose([level.values for level in levels])
@@ -251,7 +249,7 @@ class GeographicReweighter(Estimator):
                 area = self._levels[depth].parents[area]
         self.diagnostics_ = pl.concat(
             [
-                _table(level, v, a)
+                diagnostics_table(level, v, a)
                 for level, v, a in zip(self._levels, values, achieved, strict=True)
             ]
         )
@@ -299,47 +297,3 @@ class GeographicReweighter(Estimator):
             f"fitted: {len(self._ids):,} {of} in {len(finest.areas):,} areas with "
             f"{len(finest.targets.names):,} targets each, {self.method}, {worst}"
         )
-
-
-def _fit_pmedm(
-    levels: list[AreaLevel], features: list[sp.csr_array], weights: np.ndarray
-) -> PenalizedEntropy:
-    """Put every level's targets in the order of the finest level, and solve."""
-    names = levels[-1].targets.names
-    estimates, variances = [], []
-    for level in levels:
-        if differing := sorted(set(names) ^ set(level.targets.names)):
-            raise CalibrationError(
-                "pmedm needs the same targets at every level, but only some have: "
-                f"{listed(differing)}"
-            )
-        assert level.standard_errors is not None
-        order = [level.targets.names.index(name) for name in names]
-        estimates.append(level.values[:, order])
-        variances.append(level.standard_errors[:, order] ** 2)
-    return fit_penalized_entropy(
-        sp.csr_array(features[-1].T),
-        weights,
-        levels[-1].prior_shares(),
-        [level.parents for level in levels[1:]],
-        estimates,
-        variances,
-    )
-
-
-def _table(level: AreaLevel, values: np.ndarray, achieved: np.ndarray) -> pl.DataFrame:
-    """Return the diagnostics of one level."""
-    features = level.targets.table.select("target", *KEY)
-    areas, K = len(level.areas), features.height
-    error = achieved - values
-    z: Any = pl.lit(None, pl.Float64)
-    if level.standard_errors is not None:
-        z = pl.Series((error / level.standard_errors).ravel())
-    return pl.concat([features] * areas).select(
-        pl.Series("geoid", np.repeat(level.areas, K), dtype=pl.String),
-        pl.all(),
-        value=pl.Series(values.ravel()),
-        achieved=pl.Series(achieved.ravel()),
-        relative_error=pl.Series((error / np.maximum(np.abs(values), 1.0)).ravel()),
-        z=z,
-    )

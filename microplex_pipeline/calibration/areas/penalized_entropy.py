@@ -60,8 +60,8 @@ def fit_penalized_entropy(
 ) -> PenalizedEntropy:
     """Return weights by smallest area.
 
-    Memory grows with records x smallest areas, with areas x K^2, and with the number of pairs of features
-    per record.
+    Memory grows with records x smallest areas, with areas x K^2, and with the number of pairs of
+    features per record.
 
     Parameters
     ----------

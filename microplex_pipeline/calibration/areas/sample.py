@@ -1,7 +1,7 @@
 """A sample of an area's records that keeps its totals.
 
-A systematic sample in proportion to weight is joined with the few records of a vertex, whose weights meet
-the totals exactly. Linear calibration of both together therefore always has a solution.
+A systematic sample in proportion to weight is joined with the few records of a vertex, whose weights
+meet the totals exactly. Linear calibration of both together therefore always has a solution.
 """
 
 from __future__ import annotations

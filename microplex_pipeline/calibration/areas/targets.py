@@ -36,7 +36,7 @@ class AreaLevel:
     standard_errors: np.ndarray | None
 
     def prior_shares(self) -> np.ndarray:
-        """Return the first target of each area, (A,), but at least its standard error, or one if exact."""
+        """Return the first target of each area, at least its standard error or one if exact, (A,)."""
         least = np.ones(len(self.areas))
         if self.standard_errors is not None:
             least = self.standard_errors[:, 0]

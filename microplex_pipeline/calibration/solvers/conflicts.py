@@ -136,9 +136,9 @@ def _refuse_obvious(
     """Raise InfeasibleTargets for a conflict that is cheap to find.
 
     First each target is tried alone, then those that a least squares solution misses. Such a solution
-    always exists and is quick to find. Linear programmes over the missed targets then decide whether these
-    contradict each other. This finds most conflicts in a hundredth of the time of a programme over all
-    targets.
+    always exists and is quick to find. Linear programmes over the missed targets then decide whether
+    these contradict each other. This finds most conflicts in a hundredth of the time of a programme over
+    all targets.
     """
     if bounds is not None:
         width = bounds[1] - bounds[0]
@@ -168,7 +168,8 @@ def _pool(
 ) -> np.ndarray:
     """Return the positions of the records in the first programme over some targets.
 
-    With bounds these are all records that contribute to the targets, because an optimum uses most of them.
+    With bounds these are all records that contribute to the targets, because an optimum uses most of
+    them.
     """
     A = system.matrix[rows]
     concerned = np.unique(A.indices)

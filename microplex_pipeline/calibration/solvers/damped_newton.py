@@ -1,8 +1,8 @@
 """Newton's method with backtracking for smooth convex functions.
 
 The line search halves the step until Armijo's condition holds (Nocedal and Wright 2006, Numerical
-Optimization, algorithm 3.1). How a step is computed (dense, sparse or by conjugate gradients) and how long
-it may be at first is the caller's part.
+Optimization, algorithm 3.1). How a step is computed (dense, sparse or by conjugate gradients) and how
+long it may be at first is the caller's part.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Step(Generic[P]):
     length : fraction of the full step that is tried first.
     move : evaluates the function at a fraction of the step.
     accepted : called once a fraction was accepted.
-    rejected : called if no fraction decreased the function; returns whether another step, computed at the
-        same point, may do better.
+    rejected : called if no fraction decreased the function; returns whether another step, computed at
+        the same point, may do better.
     """
 
     slope: float

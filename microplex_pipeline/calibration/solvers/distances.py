@@ -1,8 +1,8 @@
 """Distances between weights and design weights (Deville and Sarndal 1992, table 1).
 
 A distance is a function G of the ratio r of weight to design weight. The dual problem needs three
-functions derived from it: `ratio` is F, the inverse of G'; `slope` is F'; `integral` is an antiderivative
-of F. They take arrays of any shape and act element by element.
+functions derived from it: `ratio` is F, the inverse of G'; `slope` is F'; `integral` is an
+antiderivative of F. They take arrays of any shape and act element by element.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Logit:
 
     @property
     def max_step(self) -> float:
-        """Four logits: beyond that F is flat and its slope is no guide."""
+        """Four logits: beyond that F is flat and its slope uninformative."""
         return 4.0 / self.rate
 
     def _share(self, u: np.ndarray) -> np.ndarray:

@@ -88,11 +88,11 @@ def solve_dual(
     design : (n,) positive design weights.
     distance : what is minimised.
     max_iter : largest number of Newton steps.
-    variances : (m,) variances of the targets, zero for a target that must be met exactly. The distance is
-        then minimised together with half the squared misses over their variances, each record counting as
-        one observation. With raking this is penalized maximum entropy (Nagle, Buttenfield, Leyk and
-        Spielman 2014, Annals of the Association of American Geographers 104: 80-95). It adds a ridge to
-        the dual.
+    variances : (m,) variances of the targets, zero for a target that must be met exactly. The distance
+        is then minimised together with half the squared misses over their variances, each record
+        counting as one observation. With raking this is penalized maximum entropy (Nagle, Buttenfield,
+        Leyk and Spielman 2014, Annals of the Association of American Geographers 104: 80-95). It adds a
+        ridge to the dual.
     start : (m,) multipliers to start from, e.g. those of a similar problem.
 
     Raises
@@ -135,7 +135,7 @@ def solve_dual(
 def _without_zero_targets(
     constraints: Constraints, distance: Distance, ridge: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return positions of the rows to keep, and whether a zero target forces each record to zero, (n,)."""
+    """Return positions of the rows to keep, and (n,) whether a zero target forces a record to zero."""
     A = constraints.matrix
     reaches_zero = float(distance.ratio(np.array([-1e300]))[0]) <= 0
     zero = (constraints.values == 0) & (ridge == 0) & reaches_zero
@@ -148,7 +148,7 @@ def _without_zero_targets(
 
 
 def _scaled(matrix: sp.csr_array, design: np.ndarray) -> tuple[sp.csr_array, np.ndarray]:
-    """Scale rows to a Hessian diagonal of one, since targets may be dollars or counts, large or small."""
+    """Scale rows to a Hessian diagonal of one: targets may be dollars or counts, large or small."""
     squares = sp.csr_array((matrix.data**2, matrix.indices, matrix.indptr), matrix.shape) @ design
     scale = 1 / np.sqrt(np.where(squares > 0, squares, 1.0))
     # a copy with sorted rows: sparse products sort in place, which would corrupt shared arrays

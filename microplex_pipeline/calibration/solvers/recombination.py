@@ -3,8 +3,8 @@
 If k clusters of records have sums in r dimensions, then r of them, multiplied by non-negative factors,
 have the same total (Caratheodory). Clustering, dropping clusters and clustering again leaves r records
 after logarithmically many rounds (Litterer and Lyons 2012, Annals of Applied Probability 22: 1301-1327;
-Maalouf, Jubran and Feldman 2019, NeurIPS). This is done block by block; records of different blocks share
-few constraints.
+Maalouf, Jubran and Feldman 2019, NeurIPS). This is done block by block; records of different blocks
+share few constraints.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def recombined(matrix: sp.csr_array, weights: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    Weights of which at most ENOUGH times the number of constraints are positive in each block; the totals
-    are equal up to rounding.
+    Weights of which at most ENOUGH times the number of constraints are positive in each block; the
+    totals are equal up to rounding.
     """
     columns = sp.csc_array(matrix)
     result = weights.copy()
@@ -50,8 +50,8 @@ def recombined(matrix: sp.csr_array, weights: np.ndarray) -> np.ndarray:
 def _blocks(matrix: sp.csr_array) -> np.ndarray:
     """Return a block number for each record (n,), such that blocks share few constraints.
 
-    Constraints that share records with most others (e.g. those of the nation if the others are of states)
-    are set aside; the others separate into components.
+    Constraints that share records with most others (e.g. those of the nation if the others are of
+    states) are set aside; the others separate into components.
     """
     pattern = sp.csr_array((np.ones(matrix.nnz), matrix.indices, matrix.indptr), matrix.shape)
     meets = sp.csr_array(pattern @ pattern.T)

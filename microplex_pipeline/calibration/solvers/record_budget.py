@@ -38,8 +38,8 @@ def solve_budget(
     vertex = np.flatnonzero(solve_vertex(constraints, design, max_iter))
     if not len(vertex) <= n_records <= len(design):
         raise ValueError(
-            f"n_records is {n_records}, but it must be at least {len(vertex)} to meet the targets, and at "
-            f"most the {len(design)} records that there are"
+            f"n_records is {n_records}, but it must be at least {len(vertex)} to meet the targets, and "
+            f"at most {len(design)}, the number of records"
         )
     others = np.setdiff1d(np.arange(len(design)), vertex)
     chosen = _systematic(design[others], n_records - len(vertex), seed)

@@ -76,7 +76,7 @@ def _start(
     if off.any():
         names = [constraints.names[i] for i in np.flatnonzero(off)]
         raise NotConverged(
-            f"no weights were found within the tolerances: {listed(names)} are missed by more. Widen the "
-            "tolerances, or drop a target"
+            f"no weights were found within the tolerances: {listed(names)} are missed by more. Widen "
+            "the tolerances, or drop a target"
         )
     return recombined(constraints.matrix, soft)
