@@ -31,6 +31,17 @@ def test_clones_have_the_same_parameters(estimator, clone):
     assert copy.get_params() == estimator.get_params()
 
 
+def test_fitted_results_stay_until_the_next_fit():
+    options = {"integer": True, "households_per_area": 2}
+    areas = GeographicReweighter(**options, seed=1).fit(PEOPLE, AREAS, "w")
+    expected = GeographicReweighter(**options, seed=1).fit(PEOPLE, AREAS, "w").area_weights_
+    areas.set_params(seed=2, households_per_area=None, integer=False)
+    assert areas.area_weights_.equals(expected)
+    with pytest.raises(CalibrationError, match="lack the weight column"):
+        areas.fit(PEOPLE, AREAS, "v")
+    assert areas.area_weights_.equals(expected)
+
+
 def test_a_clone_is_not_fitted():
     fitted = Reweighter().fit(PEOPLE, MARGINS)
     with pytest.raises(NotFittedError, match="call fit first"):

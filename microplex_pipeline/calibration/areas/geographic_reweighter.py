@@ -10,12 +10,9 @@ import numpy as np
 import polars as pl
 from narwhals.typing import IntoFrame
 
-from microplex_pipeline.calibration.areas.diagnostics import diagnostics_table
-from microplex_pipeline.calibration.areas.integer_weights import integer_weights
-from microplex_pipeline.calibration.areas.nested_allocation import NestedAllocation
-from microplex_pipeline.calibration.areas.penalized_entropy import PenalizedEntropy
+from microplex_pipeline.calibration.areas.fitted_areas import FittedAreas
+from microplex_pipeline.calibration.areas.nested_allocation import NestedAllocation, ScaleFactor
 from microplex_pipeline.calibration.areas.pmedm import fit_pmedm
-from microplex_pipeline.calibration.areas.sample import sample_area
 from microplex_pipeline.calibration.areas.targets import AreaLevel, area_targets
 from microplex_pipeline.calibration.design_weights import WEIGHT, design_weights
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
@@ -166,28 +163,32 @@ class GeographicReweighter(Estimator):
             if household_id is None
             else frame[household_id].unique(maintain_order=True)
         )
-        self._levels, self._features, self._ids = levels, features, ids
-        self._weight_col = weight_col or WEIGHT
-        self._area_weights: pl.DataFrame | None = None
-        factors = pl.DataFrame(
-            schema={"within": pl.String, "target": pl.String, "factor": pl.Float64}
+        solution = (
+            fit_pmedm(levels, features, weights)
+            if self.method == "pmedm"
+            else NestedAllocation(levels, features, weights, self.scale_to_total)
         )
-        if self.method == "pmedm":
-            self._fitted: NestedAllocation | PenalizedEntropy = fit_pmedm(
-                levels, features, weights
-            )
-            self._diagnose([level.values for level in levels])
+        fitted = FittedAreas(
+            solution, levels, features, ids, weight_col or WEIGHT,
+            self.households_per_area, self.integer, self.seed,
+        )  # fmt: skip
+        factors: list[ScaleFactor] = []
+        if isinstance(solution, NestedAllocation):
+            diagnostics, sums = fitted.diagnose(solution.scaled_values)
+            self._check_exact(diagnostics, sums, weights)
+            factors = solution.factors
         else:
-            self._fitted = NestedAllocation(levels, features, weights, self.scale_to_total)
-            sums = self._diagnose(self._fitted.scaled_values)
-            self._check_exact(sums, weights)
-            if self._fitted.factors:
-                factors = pl.DataFrame(self._fitted.factors)
-        self.scale_factors_ = factors
+            diagnostics, _ = fitted.diagnose([level.values for level in levels])
+        self.diagnostics_ = diagnostics
+        self.scale_factors_ = pl.DataFrame(
+            factors, schema={"within": pl.String, "target": pl.String, "factor": pl.Float64}
+        )
+        self._fitted, self._fitted_method = fitted, self.method
+        self._area_weights: pl.DataFrame | None = None
         return self
 
     def stream(self) -> Iterator[tuple[str, pl.DataFrame]]:
-        """Yield geoid and weights, a frame (household or record, weight), of each area by geoid.
+        """Return an iterator over geoid and weights, a frame (household or record, weight), by geoid.
 
         Weights are drawn as they are read, so that only one area is in memory. Weights of zero are left
         out. The column of the weights is that of the design weights, or "weight".
@@ -198,12 +199,7 @@ class GeographicReweighter(Estimator):
             Before `fit`.
         """
         self._require_fit()
-        for geoid, weights in zip(self._levels[-1].areas, self._final_weights(), strict=True):
-            used = np.flatnonzero(weights)
-            yield (
-                geoid,
-                pl.DataFrame([self._ids[used], pl.Series(self._weight_col, weights[used])]),
-            )
+        return self._fitted.stream()
 
     @property
     def area_weights_(self) -> pl.DataFrame:
@@ -221,41 +217,13 @@ class GeographicReweighter(Estimator):
         if self._area_weights is None:
             self._area_weights = pl.concat(
                 frame.select(pl.lit(geoid).alias("geoid"), pl.all())
-                for geoid, frame in self.stream()
+                for geoid, frame in self._fitted.stream()
             )
         return self._area_weights
 
-    def _final_weights(self) -> Iterator[np.ndarray]:
-        """Yield the weights (n,) of each area, after sampling and rounding."""
-        names = self._levels[-1].targets.names
-        for area, full in enumerate(self._fitted.areas()):
-            rng = np.random.default_rng([self.seed, area])
-            weights = full
-            if self.households_per_area is not None:
-                weights = sample_area(
-                    weights, self._features[-1], names, self.households_per_area, rng
-                )
-            yield integer_weights(weights, rng) if self.integer else weights
-
-    def _diagnose(self, values: list[np.ndarray]) -> np.ndarray:
-        """Set `diagnostics_`; return each record's sum over the areas, (n,)."""
-        achieved = [np.zeros_like(v) for v in values]
-        sums = np.zeros(len(self._ids))
-        for leaf, weights in enumerate(self._final_weights()):
-            sums += weights
-            area = leaf
-            for depth in range(len(values) - 1, -1, -1):
-                achieved[depth][area] += self._features[depth] @ weights
-                area = self._levels[depth].parents[area]
-        self.diagnostics_ = pl.concat(
-            [
-                diagnostics_table(level, v, a)
-                for level, v, a in zip(self._levels, values, achieved, strict=True)
-            ]
-        )
-        return sums
-
-    def _check_exact(self, sums: np.ndarray, weights: np.ndarray) -> None:
+    def _check_exact(
+        self, diagnostics: pl.DataFrame, sums: np.ndarray, weights: np.ndarray
+    ) -> None:
         """Raise NotConverged if an allocation misses a record's own weight, or an exact target."""
         if self.integer or self.households_per_area is not None:
             return
@@ -265,7 +233,7 @@ class GeographicReweighter(Estimator):
             )
         if self.soft:
             return
-        missed = self.diagnostics_.filter(~(pl.col("relative_error").abs() <= self.tol))
+        missed = diagnostics.filter(~(pl.col("relative_error").abs() <= self.tol))
         if missed.height:
             names = [f"{row['geoid']} {row['target']}" for row in missed.to_dicts()]
             raise NotConverged(f"targets missed by more than tol={self.tol:g}: {listed(names)}")
@@ -285,15 +253,15 @@ class GeographicReweighter(Estimator):
     def _fit_summary(self) -> str | None:
         if not hasattr(self, "diagnostics_"):
             return None
-        finest = self._levels[-1]
+        finest, ids = self._fitted.levels[-1], self._fitted.ids
         if finest.standard_errors is None:
             errors = self.diagnostics_["relative_error"].to_numpy()
             worst = f"worst relative error {np.abs(errors).max():.2g}"
         else:
             z = self.diagnostics_["z"].to_numpy()
             worst = f"worst error {np.abs(z).max():.2g} standard errors"
-        of = "records" if self._ids.name == "record" else "households"
+        of = "records" if ids.name == "record" else "households"
         return (
-            f"fitted: {len(self._ids):,} {of} in {len(finest.areas):,} areas with "
-            f"{len(finest.targets.names):,} targets each, {self.method}, {worst}"
+            f"fitted: {len(ids):,} {of} in {len(finest.areas):,} areas with "
+            f"{len(finest.targets.names):,} targets each, {self._fitted_method}, {worst}"
         )

@@ -107,10 +107,7 @@ def solve_dual(
         if constraints.values[kept].any():
             raise NotConverged("targets of zero leave no record for the other targets")
         return Solution(np.zeros(len(design)), np.zeros(len(constraints.values)), 0)
-    A, d = constraints.matrix, design
-    if len(kept) < A.shape[0] or len(live) < A.shape[1]:
-        A, d = A[kept][:, live], design[live]
-    A, scale = _scaled(A, d)
+    A, d, scale = _reduced(constraints.matrix, design, kept, live)
     dual = _Dual(
         A, constraints.values[kept] * scale, d, distance,
         unit=scale * constraints.sizes(design)[kept], ridge=ridge[kept] * scale**2,
@@ -145,6 +142,17 @@ def _without_zero_targets(
     ruled_out = np.zeros(A.shape[1], bool)
     ruled_out[A[np.flatnonzero(zero)].indices] = True
     return np.flatnonzero(~zero), ruled_out
+
+
+def _reduced(
+    A: sp.csr_array, design: np.ndarray, kept: np.ndarray, live: np.ndarray
+) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
+    """Return the kept rows of the live records, scaled; their design weights; the rows' scale."""
+    d = design
+    if len(kept) < A.shape[0] or len(live) < A.shape[1]:
+        A, d = A[kept][:, live], design[live]
+    scaled, scale = _scaled(A, d)
+    return scaled, d, scale
 
 
 def _scaled(matrix: sp.csr_array, design: np.ndarray) -> tuple[sp.csr_array, np.ndarray]:

@@ -154,7 +154,19 @@ def build_constraints(
         entries, values, names = margin_rows(data, targets)
         return Constraints(_matrix(entries, weight_of, n), values, names)
     ids = dict(entity_ids or {}) | ({"household": household_id} if household_id else {})
-    if household_id is None and "household" in targets.table["entity"] and "household" not in ids:
+    return _table_constraints(data, targets, ids, weight_of, n)
+
+
+def _table_constraints(
+    data: pl.DataFrame, targets: Targets, ids: dict[str, str], weight_of: np.ndarray, n: int
+) -> Constraints:
+    """Evaluate a long table on records whose weights are at positions `weight_of` among n.
+
+    Parameters
+    ----------
+    ids : per counted entity, the column that numbers it.
+    """
+    if "household" in targets.table["entity"] and "household" not in ids:
         raise CalibrationError(
             "targets count households: pass the column of household numbers as household_id"
         )
