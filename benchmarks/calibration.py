@@ -1,11 +1,11 @@
-"""Calibration against peers on the bundled survey: error, records kept, dispersion, cost.
+"""Calibration compared with peers on the bundled survey: error, records kept, dispersion, cost.
 
     python -m benchmarks.calibration                                     everything
     python -m benchmarks.calibration --problems California --methods "ours chi2" "R linear"
-    python -m benchmarks.calibration --parts areas                       small areas alone
+    python -m benchmarks.calibration --parts areas                       only small areas
 
-Each run is a process of its own with one thread. Results go to docs/benchmarks/calibration.parquet; runs
-that were not asked for keep their rows. The page and its chart are written anew from all rows.
+Each run is a process of its own with one thread. Results go to docs/benchmarks/calibration.parquet,
+where other runs keep their rows. The page and its chart are then written from all rows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OUT = CHECKOUT / "docs" / "benchmarks"
 RESULTS = OUT / "calibration.parquet"
 PARTS = ["weights", "areas"]
 AREAS = OUT / "calibration_areas.parquet"
-LIMIT = 300  # CPU seconds of one run
+LIMIT = 300  # CPU seconds per run
 
 
 def measured(problem: str, methods: list[str], limit: int) -> Iterator[dict[str, Any]]:
@@ -47,7 +47,7 @@ def measured(problem: str, methods: list[str], limit: int) -> Iterator[dict[str,
                 "kind": METHODS[method].kind, "package": package, "version": installed,
             }  # fmt: skip
             row |= (
-                run("benchmarks.calibration_runs", [name, method], limit)
+                run("benchmarks.calibration_single", [name, method], limit)
                 if installed
                 else {"outcome": "not installed"}
             )
@@ -56,7 +56,7 @@ def measured(problem: str, methods: list[str], limit: int) -> Iterator[dict[str,
 
 
 def keep(row: dict[str, Any]) -> None:
-    """Add a row to the stored results, in place of an older one of the same problem and method."""
+    """Add a row to the stored results; it replaces an older one of the same problem and method."""
     results = pl.DataFrame([row])
     if RESULTS.exists():
         kept = pl.read_parquet(RESULTS).join(results, on=["problem", "method"], how="anti")
@@ -71,19 +71,19 @@ def keep(row: dict[str, Any]) -> None:
 
 
 def stored(path: Path) -> pl.DataFrame | None:
-    """Return the rows kept in a file, if it is there."""
+    """Return the rows stored in a file, or None if it does not exist."""
     return pl.read_parquet(path) if path.exists() else None
 
 
 def main() -> None:
-    """Run what was asked for; write its results, and the page of all results."""
+    """Run the chosen methods and problems; write their results, and the page of all results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--problems", nargs="+", default=list(PROBLEMS), choices=list(PROBLEMS))
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS)
-    parser.add_argument("--limit", type=int, default=LIMIT, help="CPU seconds of a run")
+    parser.add_argument("--limit", type=int, default=LIMIT, help="CPU seconds per run")
     arguments = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
     if "weights" in arguments.parts:

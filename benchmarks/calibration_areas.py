@@ -1,8 +1,8 @@
-"""Small areas: P-MEDM on the bundled ACS area beside pymedm, and every county of Texas.
+"""Small areas: P-MEDM on the bundled ACS area compared with pymedm, and every county of Texas.
 
-Both P-MEDM solvers get one problem: estimates and errors of block groups and tracts as published, of the
-whole the sums over block groups with a tenth of their errors (as pymedm does), design weights spread
-evenly as prior.
+Both P-MEDM solvers get the same problem: published estimates and errors of block groups and tracts; for
+the whole area the sums over block groups with a tenth of their errors (as in pymedm); and design weights
+spread evenly over the block groups as prior.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _acs() -> dict[str, pl.DataFrame]:
 
 
 def penalized_entropy() -> dict[str, Any]:
-    """P-MEDM by our core function."""
+    """P-MEDM by this project's core function."""
     import scipy.sparse as sp
 
     from microplex_pipeline.calibration.areas.penalized_entropy import fit_penalized_entropy
@@ -101,7 +101,7 @@ def _within(achieved: np.ndarray, estimates: np.ndarray, errors: np.ndarray) -> 
 
 
 def counties() -> dict[str, Any]:
-    """Persons of every county, by the GeographicReweighter from frame and targets."""
+    """Persons of every county by the GeographicReweighter, from the frame and the targets."""
     from microplex_pipeline.calibration.areas.geographic_reweighter import GeographicReweighter
     from microplex_pipeline.survey import load_schema, prepare_survey, read_survey
 
@@ -131,10 +131,10 @@ def counties() -> dict[str, Any]:
 
 
 def tracts() -> dict[str, Any]:
-    """A simulated state in full: California's records, 8,000 tracts with ten estimates each, soft.
+    """A simulated state: California's records and 8,000 tracts with ten soft targets each.
 
-    Tracts differ in size and in kind; their estimates have sampling errors like the ACS's, so that they
-    contradict each other and the state.
+    Tracts differ in size and composition. Their estimates have sampling errors like those of the ACS, so
+    that they contradict each other and the state.
     """
     from microplex_pipeline.calibration.areas.geographic_reweighter import GeographicReweighter
     from microplex_pipeline.calibration.areas.targets import AreaTargets
@@ -181,7 +181,7 @@ def tracts() -> dict[str, Any]:
     z = reweighter.diagnostics_["z"].abs()
     return {
         "areas": TRACTS, "records": records.height, "cpu_s": cost,
-        "ms an area": 1000 * cost / TRACTS, "within 90 %": float((z <= 1.645).mean()),
+        "ms per area": 1000 * cost / TRACTS, "within 90 %": float((z <= 1.645).mean()),
         "nation's 73,000, h": cost * 73_000 / TRACTS / 3600,
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The solvers of the calibration benchmark by name: ours, and the peers."""
+"""The solvers of the calibration benchmark by name: those of this project and its peers."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ METHODS: dict[str, Method] = {
 
 
 def is_ours(method: str) -> bool:
-    """Return whether a method is the product's."""
+    """Return whether a method is one of this project's."""
     return METHODS[method].package == PRODUCT
 
 
 def installed_version(package: str) -> str | None:
-    """Return the version of a package that a method needs, or None where it is missing."""
+    """Return the version of a package that a method needs, or None if it is not installed."""
     if package == R:
         return survey_version()
     try:
@@ -73,6 +73,6 @@ def applies(problem: str, method: str) -> bool:
     if entry.kind == "conflict":
         return "contradictory" in problem
     if "contradictory" in problem:
-        core = is_ours(method) and not method.endswith(", fit")  # which leaves conflicts to fit
+        core = is_ours(method) and not method.endswith(", fit")  # only fit looks for conflicts
         return not entry.margins and entry.kind != "budget" and not core
     return entry.margins == ("margins" in problem) or method in ("ours raking", "ours chi2")

@@ -1,4 +1,4 @@
-"""Our solvers as a user runs them: the core functions on (A, b, d), and the Reweighter on frames."""
+"""The project's own solvers: core functions on (A, b, d), and the Reweighter on frames."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def prepare_core(problem: Problem, kind: str) -> Solve:
 
 
 def prepare_vertex(problem: Problem) -> Solve:
-    """Fewest records, from (A, b, d)."""
+    """Find the fewest records, from (A, b, d)."""
     return lambda: solve_vertex(problem.constraints, problem.design, MAX_ITER)
 
 
@@ -51,7 +51,7 @@ def prepare_budget_core(problem: Problem) -> Solve:
 
 
 def prepare_budget(problem: Problem) -> Solve:
-    """Keep about 5 % of the records, from frame and targets."""
+    """Keep about 5 % of the records, from the frame and the targets."""
     reweighter = Reweighter(sparsity="l0", n_records=round(BUDGET * len(problem.design)))
     return lambda: reweighter.fit(problem.records, problem.targets, "weight").weights_
 

@@ -1,4 +1,4 @@
-"""The page of the calibration benchmark: tables by problem, ratios to the best exact peer, a chart."""
+"""The page of the calibration benchmark: tables by problem, ratios to the best exact peer, chart."""
 
 from __future__ import annotations
 
@@ -19,21 +19,23 @@ COLUMNS = {
 INTRODUCTION = """\
 # Calibration
 
-`python -m benchmarks.calibration`: one thread, one process a run, CPU seconds of the solve alone, peak
-of memory of the process. Largest error: max |Aw - b| / max(|b|, 1). Design effect: of the records
-kept (Kish). w/d: weight over design weight. "ours ..." solve from (A, b, d); "..., fit" is the whole
-`Reweighter.fit` from frame and targets. Logit's bounds are 0.1 and 10; chi-square keeps weights from
-below zero (svy cannot). Every run has a limit of CPU seconds, named where it is reached, and of 10 GB.
+Made by `python -m benchmarks.calibration`: one process with one thread per run. CPU seconds are those of
+the solve alone, peak memory is that of the process. Largest error: max |Aw - b| / max(|b|, 1). Design
+effect: of the records kept (Kish). w/d: weight over design weight. "ours ..." solves from (A, b, d);
+"..., fit" is the whole `Reweighter.fit` from the frame and the targets. Logit has bounds 0.1 and 10;
+chi-square keeps weights non-negative (svy cannot). Every run has a limit of CPU seconds, given in the
+outcome if it is reached, and of 10 GB.
 """
 AREAS = """\
 ## Areas
 
-P-MEDM (Nagle et al. 2014): 3,477 households of a PUMA in 66 block groups, 34 tracts and the whole, each
-with 197 published estimates and standard errors: 19,897 constraints. Gradient: norm of the dual's, per
-unit of population, as each solver reports it; within 90 %: share of block groups' estimates met within
-their published margins. Counties: persons of every county of Texas 2014, exact, from frame and targets.
-Simulated tracts: California's 2014 records over 8,000 tracts with ten estimates and standard errors
-each; the nation's time is that of 73,000 such tracts, state by state, one after the other.
+P-MEDM (Nagle et al. 2014): 3,477 households of a PUMA in 66 block groups, 34 tracts and the whole area,
+each with 197 published estimates and standard errors: 19,897 constraints. Gradient: norm of the dual's
+gradient per unit of population, as each solver reports it. Within 90 %: share of block groups' estimates
+met within their published margins. Counties: persons of every county of Texas 2014, met exactly, from
+the frame and the targets. Simulated tracts: California's 2014 records in 8,000 tracts with ten estimates
+and standard errors each; the nation's time is that of 73,000 such tracts, state by state, one after the
+other.
 """
 
 
@@ -65,7 +67,7 @@ def _weights(results: pl.DataFrame) -> list[str]:
 
 
 def ratios(rows: pl.DataFrame) -> list[str]:
-    """CPU seconds of ours over those of the fastest exact peer, sparse beside sparse."""
+    """Return lines with CPU seconds over those of the fastest exact peer, sparse methods separately."""
     exact = rows.filter((pl.col("error") <= EXACT) & (pl.col("least_ratio") >= -EXACT))
     ours = (pl.col("package") == PRODUCT) & (pl.col("kind") != "conflict")
     sparse = pl.col("kind") == "sparse"

@@ -1,6 +1,6 @@
-"""Python peers on calibration problems, each with the settings that served it best.
+"""Python peers on calibration problems, each with the settings that gave its best results.
 
-Rows are divided by their targets where a peer leaves scaling to its caller.
+Rows are divided by their targets if a peer leaves scaling to its caller.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def prepare_highs(problem: Problem) -> Solve:
 
 
 def prepare_svy(problem: Problem) -> Solve:
-    """Calibrate by svy's linear method, without bounds; it takes a dense matrix."""
+    """Calibrate by svy's linear method, without bounds, on a dense matrix."""
     import svy
 
     dense = problem.constraints.matrix.T.toarray()
@@ -118,7 +118,7 @@ def prepare_svy_rake(problem: Problem) -> Solve:
 
 
 def prepare_ipfn(problem: Problem) -> Solve:
-    """Rake margins by ipfn, on the table of cells that the records fill."""
+    """Rake margins by ipfn, on the contingency table of the records."""
     from ipfn import ipfn
 
     first = problem.cells.min(axis=1)

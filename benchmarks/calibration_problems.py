@@ -1,9 +1,9 @@
 """Calibration problems from the bundled survey: feasible, margins only, and contradictory.
 
-Every target of the feasible problems is moved 5-15 % up or down by a factor of its own, the counts so
-that they agree: they are those of perturbed weights, in which a record's weight is multiplied by the
-factors of all counts that it is in. Dollar totals are the survey's times their factors. That some
-non-negative weights meet them all is seen when they are solved.
+Every target of the feasible problems is moved up or down by 5-15 %, by a factor of its own. Counts stay
+consistent: they are the counts under perturbed weights, in which a record's weight is multiplied by the
+factors of all counts that it is in. Dollar totals are those of the survey times their factors. Whether
+non-negative weights meet all of them is only known once they are solved.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ MORE_RECEIVED = ["pensions_total", "business_income", "ordinary_dividends", "med
 
 
 def crossed(first: list[str], second: list[str]) -> list[str]:
-    """Return the domains of every pair."""
+    """Return the domains of all pairs."""
     return [f"{a}|{b}" for a in first for b in second]
 
 
@@ -66,8 +66,8 @@ class Layout:
 
     Attributes
     ----------
-    margins : {name: domains that together hold every record exactly once}.
-    amounts : columns that are summed, each in every one of `amount_domains`.
+    margins : {name: domains that together contain every record exactly once}.
+    amounts : columns that are summed in each of `amount_domains`.
     received : columns whose positive records are counted.
     """
 
@@ -101,10 +101,10 @@ class Problem:
     name : as on the command line.
     constraints : A w = b, with names, for m targets and n records.
     design : (n,) design weights.
-    table : (m rows) the same targets as `Targets` takes them.
+    table : (m rows) the same targets in the form of `Targets`.
     records : n rows, the survey.
-    cells : (k, n) for each margin, the row of A that a record counts in; of these rows alone consist
-        the problems of margins.
+    cells : (k, n) for each margin, the row of A in which a record counts; problems of margins consist of
+        these rows only.
     """
 
     name: str
@@ -124,7 +124,7 @@ class Problem:
         return float(self.constraints.values[self.constraints.names.index(target)])
 
     def with_value(self, name: str, target: str, value: float) -> Problem:
-        """Return the problem under a new name with another value of one target."""
+        """Return the problem under a new name, with another value of one target."""
         values = self.constraints.values.copy()
         values[self.constraints.names.index(target)] = value
         constraints = replace(self.constraints, values=values)
@@ -146,7 +146,7 @@ class Problem:
 
 
 class _Rows:
-    """Coefficients of targets as they are added, a few blocks of rows at a time."""
+    """Coefficients of targets, collected in blocks of rows."""
 
     def __init__(self, records: pl.DataFrame) -> None:
         self.records = records
@@ -155,7 +155,7 @@ class _Rows:
         self.cells: list[np.ndarray] = []
 
     def add(self, layout: Layout, places: list[str], place: np.ndarray) -> None:
-        """Add a layout for each place, `place` (n,) being the records'."""
+        """Add a layout's rows for each place; `place` (n,) is the position of each record's place."""
         everyone = np.arange(self.records.height)
         for domains in layout.margins.values():
             code = self._codes(domains)
@@ -174,14 +174,14 @@ class _Rows:
             self._describe("count", "tax_unit", places, [f"{column}:1+"])
 
     def _codes(self, domains: list[str]) -> np.ndarray:
-        """Return which of the domains each record is in, (n,)."""
+        """Return the position of the domain that contains each record, (n,)."""
         if domains == ["all"]:
             return np.zeros(self.records.height, np.int64)
         inside = self.records.select(
             domain_expression(domain, self.records.schema).alias(domain) for domain in domains
         ).to_numpy()
         if not (inside.sum(axis=1) == 1).all():
-            raise ValueError(f"these domains do not hold every record once: {domains}")
+            raise ValueError(f"these domains do not contain every record exactly once: {domains}")
         return inside.argmax(axis=1)
 
     def _describe(
@@ -198,7 +198,7 @@ class _Rows:
 
 
 def _problem(name: str, records: pl.DataFrame, rows: _Rows, seed: int) -> Problem:
-    """Drop targets without records, and move the others."""
+    """Return the problem without targets that have no record, and with the others moved."""
     design = records["weight"].cast(pl.Float64).to_numpy()
     index, columns, values = (np.concatenate(part) for part in zip(*rows.entries, strict=True))
     matrix = sp.csr_array((values, (index, columns)), shape=(len(rows.table), len(design)))
@@ -260,7 +260,7 @@ def all_years(seed: int = 0) -> Problem:
 
 
 def california_conflict() -> Problem:
-    """More SSI than its recipients can have drawn."""
+    """More SSI than its recipients can have received."""
     problem = california()
     most = float(problem.records["ssi"].max())
     value = 1.2 * most * problem.value("tax_unit count tax_unit [ssi:1+]")

@@ -1,8 +1,8 @@
-"""One solver on one problem in a fresh process: what it cost and how well it met the targets.
+"""One solver on one problem in a fresh process: its cost, and how well it met the targets.
 
-CPU seconds are those of the solve alone, after imports and the conversion of the input; solves that take
-less than `SHORT` are repeated and the mean is given, as the clock ticks every few milliseconds. The peak
-of memory is the whole process's.
+CPU seconds are those of the solve alone, after imports and the conversion of the input. Solves that take
+less than `SHORT` seconds are repeated and the mean is given, because the clock only ticks every few
+milliseconds. Peak memory is that of the whole process.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from benchmarks.calibration_problems import Problem
 from microplex_pipeline.calibration import Constraints
 
 SHORT, REPEATS = 0.2, 20
-WALL = 3  # seconds of wall clock a run gets for each second of its limit
+WALL = 3  # seconds of wall clock allowed per CPU second of the limit
 MEMORY_LIMIT = 10 * 2**30  # bytes of address space
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
 @dataclass(frozen=True)
 class Solved:
-    """What a solver gives back; its own account of the cost where it ran in a process of its own."""
+    """The weights, and the cost if the solver ran in a process of its own and measured it there."""
 
     weights: np.ndarray
     cpu_s: float | None = None
@@ -50,10 +50,10 @@ class Method:
 
     Attributes
     ----------
-    kind : what its weights are: "chi2", "raking", "logit", "sparse", "budget", "gradient", "conflict".
-    prepare : imports what the solver needs and converts the problem; what it returns is timed.
-    package : installed package that it stands or falls with.
-    margins : whether it takes problems of margins only, and no others.
+    kind : of its weights: "chi2", "raking", "logit", "sparse", "budget", "gradient" or "conflict".
+    prepare : imports what the solver needs and converts the problem; the function it returns is timed.
+    package : package that must be installed.
+    margins : whether it only takes problems that consist of margins.
     """
 
     kind: str
@@ -91,18 +91,18 @@ def load(folder: Path) -> Problem:
 
 def peak_mb() -> float:
     """Return the peak of this process's resident memory, in MB."""
-    # not ru_maxrss: that one starts from the parent's at the fork
+    # not ru_maxrss: after a fork it starts at the parent's value
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def measure(problem: Problem, method: Method) -> dict[str, Any]:
-    """Run a method; return one row of measures, or how it refused."""
+    """Run a method; return one row of measures, or the message of its refusal."""
     solve = method.prepare(problem)
     start = time.process_time()
     try:
         solved = solve()
-    except Exception as error:  # what a solver says of contradictory targets is a result
+    except Exception as error:  # a refusal of contradictory targets is a result
         cost = getattr(error, "cpu_s", time.process_time() - start)
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"
         named = f", naming {len(error.targets)} targets" if hasattr(error, "targets") else ""
@@ -131,9 +131,15 @@ def measure(problem: Problem, method: Method) -> dict[str, Any]:
 
 
 def run(module: str, arguments: list[str], limit: int) -> dict[str, Any]:
-    """Run a module's main in a fresh process of one thread, with limits of time and memory.
+    """Run a module's main in a fresh process with one thread, and limits of time and memory.
 
-    It must print one line of JSON that begins with the outcome.
+    It must print one line of JSON that starts with the outcome.
+
+    Parameters
+    ----------
+    module : name of the module.
+    arguments : its command line.
+    limit : CPU seconds.
     """
 
     def restrict() -> None:
@@ -158,11 +164,3 @@ def run(module: str, arguments: list[str], limit: int) -> dict[str, Any]:
         last = (err.strip().splitlines() or [f"exit status {process.returncode}"])[-1]
         return {"outcome": f"died: {last[:300]}"}
     return json.loads(lines[-1])
-
-
-def main() -> None:
-    """Measure one method on one stored problem and print the row as JSON."""
-    from benchmarks.calibration_methods import METHODS
-
-    folder, method = sys.argv[1:]
-    print(json.dumps(measure(load(Path(folder)), METHODS[method])))

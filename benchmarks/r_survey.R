@@ -1,5 +1,5 @@
 # Calibrates by the survey package (Lumley 2004, Journal of Statistical Software 9 (8)).
-# Rscript r_survey.R FOLDER METHOD: reads the files that r_survey.py wrote there, writes weights and cost.
+# Rscript r_survey.R FOLDER METHOD reads the files that r_survey.py wrote there, and writes weights and cost.
 
 suppressPackageStartupMessages(library(survey))
 arguments <- commandArgs(trailingOnly = TRUE)
@@ -45,7 +45,7 @@ timed <- function(times) {
   sum((proc.time() - before)[c("user.self", "sys.self")]) / times
 }
 cost <- timed(1)
-if (cost < 0.2) cost <- timed(20) # as calibration_runs.py does
+if (cost < 0.2) cost <- timed(20) # as in calibration_runs.py
 status <- readLines("/proc/self/status")
 peak <- as.numeric(gsub("[^0-9]", "", status[startsWith(status, "VmHWM")])) / 1024
 writeBin(c(cost, peak), at("cost"))

@@ -1,4 +1,4 @@
-"""R's survey package as a peer, in a process of its own; only the call of calibrate or rake is timed."""
+"""R's survey package as a peer, in a process of its own; only the call to calibrate or rake is timed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCRIPT = Path(__file__).with_suffix(".R")
 
 
 class Refused(Exception):
-    """What R stopped with, after how many CPU seconds."""
+    """R stopped with an error message, after some CPU seconds."""
 
     def __init__(self, message: str, cpu_s: float) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ def survey_version() -> str | None:
     """Return the versions of R and survey, or None if either is missing."""
     if shutil.which("Rscript") is None:
         return None
-    # calibrate needs MASS too, which Debian packs apart (r-cran-survey, r-cran-mass)
+    # calibrate also needs MASS, a separate package on Debian (r-cran-survey, r-cran-mass)
     code = (
         'library(MASS); cat(as.character(getRversion()), as.character(packageVersion("survey")))'
     )
@@ -53,7 +53,9 @@ def prepare_r(problem: Problem, method: str) -> Solve:
                 ["Rscript", "--vanilla", str(SCRIPT), name, method],
                 capture_output=True, text=True, check=False,
             )  # fmt: skip
-            if done.returncode == -signal.SIGXCPU:  # out of time, and so is this process
+            if (
+                done.returncode == -signal.SIGXCPU
+            ):  # R is out of time: end this process in the same way
                 os.kill(os.getpid(), signal.SIGXCPU)
             cost = folder / "cost"
             cpu_s, peak = np.fromfile(cost) if cost.exists() else (np.nan, np.nan)

@@ -278,4 +278,7 @@ def test_a_target_that_no_record_carries_is_named(tmp_path):
     )
     step, said = failure_of(build(tmp_path / "w.duckdb", "RI|2014", data=folder))
     assert step == "targets"
-    assert "no record carries: household count households [household_income:900000000+]" in said
+    assert (
+        "no record contributes to: household count households [household_income:900000000+]"
+        in said
+    )

@@ -1,6 +1,6 @@
 """Calibration of weights to population targets: targets, constraints, one solver per file.
 
-Nothing here knows Dagster. cvxpy is imported only when its backend is asked for.
+Nothing here imports Dagster, and cvxpy is imported only when its backend is used.
 """
 
 from microplex_pipeline.calibration.areas.geographic_reweighter import GeographicReweighter

@@ -1,4 +1,4 @@
-"""What can go wrong in a calibration, each with the names of the targets at fault."""
+"""Errors of calibration, which name the targets at fault."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 class CalibrationError(ValueError):
-    """Targets or data that cannot be calibrated as they are."""
+    """Targets or records that cannot be used as they are."""
 
 
 class InfeasibleTargets(CalibrationError):
@@ -14,7 +14,8 @@ class InfeasibleTargets(CalibrationError):
 
     Attributes
     ----------
-    targets : names of a set of targets that cannot hold together, none of them superfluous.
+    targets : names of a smallest set of targets that cannot hold together: without any one of them the
+        others can.
     """
 
     def __init__(self, message: str, targets: Sequence[str]) -> None:
@@ -23,4 +24,4 @@ class InfeasibleTargets(CalibrationError):
 
 
 class NotConverged(CalibrationError):
-    """The solver stopped before the targets were met, though some weights could meet them."""
+    """The solver stopped before the targets were met, although some weights may meet them."""

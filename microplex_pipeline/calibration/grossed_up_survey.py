@@ -1,4 +1,4 @@
-"""The survey as modelled targets see it: raised to the published persons, raked to published figures."""
+"""The survey for modelled targets: grossed up to published persons, raked to published figures."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ from microplex_pipeline.calibration.reweighter import Reweighter
 from microplex_pipeline.calibration.targets.table import Targets
 
 
-def raise_to_persons(
+def gross_up_to_persons(
     survey: pl.DataFrame, persons: float, *, weight: str, household_id: str, persons_column: str
 ) -> tuple[pl.DataFrame, float]:
-    """Give every record its household's weight, raised so that persons add up to a figure.
+    """Give every record its household's weight, multiplied so that persons add up to a given number.
+
+    Parameters
+    ----------
+    survey : one row per record.
+    persons : the number of persons.
+    weight, household_id, persons_column : columns of the weights, of household numbers and of each
+        record's number of persons.
 
     Returns
     -------
-    The survey with its new weights, and the factor by which they were raised.
+    The survey with its new weights, and the factor by which they were multiplied.
     """
     household_weight = pl.col(weight).first().over(household_id)
     survey = survey.with_columns(household_weight)
@@ -39,9 +46,9 @@ def rake_to_published(
 ) -> pl.DataFrame:
     """Return the survey with weights that meet the published targets.
 
-    Totals modelled on it can then hold together with the published figures. Totals of the survey as it
-    is often cannot: where the published incomes are lower than the survey's, its total of wages would
-    be met by a few fortunes with large weights.
+    Totals modelled on it are then consistent with the published figures. Totals of the original survey
+    often are not: if published incomes are lower than the survey's, its total of wages could only be met
+    by giving large weights to a few very high incomes.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Replicate weights: calibrated like the full-sample weight, and standard errors from them.
+"""Replicate weights: their calibration, and standard errors from them.
 
 Calibrating every replicate carries the effect of calibration into the variance (Rao, Wu and Yue 1992,
 Survey Methodology 18: 209-217; Valliant, Dever and Kreuter 2018, Practical Tools for Designing and
@@ -15,7 +15,12 @@ import polars as pl
 import scipy.sparse as sp
 from narwhals.typing import IntoFrameT
 
-from microplex_pipeline.calibration.design_weights import household_values, spread_to_records
+from microplex_pipeline.calibration.design_weights import (
+    WEIGHT,
+    household_values,
+    require_weight_column,
+    spread_to_records,
+)
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
 from microplex_pipeline.calibration.reweighter import Reweighter
 from microplex_pipeline.calibration.solvers.dual_newton import solve_dual
@@ -25,7 +30,8 @@ from microplex_pipeline.calibration.targets.table import Targets, listed
 from microplex_pipeline.frames import to_polars, with_columns
 
 Kind = Literal["sdr", "brr", "jackknife", "bootstrap"]
-# factor of the sum of squared differences of R replicates from the full sample's estimate
+# factor by kind that turns the sum of squared differences of R replicates from the full sample's
+# estimate into a variance
 FACTORS: dict[Kind, Callable[[int], float]] = {
     "sdr": lambda r: 4.0 / r,
     "brr": lambda r: 1.0 / r,
@@ -37,7 +43,7 @@ FACTORS: dict[Kind, Callable[[int], float]] = {
 def calibrate_replicates(
     data: IntoFrameT,
     targets: Targets | Margins,
-    weight_col: str,
+    weight_col: str | None,
     replicate_cols: Sequence[str],
     *,
     reweighter: Reweighter | None = None,
@@ -49,39 +55,42 @@ def calibrate_replicates(
     Parameters
     ----------
     data : polars, pandas or pyarrow frame, one row per record.
-    weight_col, replicate_cols : design weights; replicates may be zero, as half-samples and bootstrap
-        replicates are, and such records stay at zero.
-    reweighter : an unfitted one with a distance, raking by default.
-    household_id, entity_ids : as for `Reweighter.fit`.
+    targets, weight_col, household_id, entity_ids : as for `Reweighter.fit`.
+    replicate_cols : columns of the replicates' design weights. They may be zero, as in half-samples and
+        bootstrap replicates; such records keep a weight of zero.
+    reweighter : an estimator with a distance, raking by default. It is not changed.
 
     Returns
     -------
-    A frame of the caller's kind with all these columns calibrated. Each replicate starts from the
-    full sample's multipliers, so it takes a step or two.
+    A frame of the caller's kind with all these columns calibrated, the full sample's in `weight_col` or
+    "weight". Each replicate starts from the full sample's multipliers and so takes only a few steps.
 
     Raises
     ------
     CalibrationError
-        As `Reweighter.fit`; also for a replicate that is missing, negative or not finite somewhere, and
-        naming the replicate that cannot meet the targets.
+        As `Reweighter.fit`; also if a replicate has a missing, negative or infinite weight, or cannot
+        meet the targets. The message names the replicate.
     ValueError
-        If the reweighter has no distance, or is of the cvxpy backend.
+        If the reweighter has no distance, or has the cvxpy backend.
     """
-    fitted = reweighter or Reweighter(distance="raking")
+    fitted = Reweighter(distance="raking") if reweighter is None else reweighter.clone()
     if fitted.distance is None or fitted.backend != "scipy":
-        raise ValueError("replicates are calibrated with a distance and the scipy backend")
+        raise ValueError(
+            "replicates need a Reweighter with a distance and backend='scipy', "
+            "e.g. Reweighter(distance='raking')"
+        )
     frame = to_polars(data)
     if missing := [c for c in replicate_cols if c not in frame.columns]:
         raise CalibrationError(f"the records lack replicate weights: {listed(missing)}")
     fitted.fit(frame, targets, weight_col, household_id=household_id, entity_ids=entity_ids)
-    columns = [pl.Series(weight_col, fitted.weights_)]
+    columns = [pl.Series(weight_col or WEIGHT, fitted.weights_)]
     for name in replicate_cols:
         try:
             weights = _calibrated(fitted, _replicate(frame, name, household_id))
         except NotConverged as error:
             raise CalibrationError(
-                f"replicate {name!r} cannot meet the targets: {error}. Drop targets that few of its "
-                "records carry, or calibrate softly"
+                f"replicate {name!r} cannot meet the targets: {error}. Drop targets to which few of its "
+                "records contribute, or use soft targets"
             ) from error
         columns.append(pl.Series(name, spread_to_records(frame, weights, household_id)))
     return with_columns(data, columns)
@@ -110,9 +119,11 @@ def _calibrated(fitted: Reweighter, design: np.ndarray) -> np.ndarray:
         )  # fmt: skip
     except CalibrationError as error:
         raise NotConverged(str(error)) from error
+    distance = fitted.method.distance
+    assert distance is not None
     weights = np.zeros(len(design))
     weights[live] = solve_dual(
-        part, design[live], fitted.metric(), fitted.max_iter,
+        part, design[live], distance(fitted.bounds), fitted.max_iter,
         variances=fitted.deviations_**2, start=fitted.multipliers_,
     ).weights  # fmt: skip
     return weights
@@ -131,21 +142,27 @@ def replicate_standard_error(
     Parameters
     ----------
     statistic : takes the frame and the name of a weight column, returns a number.
-    kind : how the replicates were made: "sdr" (successive differences, the Census Bureau's), "brr",
-        "jackknife" (delete-one group) or "bootstrap".
-    fay : Fay's coefficient of "brr" replicates.
+    weight_col, replicate_cols : columns of the full sample's weights and of the replicates'.
+    kind : how the replicates were made: "sdr" (successive differences, as by the Census Bureau), "brr"
+        (balanced repeated replication), "jackknife" (delete one group) or "bootstrap".
+    fay : Fay's coefficient of "brr" replicates, from 0 to below 1.
 
     Raises
     ------
+    CalibrationError
+        If a column of weights is missing.
     ValueError
-        For an unknown kind, or fewer than two replicates.
+        For an unknown kind, fewer than two replicates, or a coefficient that does not fit the kind.
     """
     if kind not in FACTORS:
         raise ValueError(f"kind must be one of {', '.join(FACTORS)}, not {kind!r}")
     if len(replicate_cols) < 2:
-        raise ValueError("a standard error needs two replicates or more")
+        raise ValueError("a standard error needs at least two replicates")
     if not 0 <= fay < 1 or (fay and kind != "brr"):
-        raise ValueError("fay lies between 0 and 1 and goes with kind='brr'")
+        raise ValueError("fay must be at least 0, below 1, and only goes with kind='brr'")
+    frame = to_polars(data)
+    for name in [weight_col, *replicate_cols]:
+        require_weight_column(frame, name)
     estimate = float(statistic(data, weight_col))
     replicates = np.array([float(statistic(data, c)) for c in replicate_cols])
     factor = FACTORS[kind](len(replicates)) / (1 - fay) ** 2

@@ -1,4 +1,4 @@
-"""Rhode Island's units, and totals that weights near theirs can meet."""
+"""Rhode Island's tax units, and totals that weights near theirs can meet."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Weights equal those of R's survey package on Rhode Island 2014 (reference/make.py made them)."""
+"""Weights equal those of R's survey package on Rhode Island 2014 (made by reference/make.py)."""
 
 from pathlib import Path
 

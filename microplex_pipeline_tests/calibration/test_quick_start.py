@@ -1,4 +1,4 @@
-"""The README's example at its size: 100,000 records, three margins, exact, as few records as can be."""
+"""The README's example at full size: 100,000 records, three exact margins, few records kept."""
 
 import numpy as np
 import polars as pl

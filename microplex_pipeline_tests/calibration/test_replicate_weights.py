@@ -38,14 +38,14 @@ def test_every_replicate_meets_the_targets(sample):
         assert ((result[name] == 0) == (sample[name] == 0)).all()
 
 
-def test_a_replicate_is_what_calibrating_it_alone_gives(sample):
+def test_a_replicate_is_calibrated_as_if_alone(sample):
     result = calibrate_replicates(sample, MARGINS, "weight", REPLICATES[:2])
     live = sample.filter(pl.col("r1") > 0)
     alone = Reweighter(distance="raking").fit(live, MARGINS, "r1").weights_
     np.testing.assert_allclose(result.filter(pl.col("r1") > 0)["r1"], alone, rtol=1e-9)
 
 
-def test_calibrated_statistics_have_no_error_left_and_others_less(sample):
+def test_calibration_removes_the_error_of_targets_and_reduces_others(sample):
     result = calibrate_replicates(sample, MARGINS, "weight", REPLICATES)
 
     def count_old(frame, w):
@@ -83,7 +83,7 @@ def test_standard_errors_follow_the_textbook():
     [
         ({"r0": pl.lit(-1.0)}, "'r0' is missing, infinite or negative in"),
         ({"r0": pl.lit(0.0)}, "'r0' is zero everywhere"),
-        ({"r0": pl.lit("a")}, "column 'r0' is no number"),
+        ({"r0": pl.lit("a")}, "column 'r0' is not numeric"),
         ({"r0": (pl.col("old") == "young").cast(pl.Float64)}, "'r0' cannot meet .* old=old"),
     ],
 )  # fmt: skip
@@ -92,11 +92,11 @@ def test_bad_replicates_are_named(sample, change, message):
         calibrate_replicates(sample.with_columns(**change), MARGINS, "weight", ["r0", "r1"])
     with pytest.raises(CalibrationError, match="lack replicate weights: r99"):
         calibrate_replicates(sample, MARGINS, "weight", ["r99"])
-    with pytest.raises(ValueError, match="with a distance"):
+    with pytest.raises(ValueError, match="need a Reweighter with a distance"):
         calibrate_replicates(sample, MARGINS, "weight", ["r0"], reweighter=Reweighter())
 
 
-def test_a_replicate_without_records_of_a_mean_is_named(sample):
+def test_a_replicate_without_records_for_a_mean_is_named(sample):
     rows = [("unit", "mean", "wages", "old:old", 5_000.0), ("unit", "count", "n", "all", 5e5)]
     names = ["entity", "measure", "variable", "domain", "value"]
     targets = Targets(pl.DataFrame(rows, schema=names, orient="row"))

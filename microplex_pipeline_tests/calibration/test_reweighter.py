@@ -79,7 +79,7 @@ def test_backends_agree(people, method):
     np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
-def test_design_weights_that_meet_the_targets_are_left_alone(people):
+def test_design_weights_that_meet_the_targets_stay(people):
     margins = {v: totals(people, v) for v in ("state", "age_group")}
     weights = Reweighter(distance="raking").fit(people, margins, "weight").weights_
     np.testing.assert_allclose(weights, people["weight"], rtol=1e-9)
@@ -93,7 +93,7 @@ def test_design_weights_that_meet_the_targets_are_left_alone(people):
     method=st.sampled_from([m for m in METHODS if "bounds" not in m]),
 )
 def test_any_feasible_targets_are_met(seed, scale, method):
-    """Counts, dollars of either sign and a redundant row, from weights that are known to exist."""
+    """Counts, dollars of either sign and a redundant row, computed from existing weights."""
     rng = np.random.default_rng(seed)
     data = pl.DataFrame(
         {
@@ -167,13 +167,13 @@ def test_conflicting_targets_are_named(method, backend):
 
 
 @pytest.mark.parametrize("distance", ["chi2", "logit"])
-def test_targets_out_of_reach_of_the_bounds_are_named(people, distance):
+def test_targets_beyond_the_bounds_are_named(people, distance):
     reweighter = Reweighter(distance=distance, bounds=(0.99, 1.01))
     with pytest.raises(
         InfeasibleTargets, match=r"between 0.99 and 1.01 .* would have to be"
     ) as it:
         reweighter.fit(people, MARGINS, "weight")
-    assert len(it.value.targets) == 1  # each alone is out of reach: a state has about a third
+    assert len(it.value.targets) == 1  # each is out of reach by itself: a state has about a third
     variable, category = it.value.targets[0].split("=")
     reached = people.filter(pl.col(variable) == category)["weight"].sum()
     asked = MARGINS[variable][category]
@@ -187,14 +187,14 @@ def test_bad_design_weights_are_named(people, bad):
         Reweighter().fit(people.with_columns(weight=column), MARGINS, "weight")
 
 
-def test_frames_come_back_as_they_came(people):
+def test_frames_keep_their_kind(people):
     frame = people.to_pandas()
     result = Reweighter(sparsity="l2").fit_transform(frame, MARGINS)
     assert isinstance(result, pd.DataFrame)
     assert result["weight"].sum() == pytest.approx(88_000_000)
 
 
-def test_a_pandas_index_and_other_columns_stay_as_they_are(people):
+def test_a_pandas_index_and_other_columns_are_kept(people):
     frame = people.to_pandas().sample(frac=1.0, random_state=0)
     frame["day"] = pd.period_range("2020", periods=len(frame))
     result = Reweighter(sparsity="l0").fit_transform(frame, MARGINS, drop_zeros=True)
@@ -208,21 +208,38 @@ def test_a_pandas_index_and_other_columns_stay_as_they_are(people):
         ({"backend": "numpy"}, "backend must be one of scipy, cvxpy"),
         ({"sparsity": "l3"}, "sparsity must be one of l0, l1, l2"),
         ({"distance": "hinge"}, "distance must be one of"),
-        ({"bounds": (0.1, 9.0)}, "bounds go with"),
-        ({"distance": "logit"}, "needs bounds"),
+        (
+            {"bounds": (0.1, 9.0)},
+            "was given bounds; it goes with no options. To use bounds, choose d",
+        ),
+        (
+            {"distance": "raking", "bounds": (0.1, 9.0)},
+            "it goes with no options, or soft. To use b",
+        ),
+        (
+            {"sparsity": "l0", "soft": True, "n_records": 9},
+            "was given soft and n_records; it goes",
+        ),
+        (
+            {"sparsity": "l1", "soft": True},
+            "was given soft; .* choose sparsity='l0' or sparsity='l2'",
+        ),
+        ({"backend": "cvxpy", "sparsity": "l0", "n_records": 9}, "='l0' and backend='scipy'"),
+        ({"distance": "chi2", "soft": -1.0}, "soft must be True, False or a tolerance above 0"),
+        ({"distance": "logit"}, "was given no options; it goes with bounds, or bounds and soft"),
         ({"distance": "chi2", "bounds": (2.0, 9.0)}, "0 <= low < 1 < high"),
         ({"distance": "chi2", "bounds": (0.5,)}, "0 <= low < 1 < high"),
         ({"distance": "logit", "bounds": (0.5, float("inf"))}, "0 <= low < 1 < high"),
         ({"tol": float("nan")}, "tol must lie between 0 and 1"),
-        ({"max_iter": 0}, "max_iter must be a whole number from 1 on"),
+        ({"max_iter": 0}, "max_iter must be a positive integer, not 0"),
     ],
 )
-def test_bad_options_are_said_at_once(options, message):
+def test_bad_options_are_refused_at_once(options, message):
     with pytest.raises(ValueError, match=message):
         Reweighter(**options)
 
 
-def test_other_rows_are_refused(people):
+def test_another_number_of_rows_is_refused(people):
     reweighter = Reweighter(sparsity="l2").fit(people, MARGINS)
     with pytest.raises(ValueError, match="has 10 rows, but weights were fitted for 2000"):
         reweighter.transform(people.head(10))

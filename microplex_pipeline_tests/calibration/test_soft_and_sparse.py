@@ -1,4 +1,4 @@
-"""Tolerances, budgets, conflicts: what is met, what is given up, and who is named."""
+"""Tolerances, budgets and conflicts: which targets are met, missed or named."""
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,7 @@ from microplex_pipeline.calibration.solvers.recombination import recombined
 from microplex_pipeline_tests.calibration.targets.target_table import table
 
 
-def test_soft_targets_meet_half_way_like_a_generic_minimiser():
+def test_soft_targets_agree_with_a_generic_minimiser():
     data = pl.DataFrame({"g": ["a", "a", "b"], "weight": [1.0, 2.0, 3.0]})
     soft = table(
         [("r", "count", "n", "g:a", 6.0), ("r", "count", "n", "g:b", 2.0)],
@@ -51,10 +51,10 @@ def test_targets_without_tolerance_stay_exact(units, goals):
     fitted = Reweighter(distance="raking", soft=True).fit(units, soft, "weight")
     missed = np.abs(fitted.constraints_.relative_errors(fitted.weights_))
     assert missed[:-1].max() < 1e-10
-    assert missed[-1] == pytest.approx(1 / 3, rel=1e-6)  # all the way to the exact one
+    assert missed[-1] == pytest.approx(1 / 3, rel=1e-6)  # the exact target wins
 
 
-def test_soft_needs_to_know_how_soft(units, goals):
+def test_soft_needs_tolerances(units, goals):
     with pytest.raises(CalibrationError, match="standard_error or tolerance"):
         Reweighter(distance="raking", soft=True).fit(units, table(goals), "weight")
     fitted = Reweighter(distance="raking", soft=0.02).fit(units, table(goals), "weight")
@@ -70,7 +70,7 @@ def test_bad_tolerances_are_named(goals, bad):
         table(goals, tolerance=pl.Series([bad] + [0.1] * (len(goals) - 1)))
 
 
-def test_a_budget_is_kept_and_every_target_met(units, goals):
+def test_a_budget_is_kept_and_every_target_is_met(units, goals):
     vertex = Reweighter(sparsity="l0").fit(units, table(goals), "weight")
     assert vertex.get_sparsity_stats()["n_nonzero"] <= len(goals)
     budget = Reweighter(sparsity="l0", n_records=200).fit(units, table(goals), "weight")
@@ -88,14 +88,16 @@ def test_a_budget_is_kept_and_every_target_met(units, goals):
     assert (other.weights_ != budget.weights_).any()
 
 
-def test_impossible_budgets_say_what_is_needed(units, goals):
-    with pytest.raises(ValueError, match=r"n_records is 2, but \d records are needed"):
+def test_impossible_budgets_are_refused_with_the_number_needed(units, goals):
+    with pytest.raises(
+        ValueError, match=r"n_records is 2, but it must be at least \d to meet the targets"
+    ):
         Reweighter(sparsity="l0", n_records=2).fit(units, table(goals), "weight")
-    with pytest.raises(ValueError, match="goes with sparsity='l0'"):
+    with pytest.raises(ValueError, match="To use n_records, choose sparsity='l0'"):
         Reweighter(sparsity="l2", n_records=200)
 
 
-def test_tolerances_buy_records(units, goals):
+def test_tolerances_allow_fewer_records(units, goals):
     exact = Reweighter(sparsity="l0").fit(units, table(goals), "weight")
     within = Reweighter(sparsity="l0", soft=0.2).fit(units, table(goals), "weight")
     missed = np.abs(within.constraints_.relative_errors(within.weights_))
@@ -122,8 +124,8 @@ def test_recombination_keeps_every_sum(seed, groups):
 
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 10**6), factor=st.sampled_from([1.5, 3.0, 100.0]))
-def test_a_named_set_conflicts_and_none_of_it_is_superfluous(seed, factor):
-    """Cells of three margins and a total of dollars; one cell asks for more than the total allows."""
+def test_named_targets_conflict_but_no_part_of_them_does(seed, factor):
+    """Cells of two margins and a total of dollars; one target is too large for the others."""
     rng = np.random.default_rng(seed)
     n = 300
     data = pl.DataFrame(
@@ -152,7 +154,7 @@ def test_a_named_set_conflicts_and_none_of_it_is_superfluous(seed, factor):
         Reweighter(sparsity="l0").fit(data, table(rest), "weight")
 
 
-def test_the_value_a_target_would_need_is_said():
+def test_the_value_that_a_target_would_need_is_named():
     data = pl.DataFrame({"g": ["a", "a", "b"], "x": [2.0, 4.0, 1.0]})
     rows = [("r", "count", "n", "g:a", 10.0), ("r", "sum", "x", "g:a", 50.0)]
     with pytest.raises(InfeasibleTargets, match=r"sum x \[g:a\] = 50 \(it would have to be 40\)"):

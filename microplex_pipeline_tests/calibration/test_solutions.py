@@ -1,4 +1,4 @@
-"""What solutions hold to, whatever the records: measures, entities, scales, closed forms."""
+"""Properties of solutions on any records: measures, entities, scales, closed forms."""
 
 import numpy as np
 import polars as pl
@@ -28,13 +28,13 @@ def test_means_and_ratios_hold(units):
     achieved = fitted.constraints_.achieved(fitted.weights_)
     np.testing.assert_allclose(achieved, [500_000, 60_000, 300, 3], rtol=1e-9)
     empty = table([("unit", "mean", "wages", "age_head:200+", 5.0)])
-    with pytest.raises(CalibrationError, match="no record carries"):
+    with pytest.raises(CalibrationError, match="no record contributes to"):
         build_constraints(units, empty)
     with pytest.raises(CalibrationError, match="not written a/b"):
         table([("unit", "ratio", "ssi", "all", 5.0)])
 
 
-def test_persons_units_and_households_are_counted_as_such():
+def test_persons_units_and_households_are_each_counted_once():
     persons = pl.DataFrame(
         {
             "household": [1, 1, 1, 2, 2, 3],
@@ -52,7 +52,7 @@ def test_persons_units_and_households_are_counted_as_such():
     np.testing.assert_array_equal(system.matrix.toarray(), [[1, 1, 1], [2, 1, 1], [3, 2, 1]])
 
 
-def test_targets_by_geography_are_joined_to_their_domain(rhode_island):
+def test_geography_and_domain_are_combined(rhode_island):
     data = pl.concat([rhode_island, rhode_island.with_columns(pl.lit("XX").alias("state"))])
     rows = [("u", "count", "units", "age_head:65+", v) for v in (100_000.0, 110_000.0, 210_000.0)]
     targets = table(rows, geography=pl.Series(["state:RI", "state:XX", None]))
@@ -63,7 +63,7 @@ def test_targets_by_geography_are_joined_to_their_domain(rhode_island):
     assert sums == pytest.approx({"RI": 100_000, "XX": 110_000})
 
 
-def test_small_targets_are_met_to_their_own_size():
+def test_small_targets_are_met_relative_to_their_size():
     data = pl.DataFrame({"g": ["a", "b"] * 50, "weight": [0.001] * 100})
     rows = [("r", "count", "n", "g:a", 3e-5), ("r", "count", "n", "g:b", 2e-5)]
     fitted = Reweighter(distance="raking").fit(data, table(rows), "weight")
@@ -78,7 +78,7 @@ def test_permuting_records_permutes_weights(units, goals):
         np.testing.assert_allclose(mixed, straight[order], rtol=1e-8)
 
 
-def test_chi2_is_greg_where_no_bound_binds(units, goals):
+def test_chi2_is_greg_if_no_bound_binds(units, goals):
     """w = d (1 + x' (X' D X)^-1 (t - X' d)); Deville and Sarndal 1992, equation 2.3."""
     fitted = Reweighter(distance="chi2").fit(units, table(goals), "weight")
     X, d = fitted.constraints_.matrix.toarray().T, units["weight"].to_numpy()
@@ -90,7 +90,7 @@ def test_chi2_is_greg_where_no_bound_binds(units, goals):
 
 @pytest.mark.parametrize("method", [{"sparsity": "l0"}, {"sparsity": "l1"}, {"sparsity": "l2"},
                                     {"distance": "chi2"}, {"distance": "raking"}])  # fmt: skip
-def test_means_are_met_by_some_weight_or_refused(method):
+def test_means_are_met_or_refused(method):
     people = pl.DataFrame({"g": ["a", "a", "b", "b"], "age": [20.0, 40.0, 60.0, 62.0]})
     rows = [("r", "count", "n", "all", 1000.0), ("r", "mean", "age", "g:a", 25.0)]
     weights = Reweighter(**method).fit(people, table(rows)).weights_
@@ -100,14 +100,14 @@ def test_means_are_met_by_some_weight_or_refused(method):
     with pytest.raises(InfeasibleTargets, match=r"mean age \[g:a\] = 200: .* below it"):
         Reweighter(**method).fit(people, table(rows))
     alone = table([("r", "mean", "age", "all", 45.0)])
-    if method == {"sparsity": "l2"}:  # no weight at all has the least squares, and no mean
+    if method == {"sparsity": "l2"}:  # all weights zero have the least squares, but no mean
         with pytest.raises(CalibrationError, match="mean age"):
             Reweighter(**method).fit(people, alone)
     else:
         assert Reweighter(**method).fit(people, alone).weights_.sum() > 0
 
 
-def test_a_mean_that_all_records_share_holds_by_itself():
+def test_a_mean_that_equals_all_records_needs_no_weights():
     data = pl.DataFrame({"g": ["a", "a", "c", "c"], "v": [1.0, 9.0, 5.0, 5.0]})
     for value in (5.0, 4.999999999999999):
         rows = [("r", "count", "n", "all", 100.0), ("r", "mean", "v", "g:c", value)]
@@ -115,7 +115,7 @@ def test_a_mean_that_all_records_share_holds_by_itself():
         assert fitted.weights_.sum() == pytest.approx(100)
 
 
-def test_tolerances_rescue_targets_that_contradict_each_other():
+def test_tolerances_allow_targets_that_contradict_each_other():
     data = pl.DataFrame({"g": ["a", "b"] * 20})
     rows = [("r", "count", "n", d, v) for d, v in (("all", 100.0), ("g:a", 60.0), ("g:b", 60.0))]
     fitted = Reweighter(sparsity="l0", soft=0.2).fit(data, table(rows))

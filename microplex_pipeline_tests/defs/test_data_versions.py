@@ -27,7 +27,12 @@ CHAIN_AFTER_FLOW = {
 
 
 def forget_code():
-    for cached in (code_version, code_versions._digest_of, code_versions._record, code_versions._declared):
+    for cached in (
+        code_version,
+        code_versions._digest_of,
+        code_versions._record,
+        code_versions._declared,
+    ):
         cached.cache_clear()
 
 
@@ -75,7 +80,9 @@ def test_a_character_of_the_flows_arithmetic_makes_the_flow_and_all_that_follows
 ):
     path = "synthesis/flow.py"
     text = (edited_package / path).read_text()
-    line = next(n for n in text.splitlines() if " - " in n and "=" in n and '"' not in n and "#" not in n)
+    line = next(
+        n for n in text.splitlines() if " - " in n and "=" in n and '"' not in n and "#" not in n
+    )
     edit(edited_package, path, line, line.replace(" - ", " + ", 1))
     for state in ("RI", "VT"):
         found = outdated(backfilled)[state]
@@ -101,7 +108,9 @@ def test_comments_docstrings_and_blank_lines_make_nothing_out_of_date(
 
 
 def test_a_solver_matters_to_calibration_alone(backfilled, edited_package):
-    edit(edited_package, "calibration/solvers/dual_newton.py", "\n\n\n", "\n\nTHOROUGH = True\n\n\n")
+    edit(
+        edited_package, "calibration/solvers/dual_newton.py", "\n\n\n", "\n\nTHOROUGH = True\n\n\n"
+    )
     found = outdated(backfilled)["RI"]
     assert "calibrated_population" in found
     assert not found & {"survey", "transformer", "zero_model", "flow", "synthetic_population"}

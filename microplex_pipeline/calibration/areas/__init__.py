@@ -1,1 +1,1 @@
-"""Small areas: laying a region's weights out over its counties, tracts or block groups."""
+"""Small areas: a region's weights distributed across its counties, tracts or block groups."""

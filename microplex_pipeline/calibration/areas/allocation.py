@@ -1,7 +1,8 @@
-"""Allocation: records' weights laid out over areas, every record's total kept, every area's targets met.
+"""Allocation: distributes records' weights across areas so that every area meets its targets.
 
-Of weights W (records x areas) with given row sums w, those closest in Kullback-Leibler distance to
-w_i pi_a that meet  sum over i of W_ia x_ik = b_ak  are a multinomial logit,
+Each record's weights over the areas add up to its own weight. Of all weights W (records x areas) with
+row sums w that satisfy  sum over i of W_ia x_ik = b_ak,  those closest to w_i pi_a in Kullback-Leibler
+divergence are a multinomial logit,
 
     W_ia = w_i pi_a exp(x_i l_a) / sum over areas b of pi_b exp(x_i l_b),
 
@@ -9,9 +10,10 @@ whose multipliers l (areas x K) minimise the convex dual
 
     sum over i of w_i log (sum over a of pi_a exp(x_i l_a)) - sum over a, k of b_ak l_ak.
 
-With variances V it gets the term l'Vl / 2: penalized maximum entropy (see `penalized_entropy`). Newton's
-method with conjugate gradients, preconditioned by each area's K x K block, streams over the records; the
-blocks are all of the Hessian but its coupling through the records' sums, so few iterations are needed.
+With variances V the dual also has the term l'Vl / 2: penalized maximum entropy (see
+`penalized_entropy`). It is minimised by Newton's method with conjugate gradients that stream over the
+records. The preconditioner is each area's K x K block; the Hessian adds only the coupling through the
+records' sums, so few iterations are needed.
 """
 
 from __future__ import annotations
@@ -23,27 +25,36 @@ import numpy as np
 
 from microplex_pipeline.calibration.errors import NotConverged
 from microplex_pipeline.calibration.solvers.blas_threads import one_blas_thread
+from microplex_pipeline.calibration.solvers.conjugate_gradients import conjugate_gradients
+from microplex_pipeline.calibration.solvers.damped_newton import (
+    Minimum,
+    Step,
+    Stopping,
+    damped_newton,
+)
 
-GOAL = 1e-11  # of the largest relative error
-ACCEPTED = 1e-9  # where rounding stops the descent before the goal
+GOAL = 1e-11  # largest relative error at which the iteration stops
+ACCEPTED = 1e-9  # largest relative error that is accepted if rounding allows no smaller one
 MAX_STEPS = 100
-MAX_PRODUCTS = 200  # conjugate gradient iterations per Newton step
-MAX_MOVE = 1e3  # largest change of an exponent in one step: divergent problems must not overflow
-CHUNK = 1 << 17  # records x areas held at a time
-NEVER = 1e6  # minus this as an exponent is a weight of zero
+MAX_MOVE = (
+    1e3  # largest change of an exponent in one step, so that divergent problems do not overflow
+)
+CHUNK = 1 << 17  # records x areas held in memory at a time
+NEVER = 1e6  # an exponent of minus this makes a weight zero
 
 
 @dataclass(frozen=True)
 class AllocationProblem:
-    """What is to be allocated.
+    """Weights to distribute, and the areas' targets.
 
     Attributes
     ----------
-    types : (T, K) distinct features; records that share all of them are one type.
+    types : (T, K) distinct rows of features; records with equal features are one type.
     totals : (T,) sum of the weights of each type, positive.
     values : (A, K) targets of the areas.
     shares : (A,) positive prior shares of the areas.
-    variances : (A, K) of the targets in the allocation's scale, positive, or None for exact targets.
+    variances : (A, K) positive variances of the targets, multiplied by records over population (one
+        observation per record), or None for exact targets.
     """
 
     types: np.ndarray
@@ -59,11 +70,11 @@ class Allocation:
 
     Attributes
     ----------
-    types, shares : as in the problem.
+    types, shares : as in the problem; shares add up to one.
     multipliers : (A, K).
-    errors : (A, K) gradient of the dual over max(|value|, 1): for exact targets their relative errors.
+    errors : (A, K) gradient of the dual over max(|value|, 1); for exact targets the relative errors.
     iterations : Newton steps.
-    products : products with the Hessian, over all steps.
+    products : products with the Hessian in all steps.
     """
 
     types: np.ndarray
@@ -74,7 +85,7 @@ class Allocation:
     products: int
 
     def areas(self) -> Iterator[np.ndarray]:
-        """Yield, one area after the other, the share (T,) of each type's weight that falls to it."""
+        """Yield for each area the share (T,) of each type's weight that it receives."""
         log_mass = np.concatenate(
             [mass for _, _, mass in _probabilities(self.types, self.shares, self.multipliers)]
         )
@@ -83,15 +94,15 @@ class Allocation:
 
 
 def fit_allocation(problem: AllocationProblem) -> Allocation:
-    """Allocate. Memory grows with types + areas x K^2, never with their product.
+    """Distribute the weights. Memory grows with types + areas x K^2, not with types x areas.
 
     Exact targets must add up to the records' totals. The dual is then flat along multipliers that are
-    equal in all areas, which conjugate gradients never enter.
+    equal in all areas; conjugate gradients never move in these directions.
 
     Raises
     ------
     AllocationFailed
-        If the targets were not met; its `allocation` says by how much.
+        If the targets were not met; its `allocation` has the errors.
     """
     size = np.abs(problem.types).max(axis=0)
     size[size == 0] = 1.0
@@ -102,17 +113,18 @@ def fit_allocation(problem: AllocationProblem) -> Allocation:
         problem.shares / problem.shares.sum(),
         None if problem.variances is None else problem.variances / size**2,
     )
+    dual = _Dual(scaled, np.maximum(np.abs(problem.values), 1.0) / size)
     with one_blas_thread():
-        solution, met = _newton(scaled, np.maximum(np.abs(problem.values), 1.0) / size)
+        found = dual.minimise()
     allocation = Allocation(
         problem.types,
         scaled.shares,
-        solution.multipliers / size,
-        solution.errors,
-        solution.iterations,
-        solution.products,
+        found.point.lam / size,
+        found.point.gradient / dual.unit,
+        found.iterations,
+        dual.products,
     )
-    if not met:
+    if not found.met:
         raise AllocationFailed(allocation)
     return allocation
 
@@ -122,7 +134,7 @@ class AllocationFailed(NotConverged):
 
     Attributes
     ----------
-    allocation : the last one tried.
+    allocation : the last iterate.
     """
 
     def __init__(self, allocation: Allocation) -> None:
@@ -136,7 +148,7 @@ class AllocationFailed(NotConverged):
 def _probabilities(
     types: np.ndarray, shares: np.ndarray, multipliers: np.ndarray
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Yield, for one chunk of types after the other, P (types, areas) and log of its denominator."""
+    """Yield for each chunk of types its slice, probabilities P (types, areas) and log denominators."""
     rows = max(1, CHUNK // len(shares))
     log_shares = np.log(shares)
     for start in range(0, len(types), rows):
@@ -151,52 +163,75 @@ def _probabilities(
         yield part, P, (np.log(mass) + top)[:, 0]
 
 
-def _newton(problem: AllocationProblem, unit: np.ndarray) -> tuple[Allocation, bool]:
-    """Newton's method with conjugate gradients; `unit` (A, K) turns residuals into relative errors."""
-    X, w, b = problem.types, problem.totals, problem.values
-    V = np.zeros_like(b) if problem.variances is None else problem.variances
-    lam = _start(problem)
-    value, gradient, blocks = _evaluate(problem, V, lam)
-    products, met, previous = 0, False, np.inf
-    for iteration in range(MAX_STEPS + 1):
-        errors = gradient / unit
-        worst = float(np.abs(errors).max())
-        met = worst <= GOAL or (worst <= ACCEPTED and worst > previous / 2)
-        if met or iteration == MAX_STEPS:
-            break
+@dataclass
+class _Point:
+    """Multipliers (A, K), the dual's value and gradient (A, K), and its areas' blocks (A, K, K)."""
 
-        def product(direction: np.ndarray, at: np.ndarray = lam) -> np.ndarray:
-            result = V * direction
-            for part, P, _ in _probabilities(X, problem.shares, at):
-                moved = X[part] @ direction.T
-                moved -= np.einsum("ta,ta->t", P, moved)[:, None]
-                moved *= P
-                moved *= w[part, None]
-                result += moved.T @ X[part]
-            return result
+    lam: np.ndarray
+    value: float
+    gradient: np.ndarray
+    blocks: np.ndarray
 
-        precondition = _preconditioner(blocks, V)
-        step, used = _conjugate_gradients(
-            product, precondition, gradient, min(0.1, np.sqrt(worst))
+
+class _Dual:
+    """The dual of an allocation, as `damped_newton` minimises it.
+
+    Parameters
+    ----------
+    problem : in the scale of the computation.
+    unit : (A, K) turns residuals into relative errors.
+
+    Attributes
+    ----------
+    products : products with the Hessian so far.
+    """
+
+    def __init__(self, problem: AllocationProblem, unit: np.ndarray) -> None:
+        self.problem, self.unit = problem, unit
+        values = problem.values
+        self.V = np.zeros_like(values) if problem.variances is None else problem.variances
+        self.products = 0
+
+    def minimise(self) -> Minimum[_Point]:
+        stopping = Stopping(
+            GOAL, ACCEPTED, MAX_STEPS, scale=max(1.0, float(self.problem.totals.sum()))
         )
-        products += used
-        slope = float((gradient * step).sum())
-        length = min(1.0, MAX_MOVE / max(float(np.abs(step).sum(axis=1).max()), 1e-300))
-        while True:
-            now, trial, new_blocks = _evaluate(problem, V, lam + length * step)
-            flat = abs(now - value) <= 1e-13 * max(1.0, abs(value), w.sum())
-            if now <= value + 1e-4 * length * slope or flat or length < 1e-8:
-                break
-            length *= 0.5
-        if length < 1e-8:
-            break
-        lam, value, gradient, blocks = lam + length * step, now, trial, new_blocks
-        previous = worst
-    return Allocation(X, problem.shares, lam, errors, iteration, products), met
+        return damped_newton(self.at(_start(self.problem)), self.error, self.step, stopping)
+
+    def at(self, lam: np.ndarray) -> _Point:
+        return _Point(lam, *_evaluate(self.problem, self.V, lam))
+
+    def error(self, point: _Point) -> float:
+        return float(np.abs(point.gradient / self.unit).max())
+
+    def step(self, point: _Point, error: float) -> Step[_Point]:
+        step, used = conjugate_gradients(
+            lambda direction: self._hessian_product(point.lam, direction),
+            _preconditioner(point.blocks, self.V),
+            point.gradient,
+            min(0.1, np.sqrt(error)),
+        )
+        self.products += used
+        return Step(
+            slope=float((point.gradient * step).sum()),
+            length=min(1.0, MAX_MOVE / max(float(np.abs(step).sum(axis=1).max()), 1e-300)),
+            move=lambda share: self.at(point.lam + share * step),
+        )
+
+    def _hessian_product(self, lam: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        X, w = self.problem.types, self.problem.totals
+        result = self.V * direction
+        for part, P, _ in _probabilities(X, self.problem.shares, lam):
+            moved = X[part] @ direction.T
+            moved -= np.einsum("ta,ta->t", P, moved)[:, None]
+            moved *= P
+            moved *= w[part, None]
+            result += moved.T @ X[part]
+        return result
 
 
 def _start(problem: AllocationProblem) -> np.ndarray:
-    """Return multipliers of zero, but where a target of zero rules its carriers out."""
+    """Return multipliers of zero, or -NEVER for a count of zero, which excludes its records."""
     X = problem.types
     lam = np.zeros_like(problem.values)
     if problem.variances is None:
@@ -210,7 +245,7 @@ def _start(problem: AllocationProblem) -> np.ndarray:
 def _evaluate(
     problem: AllocationProblem, V: np.ndarray, lam: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return the dual's value, its gradient (A, K) and its areas' blocks (A, K, K) without V."""
+    """Return the dual's value, its gradient (A, K) and the areas' Hessian blocks (A, K, K) without V."""
     X, w, b = problem.types, problem.totals, problem.values
     K = X.shape[1]
     j, k = np.tril_indices(K)
@@ -229,10 +264,11 @@ def _evaluate(
 
 
 def _preconditioner(blocks: np.ndarray, V: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the areas' pseudo-inverse blocks, and with variances a correction along the flat direction.
+    """Return a function that applies the pseudo-inverse of each area's block.
 
-    Without variances the dual is flat along multipliers equal in all areas; with them only V curves it
-    there: sum over areas of V is the coarse system of an additive two-level preconditioner.
+    Without variances the dual is flat along multipliers that are equal in all areas; with them V is its
+    only curvature there. The sum of V over areas is then the coarse system of an additive two-level
+    preconditioner.
     """
     K = V.shape[1]
     systems = blocks.copy()
@@ -249,29 +285,3 @@ def _preconditioner(blocks: np.ndarray, V: np.ndarray) -> Callable[[np.ndarray],
         return np.einsum("ajk,ak->aj", vectors, turned) * scale + coarse * residual.sum(axis=0)
 
     return apply
-
-
-def _conjugate_gradients(
-    product: Callable[[np.ndarray], np.ndarray],
-    precondition: Callable[[np.ndarray], np.ndarray],
-    gradient: np.ndarray,
-    forcing: float,
-) -> tuple[np.ndarray, int]:
-    """Solve H step = -gradient until the residual's norm has fallen by `forcing`."""
-    step, residual = np.zeros_like(gradient), -gradient
-    z = precondition(residual)
-    direction, energy = z, float((residual * z).sum())
-    first = energy
-    for used in range(1, MAX_PRODUCTS + 1):
-        image = product(direction)
-        curvature = float((direction * image).sum())
-        if curvature <= 0:  # a flat direction, up to rounding
-            return (step if used > 1 else z), used
-        step += energy / curvature * direction
-        residual -= energy / curvature * image
-        z = precondition(residual)
-        last, energy = energy, float((residual * z).sum())
-        if energy <= forcing**2 * first:
-            break
-        direction = z + energy / last * direction
-    return step, used

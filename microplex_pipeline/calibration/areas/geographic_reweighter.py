@@ -1,64 +1,97 @@
-"""The GeographicReweighter: weights of records in each of many small areas."""
+"""The GeographicReweighter: weights of records in many small areas."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, Self
+from dataclasses import replace
+from typing import Literal, Self
 
 import numpy as np
 import polars as pl
-import scipy.sparse as sp
+from narwhals.typing import IntoFrame
 
-from microplex_pipeline.calibration.areas.integer_weights import integer_weights
-from microplex_pipeline.calibration.areas.nested_allocation import NestedAllocation
-from microplex_pipeline.calibration.areas.penalized_entropy import (
-    PenalizedEntropy,
-    fit_penalized_entropy,
-)
-from microplex_pipeline.calibration.areas.sample import sample_area
-from microplex_pipeline.calibration.areas.targets import AreaLevel, AreaTargets
-from microplex_pipeline.calibration.design_weights import design_weights
+from microplex_pipeline.calibration.areas.fitted_areas import FittedAreas
+from microplex_pipeline.calibration.areas.nested_allocation import NestedAllocation, ScaleFactor
+from microplex_pipeline.calibration.areas.pmedm import fit_pmedm
+from microplex_pipeline.calibration.areas.targets import AreaLevel, area_targets
+from microplex_pipeline.calibration.design_weights import WEIGHT, design_weights
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
+from microplex_pipeline.calibration.parameter_checks import (
+    check_between_0_and_1,
+    check_choice,
+    check_positive_integer,
+)
 from microplex_pipeline.calibration.targets.constraints import build_constraints
-from microplex_pipeline.calibration.targets.table import KEY, listed
+from microplex_pipeline.calibration.targets.table import Targets, listed
+from microplex_pipeline.estimator import Estimator, NotFittedError
 from microplex_pipeline.frames import to_polars
 
-SUMS_TOLERANCE = 1e-9  # of records' weights over the areas
+SUMS_TOLERANCE = (
+    1e-9  # largest relative difference of a record's sum over the areas from its weight
+)
 
 
-class GeographicReweighter:
-    """Weights of every record in every area, from the areas' targets.
+class GeographicReweighter(Estimator):
+    """Weights of every record in every area, from targets for the areas.
 
-    Areas nest by the beginning of their geoid; every length of geoid among the targets is a level, and
-    the longest are the areas that get weights.
+    Areas nest by the first digits of their geoid. Each length of geoid among the targets is a level, and
+    the areas with the longest geoids get weights.
 
     Parameters
     ----------
-    method : "allocation" lays each record's weight out over the areas: weights over areas add up to
-        the record's own, and every area meets its targets (multinomial logit, closest in entropy to
-        equal fractions of the population). With several levels the weights of an area are laid out
-        over its parts in turn. "pmedm" lets weights over areas add up to anything, and meets published
+    method : "allocation" distributes each record's weight across areas: its weights over the areas add
+        up to its own, and every area meets its targets (multinomial logit, closest in entropy to equal
+        fractions of the population). With several levels, the weights of an area are distributed across
+        its parts in turn. "pmedm" does not fix a record's sum over the areas, and meets published
         estimates of all levels at once within their standard errors (penalized maximum entropy; Nagle,
         Buttenfield, Leyk and Spielman 2014, Annals of the AAG 104: 80-95).
     soft : for "allocation": meet targets within their standard errors, as "pmedm" always does.
-    scale_to_total : for "allocation" of exact targets: multiply them so that they add up to the records'
-        total where they do not, see `scale_factors_`. Otherwise a difference is an error.
-    households_per_area : keep at most so many records (or households) in each area: a systematic sample
-        that keeps all of the area's totals. The weights of a record over the areas then no longer add
-        up to its own.
-    integer : round an area's weights to whole ones at random (truncate, replicate, sample). Targets are
-        then met but for rounding, and a record's weights over the areas need not add up.
-    tol : a fit of exact targets is refused if one is missed by more than this share of its value.
+    scale_to_total : for "allocation" with exact targets: if they do not add up to the records' total,
+        multiply them so that they do, see `scale_factors_`. Otherwise a difference is an error.
+    households_per_area : keep at most this many records (or households) in each area: a systematic
+        sample that keeps all of the area's totals. The weights of a record over the areas then no longer
+        add up to its own.
+    integer : round an area's weights to integers at random (truncate, replicate, sample). Targets are
+        then met up to rounding, and a record's weights over the areas need not add up to its own.
+    tol : the fit of exact targets is refused if one is missed by more than this share of its value.
     seed : of samples and rounding; an area's draws do not depend on the order in which areas are read.
 
     Attributes
     ----------
-    area_weights_ : polars frame (geoid, household or record, weight), without zeros. It holds every
-        pair of record and area: where that is too much, `stream` gives one area at a time.
-    diagnostics_ : polars frame, a row per area of every level and target: value (as aimed at), achieved
-        by the final weights, relative_error, and where there are standard errors z, the miss over them.
+    diagnostics_ : polars frame, a row per area of every level and target: value (after scaling),
+        achieved by the final weights, relative_error and, if there are standard errors, z (error over
+        standard error).
     scale_factors_ : polars frame (within, target, factor): what exact targets were multiplied by.
+
+    Raises
+    ------
+    ValueError
+        For a value that a parameter cannot have, or parameters that do not go together.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from microplex_pipeline import GeographicReweighter
+    >>> households = pl.DataFrame({"persons": [1, 3], "weight": [20.0, 10.0]})
+    >>> targets = pl.DataFrame(
+    ...     {
+    ...         "geoid": ["44001", "44003"],
+    ...         "entity": "record",
+    ...         "measure": "sum",
+    ...         "variable": "persons",
+    ...         "domain": "all",
+    ...         "value": [30.0, 20.0],
+    ...     }
+    ... )
+    >>> fitted = GeographicReweighter().fit(households, targets, "weight")
+    >>> fitted.area_weights_["geoid"].to_list()
+    ['44001', '44001', '44003', '44003']
+    >>> fitted.area_weights_["weight"].round(6).to_list()
+    [12.0, 6.0, 8.0, 4.0]
     """
+
+    diagnostics_: pl.DataFrame
+    scale_factors_: pl.DataFrame
 
     def __init__(
         self,
@@ -71,8 +104,7 @@ class GeographicReweighter:
         tol: float = 1e-9,
         seed: int = 0,
     ) -> None:
-        if method not in ("allocation", "pmedm"):
-            raise ValueError(f"method must be allocation or pmedm, not {method!r}")
+        check_choice("method", method, ("allocation", "pmedm"))
         if method == "pmedm" and (soft or scale_to_total):
             raise ValueError(
                 "soft and scale_to_total go with method='allocation': pmedm is always soft"
@@ -81,14 +113,9 @@ class GeographicReweighter:
             raise ValueError(
                 "scale_to_total goes with exact targets: soft ones need not add up to a total"
             )
-        if households_per_area is not None and not (
-            isinstance(households_per_area, int) and households_per_area >= 1
-        ):
-            raise ValueError(
-                f"households_per_area must be a whole number from 1 on, not {households_per_area!r}"
-            )
-        if not 0 < tol < 1:
-            raise ValueError(f"tol must lie between 0 and 1, not {tol}")
+        if households_per_area is not None:
+            check_positive_integer("households_per_area", households_per_area)
+        check_between_0_and_1("tol", tol)
         self.method = method
         self.soft = soft
         self.scale_to_total = scale_to_total
@@ -98,164 +125,143 @@ class GeographicReweighter:
         self.seed = seed
 
     def fit(
-        self, records: Any, targets: Any, weight_col: str, household_id: str | None = None
+        self,
+        records: IntoFrame,
+        targets: Targets | IntoFrame,
+        weight_col: str | None = None,
+        household_id: str | None = None,
     ) -> Self:
         """Find the weights.
 
         Parameters
         ----------
         records : polars, pandas or pyarrow frame, one row per record.
-        targets : long frame with the columns of `Targets` and geoid (text), also standard_error where
-            targets are soft. The first target of an area sets its prior share.
-        weight_col : design weights: for "allocation" those of the whole area, which are laid out.
-        household_id : where given, weights belong to households; a household's design weight is its
-            first record's.
+        targets : frame with the columns of `Targets` and geoid (text), or a `Targets` table whose
+            geography names the area of each row, e.g. "county:44001"; with column standard_error if
+            targets are soft. The first target of an area determines its prior share.
+        weight_col : column of the design weights, for "allocation" those that are distributed across the
+            areas; None for equal ones.
+        household_id : column of household numbers. If given, weights belong to households, and a
+            household's design weight is that of its first record.
 
         Raises
         ------
         CalibrationError
-            For targets or records that cannot be used as they are.
+            If targets or records cannot be used as they are.
         InfeasibleTargets, NotConverged
-            If exact targets cannot be met, naming area and targets.
+            If exact targets cannot be met; names area and targets.
         """
         frame = to_polars(records)
-        levels = AreaTargets(targets).levels(soft=self.soft or self.method == "pmedm")
+        levels = area_targets(targets).levels(soft=self.soft or self.method == "pmedm")
         self._check_budget(levels)
-        features = [build_constraints(frame, lv.targets, household_id).matrix for lv in levels]
-        weights = design_weights(frame, weight_col, household_id)
+        constraints = [build_constraints(frame, lv.targets, household_id) for lv in levels]
+        features = [system.matrix for system in constraints]
+        totals = replace(constraints[0], values=levels[0].values.sum(axis=0))
+        weights = design_weights(frame, weight_col, household_id, totals)
         ids = (
             pl.Series("record", np.arange(frame.height))
             if household_id is None
             else frame[household_id].unique(maintain_order=True)
         )
-        self._levels, self._features, self._ids = levels, features, ids
-        factors = pl.DataFrame(
-            schema={"within": pl.String, "target": pl.String, "factor": pl.Float64}
+        solution = (
+            fit_pmedm(levels, features, weights)
+            if self.method == "pmedm"
+            else NestedAllocation(levels, features, weights, self.scale_to_total)
         )
-        if self.method == "pmedm":
-            self._fitted: NestedAllocation | PenalizedEntropy = _fit_pmedm(
-                levels, features, weights
-            )
-            self._diagnose([level.values for level in levels])
+        fitted = FittedAreas(
+            solution, levels, features, ids, weight_col or WEIGHT,
+            self.households_per_area, self.integer, self.seed,
+        )  # fmt: skip
+        factors: list[ScaleFactor] = []
+        if isinstance(solution, NestedAllocation):
+            diagnostics, sums = fitted.diagnose(solution.scaled_values)
+            self._check_exact(diagnostics, sums, weights)
+            factors = solution.factors
         else:
-            self._fitted = NestedAllocation(levels, features, weights, self.scale_to_total)
-            sums = self._diagnose(self._fitted.scaled_values)
-            self._check_exact(sums, weights)
-            if self._fitted.factors:
-                factors = pl.DataFrame(self._fitted.factors)
-        self.scale_factors_ = factors
+            diagnostics, _ = fitted.diagnose([level.values for level in levels])
+        self.diagnostics_ = diagnostics
+        self.scale_factors_ = pl.DataFrame(
+            factors, schema={"within": pl.String, "target": pl.String, "factor": pl.Float64}
+        )
+        self._fitted, self._fitted_method = fitted, self.method
+        self._area_weights: pl.DataFrame | None = None
         return self
 
     def stream(self) -> Iterator[tuple[str, pl.DataFrame]]:
-        """Yield, for one area after the other in order of geoid, its geoid and (id, weight) rows."""
+        """Return an iterator over geoid and weights, a frame (household or record, weight), by geoid.
+
+        Weights are drawn as they are read, so that only one area is in memory. Weights of zero are left
+        out. The column of the weights is that of the design weights, or "weight".
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
         self._require_fit()
-        for geoid, weights in zip(self._levels[-1].areas, self._final_weights(), strict=True):
-            used = np.flatnonzero(weights)
-            yield geoid, pl.DataFrame([self._ids[used], pl.Series("weight", weights[used])])
+        return self._fitted.stream()
 
     @property
     def area_weights_(self) -> pl.DataFrame:
-        """All rows of `stream`, with their geoid."""
-        parts = [
-            frame.select(pl.lit(geoid).alias("geoid"), pl.all()) for geoid, frame in self.stream()
-        ]
-        return pl.concat(parts)
+        """All rows of `stream` with their geoid: geoid, household or record, weight.
 
-    def _final_weights(self) -> Iterator[np.ndarray]:
-        """Yield the weights (n,) of one area after the other, sampled and rounded as asked."""
-        names = self._levels[-1].targets.names
-        for area, full in enumerate(self._fitted.areas()):
-            rng = np.random.default_rng([self.seed, area])
-            weights = full
-            if self.households_per_area is not None:
-                weights = sample_area(
-                    weights, self._features[-1], names, self.households_per_area, rng
-                )
-            yield integer_weights(weights, rng) if self.integer else weights
+        Drawn at first use after a fit, and kept. It has a row for every pair of area and record of
+        positive weight; if that is too much for memory, use `stream`.
 
-    def _diagnose(self, values: list[np.ndarray]) -> np.ndarray:
-        """Set `diagnostics_`; return the records' sums over the areas, (n,)."""
-        achieved = [np.zeros_like(v) for v in values]
-        sums = np.zeros(len(self._ids))
-        for leaf, weights in enumerate(self._final_weights()):
-            sums += weights
-            area = leaf
-            for depth in range(len(values) - 1, -1, -1):
-                achieved[depth][area] += self._features[depth] @ weights
-                area = self._levels[depth].parents[area]
-        self.diagnostics_ = pl.concat(
-            [
-                _table(level, v, a)
-                for level, v, a in zip(self._levels, values, achieved, strict=True)
-            ]
-        )
-        return sums
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        self._require_fit()
+        if self._area_weights is None:
+            self._area_weights = pl.concat(
+                frame.select(pl.lit(geoid).alias("geoid"), pl.all())
+                for geoid, frame in self._fitted.stream()
+            )
+        return self._area_weights
 
-    def _check_exact(self, sums: np.ndarray, weights: np.ndarray) -> None:
-        """Refuse an allocation that does not keep what it promises."""
+    def _check_exact(
+        self, diagnostics: pl.DataFrame, sums: np.ndarray, weights: np.ndarray
+    ) -> None:
+        """Raise NotConverged if an allocation misses a record's own weight, or an exact target."""
         if self.integer or self.households_per_area is not None:
             return
         if (apart := np.abs(sums / weights - 1).max()) > SUMS_TOLERANCE:
-            raise NotConverged(f"a record's weights over the areas miss its own by {apart:.3g}")
+            raise NotConverged(
+                f"a record's weights over the areas differ from its own by {apart:.3g} of it"
+            )
         if self.soft:
             return
-        missed = self.diagnostics_.filter(~(pl.col("relative_error").abs() <= self.tol))
+        missed = diagnostics.filter(~(pl.col("relative_error").abs() <= self.tol))
         if missed.height:
             names = [f"{row['geoid']} {row['target']}" for row in missed.to_dicts()]
-            raise NotConverged(f"missed by more than tol={self.tol:g}: {listed(names)}")
+            raise NotConverged(f"targets missed by more than tol={self.tol:g}: {listed(names)}")
 
     def _check_budget(self, levels: list[AreaLevel]) -> None:
         needed = len(levels[-1].targets.names) + 1
         if self.households_per_area is not None and self.households_per_area < needed:
             raise CalibrationError(
-                f"households_per_area={self.households_per_area} is too few: an area has {needed - 1} "
-                f"targets, and to keep them with the sum of weights takes up to {needed} records"
+                f"households_per_area={self.households_per_area} is too small: an area has {needed - 1} "
+                f"targets, and keeping them and the sum of weights takes up to {needed} records"
             )
 
     def _require_fit(self) -> None:
         if not hasattr(self, "diagnostics_"):
-            raise RuntimeError("this reweighter is not fitted: call fit first")
+            raise NotFittedError("this GeographicReweighter is not fitted: call fit first")
 
-
-def _fit_pmedm(
-    levels: list[AreaLevel], features: list[sp.csr_array], weights: np.ndarray
-) -> PenalizedEntropy:
-    """Bring every level's targets into the order of the finest, and solve."""
-    names = levels[-1].targets.names
-    estimates, variances = [], []
-    for level in levels:
-        if differing := sorted(set(names) ^ set(level.targets.names)):
-            raise CalibrationError(
-                "pmedm needs the same targets at every level, but only some have: "
-                f"{listed(differing)}"
-            )
-        assert level.standard_errors is not None
-        order = [level.targets.names.index(name) for name in names]
-        estimates.append(level.values[:, order])
-        variances.append(level.standard_errors[:, order] ** 2)
-    return fit_penalized_entropy(
-        sp.csr_array(features[-1].T),
-        weights,
-        levels[-1].prior_shares(),
-        [level.parents for level in levels[1:]],
-        estimates,
-        variances,
-    )
-
-
-def _table(level: AreaLevel, values: np.ndarray, achieved: np.ndarray) -> pl.DataFrame:
-    """Return the diagnostics of one level."""
-    features = level.targets.table.select("target", *KEY)
-    areas, K = len(level.areas), features.height
-    error = achieved - values
-    z: Any = pl.lit(None, pl.Float64)
-    if level.standard_errors is not None:
-        z = pl.Series((error / level.standard_errors).ravel())
-    return pl.concat([features] * areas).select(
-        pl.Series("geoid", np.repeat(level.areas, K), dtype=pl.String),
-        pl.all(),
-        value=pl.Series(values.ravel()),
-        achieved=pl.Series(achieved.ravel()),
-        relative_error=pl.Series((error / np.maximum(np.abs(values), 1.0)).ravel()),
-        z=z,
-    )
+    def _fit_summary(self) -> str | None:
+        if not hasattr(self, "diagnostics_"):
+            return None
+        finest, ids = self._fitted.levels[-1], self._fitted.ids
+        if finest.standard_errors is None:
+            errors = self.diagnostics_["relative_error"].to_numpy()
+            worst = f"worst relative error {np.abs(errors).max():.2g}"
+        else:
+            z = self.diagnostics_["z"].to_numpy()
+            worst = f"worst error {np.abs(z).max():.2g} standard errors"
+        of = "records" if ids.name == "record" else "households"
+        return (
+            f"fitted: {len(ids):,} {of} in {len(finest.areas):,} areas with "
+            f"{len(finest.targets.names):,} targets each, {self._fitted_method}, {worst}"
+        )

@@ -9,14 +9,15 @@ import numpy as np
 
 
 def integer_weights(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return whole weights (n,) whose sum is the rounded sum of `weights`.
+    """Return integer weights (n,) whose sum is the rounded sum of `weights`.
 
-    Every weight is cut to its whole part; the units that are then missing go to records drawn without
-    replacement, with chances proportional to the parts cut off. No weight moves by one or more.
+    Every weight is truncated. The units that are then missing go to records drawn without replacement,
+    with probabilities proportional to the truncated fractions. Each weight changes by less than one.
 
     Parameters
     ----------
     weights : (n,) non-negative.
+    rng : source of the draws.
     """
     whole = np.floor(weights)
     rest = weights - whole

@@ -1,9 +1,10 @@
-"""Allocation over nested areas: over the first level's, then each area's weights over its parts."""
+"""Allocation across nested areas: first across the coarsest level, then within each area."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 import scipy.sparse as sp
@@ -28,13 +29,13 @@ CHECKED = (
 
 @dataclass(frozen=True)
 class ScaleFactor:
-    """By what the targets of one feature were multiplied to add up to the records' total.
+    """Factor by which the areas' targets of one kind were multiplied to add up to the records' total.
 
     Attributes
     ----------
-    within : geoid of the area whose parts they are, or "" for the first level.
-    target : the feature.
-    factor : as said.
+    within : geoid of the area whose parts were scaled, or "" for the first level.
+    target : name of the target.
+    factor : the factor.
     """
 
     within: str
@@ -43,19 +44,20 @@ class ScaleFactor:
 
 
 class NestedAllocation:
-    """Weights by area, from solutions that are found when an area is first reached.
+    """Weights by area; the allocation within an area is solved when it is first needed.
 
     Parameters
     ----------
     levels : areas and targets, coarsest first.
-    features : per level (K, n) sparse, what one unit of each record's weight adds to each target.
+    features : per level (K, n) sparse, the contribution of one unit of each record's weight to each
+        target.
     weights : (n,) positive.
-    scale_to_total : multiply targets so that they add up to the records' total, whatever they add up to.
+    scale_to_total : multiply exact targets so that they add up to the records' total.
 
     Attributes
     ----------
-    factors : what exact targets were multiplied by, per level, area around and feature.
-    scaled_values : per level (A, K), the targets that were aimed at.
+    factors : factors of exact targets, per level, containing area and target.
+    scaled_values : per level (A, K), the targets after scaling.
     """
 
     def __init__(
@@ -76,12 +78,12 @@ class NestedAllocation:
         self.scaled_values = [level.values.copy() for level in levels]
 
     def areas(self) -> Iterator[np.ndarray]:
-        """Yield the weights (n,) of one area of the finest level after the other.
+        """Yield the weights (n,) of each area of the finest level.
 
         Raises
         ------
         CalibrationError
-            If exact targets do not add up to the records' total, or no record carries a feature.
+            If exact targets do not add up to the records' total, or no record contributes to one.
         InfeasibleTargets, NotConverged
             If an area's targets could not be met.
         """
@@ -108,7 +110,7 @@ class NestedAllocation:
         totals = np.bincount(of_type, weights, len(types))
         values, variances = level.values[children], None
         if level.standard_errors is not None:
-            # one observation per record: in this scale a record of the population is n / N of one
+            # each of the n records is one observation, so a unit of the population N is n / N of one
             scale = len(self._weights) / self._weights.sum()
             variances = level.standard_errors[children] ** 2 * scale
         else:
@@ -120,25 +122,43 @@ class NestedAllocation:
         try:
             return fit_allocation(problem)
         except AllocationFailed as failure:
-            errors = np.abs(failure.allocation.errors)
-            if variances is None:
-                carriers = sp.csr_array(types.T)
-                for a in np.argsort(-errors.max(axis=1))[:CHECKED]:
-                    area = level.areas[children[a]]
-                    names = [f"{area} {name}" for name in level.targets.names]
-                    feasible_weights(Constraints(carriers, values[a], names), totals)
-            a, k = np.unravel_index(np.argmax(errors), errors.shape)
-            area = level.areas[children[a]]
-            raise NotConverged(
-                f"allocation stopped with area {area} missing {level.targets.names[k]} by "
-                f"{100 * errors[a, k]:.3g} %: its target asks for more, or less, than the records leave "
-                "it beside the other areas"
-            ) from failure
+            self._explain(level, children, problem, failure)
+
+    def _explain(
+        self,
+        level: AreaLevel,
+        children: np.ndarray,
+        problem: AllocationProblem,
+        failure: AllocationFailed,
+    ) -> NoReturn:
+        """Raise an error that names the areas and targets at fault.
+
+        Raises
+        ------
+        InfeasibleTargets
+            If the targets of one area contradict each other.
+        NotConverged
+            Otherwise.
+        """
+        errors = np.abs(failure.allocation.errors)
+        if problem.variances is None:
+            carriers = sp.csr_array(problem.types.T)
+            for a in np.argsort(-errors.max(axis=1))[:CHECKED]:
+                area = level.areas[children[a]]
+                names = [f"{area} {name}" for name in level.targets.names]
+                feasible_weights(Constraints(carriers, problem.values[a], names), problem.totals)
+        a, k = np.unravel_index(np.argmax(errors), errors.shape)
+        area = level.areas[children[a]]
+        raise NotConverged(
+            f"allocation stopped with area {area} missing {level.targets.names[k]} by "
+            f"{100 * errors[a, k]:.3g} %: its target is too high, or too low, for the weight that the "
+            "other areas leave it"
+        ) from failure
 
     def _adding_up(
         self, depth: int, parent: int, children: np.ndarray, totals: np.ndarray
     ) -> np.ndarray:
-        """Return exact targets (areas, K) that add up to the records' totals (K,)."""
+        """Return exact targets (areas, K) that add up to the records' totals (K,), scaled if wanted."""
         level = self._levels[depth]
         values = level.values[children]
         carried = np.any(self._types[depth][0] != 0, axis=0)
@@ -148,7 +168,8 @@ class NestedAllocation:
                 for a, k in np.argwhere(nobody)
             ]
             raise CalibrationError(
-                f"no record carries: {listed(names)}. Drop the target, widen its domain, or add records"
+                f"no record contributes to: {listed(names)}. Drop the target, widen its domain, or add "
+                "records"
             )
         within = self._levels[depth - 1].areas[parent] if depth else ""
         sums = values.sum(axis=0)
@@ -159,7 +180,7 @@ class NestedAllocation:
                 raise CalibrationError(
                     f"the areas' targets{place} do not add up to the records' total: {name} is "
                     f"{sums[k]:,.10g} over the areas, and {totals[k]:,.10g} over the records. Calibrate "
-                    "the records first, or scale the areas' targets to their total"
+                    "the records first, or set scale_to_total=True"
                 )
         factors = np.divide(totals, sums, out=np.ones_like(sums), where=sums * totals > 0)
         self.factors += [

@@ -1,21 +1,21 @@
-"""P-MEDM: maximum entropy weights by area, with published estimates met within their errors.
+"""P-MEDM: maximum entropy weights by area that meet published estimates within their errors.
 
 Nagle, Buttenfield, Leyk and Spielman 2014, Annals of the Association of American Geographers 104:
-80-95. A share p_ig of the population is sought for every record i and smallest area g, closest to a
-prior q in Kullback-Leibler distance, with squared misses over the estimates' variances as penalty:
+80-95. Each record i gets a share p_ig of the population in each smallest area g. The shares minimise the
+Kullback-Leibler divergence from a prior q, plus the squared misses over the estimates' variances:
 
     min  n KL(p, q) + sum over areas j and estimates k of (N m_jk - b_jk)^2 / (2 s_jk^2)
 
 for n records of a population N, with m_jk the sum of p_ig x_ik over records i and smallest areas g in j.
-Its dual has one unknown per estimate. With the areas nested, the dual's Hessian is eliminated from the
-smallest areas up: K x K systems, one per area (block elimination of a matrix that is an arrow at every
-level).
+The dual has one unknown per estimate. Because areas are nested, its Hessian can be eliminated from the
+smallest areas up, with one K x K system per area (block elimination of a matrix that has the shape of an
+arrow at every level).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.linalg
@@ -23,9 +23,10 @@ import scipy.sparse as sp
 
 from microplex_pipeline.calibration.errors import NotConverged
 from microplex_pipeline.calibration.solvers.blas_threads import one_blas_thread
+from microplex_pipeline.calibration.solvers.damped_newton import Step, Stopping, damped_newton
 
-GOAL = 1e-11  # of the gradient's norm, in shares of the population
-ACCEPTED = 1e-9  # where rounding stops the descent before the goal
+GOAL = 1e-11  # norm of the gradient, in shares of the population, at which the iteration stops
+ACCEPTED = 1e-9  # norm that is accepted if rounding allows no smaller one
 MAX_STEPS = 100
 
 
@@ -35,8 +36,8 @@ class PenalizedEntropy:
 
     Attributes
     ----------
-    weights : (n, G) of record i in smallest area g.
-    gradient_norm : of the dual, per unit of population.
+    weights : (n, G) weight of record i in smallest area g.
+    gradient_norm : norm of the dual's gradient, per unit of population.
     iterations : Newton steps.
     """
 
@@ -45,7 +46,7 @@ class PenalizedEntropy:
     iterations: int
 
     def areas(self) -> Iterator[np.ndarray]:
-        """Yield the weights (n,) of one smallest area after the other."""
+        """Yield the weights (n,) of each smallest area."""
         yield from self.weights.T
 
 
@@ -59,76 +60,106 @@ def fit_penalized_entropy(
 ) -> PenalizedEntropy:
     """Return weights by smallest area.
 
-    Memory grows with records x smallest areas, with areas x K^2, and with the pairs of features that
-    records carry.
+    Memory grows with records x smallest areas, with areas x K^2, and with the number of pairs of
+    features per record.
 
     Parameters
     ----------
-    features : (n, K) sparse, what one unit of a record's weight adds to each estimate.
+    features : (n, K) sparse, the contribution of one unit of a record's weight to each estimate.
     weights : (n,) positive design weights; their sum is the population N.
     shares : (G,) positive prior shares of the smallest areas.
-    parents : per level below the first, for each area the position of the one it lies in.
-    estimates, variances : per level, coarsest first, (areas, K); variances are positive.
+    parents : for each level below the first, the position of each area's parent in the level above.
+    estimates, variances : for each level, coarsest first, (areas, K); variances are positive.
 
     Raises
     ------
     NotConverged
         If the dual's gradient does not vanish.
     """
+    population = float(weights.sum())
+    dual = _Dual(
+        population,
+        features,
+        [np.zeros(len(estimates[0]), int), *parents],
+        [b / population for b in estimates],
+        [v * (len(weights) / population**2) for v in variances],
+        np.outer(weights / population, shares / shares.sum()),
+    )
     with one_blas_thread():
-        return _Dual(features, weights, shares, parents, estimates, variances).minimise()
+        return dual.minimise()
 
 
+@dataclass
+class _Point:
+    """Multipliers lam per level, the dual's value, shares p (n, G); the rest set by `_Dual._error`."""
+
+    lam: list[np.ndarray]
+    value: float
+    p: np.ndarray
+    means: list[np.ndarray] = field(default_factory=list)
+    gradient: list[np.ndarray] = field(default_factory=list)
+
+
+@dataclass
 class _Dual:
-    """The dual and its Newton steps; lists run over levels, coarsest first."""
+    """The dual, as `damped_newton` minimises it; lists are per level, coarsest first.
 
-    def __init__(
-        self,
-        features: sp.csr_array,
-        weights: np.ndarray,
-        shares: np.ndarray,
-        parents: Sequence[np.ndarray],
-        estimates: Sequence[np.ndarray],
-        variances: Sequence[np.ndarray],
-    ) -> None:
-        self.population = float(weights.sum())
-        self.X, self.Xt = features, sp.csr_array(features.T)
-        self.pairs, self.places = _pair_products(features)
-        self.parents = [np.zeros(len(estimates[0]), int), *parents]
-        self.Y = [b / self.population for b in estimates]
-        self.V = [v * (len(weights) / self.population**2) for v in variances]
-        self.q = np.outer(weights / self.population, shares / shares.sum())
+    Attributes
+    ----------
+    population : N.
+    X : (n, K) features.
+    parents : position of the area above each area, zeros at the first level.
+    Y : estimates as shares of the population.
+    V : their variances in the scale of the dual.
+    q : (n, G) prior.
+    """
+
+    population: float
+    X: sp.csr_array
+    parents: list[np.ndarray]
+    Y: list[np.ndarray]
+    V: list[np.ndarray]
+    q: np.ndarray
+
+    def __post_init__(self) -> None:
+        self.Xt = sp.csr_array(self.X.T)
+        self.pairs, self.places = _pair_products(self.X)
 
     def minimise(self) -> PenalizedEntropy:
-        """Newton's method with Armijo's rule from zero."""
-        goal = max(1.0, *(float(np.abs(y).sum(axis=0).max()) for y in self.Y))
-        lam = [np.zeros_like(y) for y in self.Y]
-        value, p = self._value(lam)
-        previous = np.inf
-        for iteration in range(MAX_STEPS):
-            means = self._sums_up(p)
-            gradient = [
-                y - mean + v * x for y, mean, v, x in zip(self.Y, means, self.V, lam, strict=True)
-            ]
-            norm = float(np.sqrt(_dot(gradient, gradient)))
-            stalled = norm > previous / 2
-            if norm <= GOAL * goal or (stalled and norm <= ACCEPTED * goal):
-                return PenalizedEntropy(p * self.population, norm, iteration)
-            step = self._step(p, means, gradient)
-            slope, length = _dot(gradient, step), 1.0
-            while True:
-                tried = [x + length * s for x, s in zip(lam, step, strict=True)]
-                now, shares = self._value(tried)
-                flat = abs(now - value) <= 1e-14 * max(1.0, abs(value))
-                if now <= value + 1e-4 * length * slope or flat or length < 1e-8:
-                    break
-                length *= 0.5
-            if length < 1e-8:
-                break
-            lam, value, p, previous = tried, now, shares, norm
-        raise NotConverged(
-            f"penalized entropy stopped after {iteration} steps with a gradient of {norm:.3g}: look for "
-            "estimates of different levels that contradict each other with tiny standard errors"
+        """Return the solution, by Newton's method from zero."""
+        size = max(1.0, *(float(np.abs(y).sum(axis=0).max()) for y in self.Y))
+        stopping = Stopping(GOAL * size, ACCEPTED * size, MAX_STEPS, flat=1e-14)
+        start = self._at([np.zeros_like(y) for y in self.Y])
+        found = damped_newton(start, self._error, self._newton_step, stopping)
+        if not found.met:
+            raise NotConverged(
+                f"penalized entropy stopped after {found.iterations} steps with a gradient of "
+                f"{found.error:.3g}: check for estimates of different levels that contradict each other "
+                "and have tiny standard errors"
+            )
+        return PenalizedEntropy(found.point.p * self.population, found.error, found.iterations)
+
+    def _at(self, lam: list[np.ndarray]) -> _Point:
+        return _Point(lam, *self._value(lam))
+
+    def _error(self, point: _Point) -> float:
+        """Return the gradient's norm at a point; set its gradient."""
+        point.means = self._sums_up(point.p)
+        point.gradient = [
+            y - mean + v * x
+            for y, mean, v, x in zip(self.Y, point.means, self.V, point.lam, strict=True)
+        ]
+        return float(np.sqrt(_dot(point.gradient, point.gradient)))
+
+    def _newton_step(self, point: _Point, error: float) -> Step[_Point]:
+        del error
+        step = self._step(point.p, point.means, point.gradient)
+        return Step(
+            slope=_dot(point.gradient, step),
+            length=1.0,
+            move=lambda share: self._at(
+                [x + share * s for x, s in zip(point.lam, step, strict=True)]
+            ),
         )
 
     def _value(self, lam: list[np.ndarray]) -> tuple[float, np.ndarray]:
@@ -145,7 +176,7 @@ class _Dual:
         return _dot(self.Y, lam) + np.log(mass) + top + penalty / 2, p
 
     def _sums_up(self, p: np.ndarray) -> list[np.ndarray]:
-        """Return X'p by area, per level."""
+        """Return X'p of each area, per level."""
         means = [(self.Xt @ p).T]
         for parent, y in zip(self.parents[:0:-1], self.Y[-2::-1], strict=True):
             coarser = np.zeros_like(y)
@@ -156,7 +187,7 @@ class _Dual:
     def _step(
         self, p: np.ndarray, means: list[np.ndarray], gradient: list[np.ndarray]
     ) -> list[np.ndarray]:
-        """Solve the Newton system: nested blocks less the rank-one term of the normalisation."""
+        """Solve the Newton system: nested blocks minus the rank-one term from normalising p."""
         sides = [np.stack(pair, axis=-1) for pair in zip(gradient, means, strict=True)]
         solved = self._solve_nested(p, sides)
         a, b = [s[..., 0] for s in solved], [s[..., 1] for s in solved]
@@ -166,8 +197,8 @@ class _Dual:
     def _solve_nested(self, p: np.ndarray, sides: list[np.ndarray]) -> list[np.ndarray]:
         """Solve (sum of the areas' X'PX at every level + V) s = sides, each (areas, K, 2).
 
-        A smallest area's own system is M + V. Eliminated, it leaves M - M (M + V)^-1 M to its parent,
-        and takes M (M + V)^-1 r off the right side of every area above it.
+        A smallest area's own system is M + V. Eliminating it adds M - M (M + V)^-1 M to its parent's
+        system and subtracts M (M + V)^-1 r from the right side of every area above it.
         """
         K = self.X.shape[1]
         finest = self.pairs @ p
@@ -216,10 +247,10 @@ def _dot(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> float:
 
 
 def _pair_products(X: sp.csr_array) -> tuple[sp.csr_array, tuple[np.ndarray, np.ndarray]]:
-    """Return the products x_ij x_ik that are not zero, (pairs, n) sparse, and each pair's j >= k.
+    """Return the nonzero products x_ij x_ik, (pairs, n) sparse, and j >= k of each pair.
 
-    Times p they give X'PX of every smallest area at once. A household carries few of the many features,
-    so this costs a fraction of dense products.
+    Multiplied by p they give X'PX of all smallest areas at once. A household has few of the many
+    features, so this costs a fraction of dense products.
     """
     K = X.shape[1]
     rows, places, values = [], [], []

@@ -1,7 +1,7 @@
 """A sample of an area's records that keeps its totals.
 
-A systematic sample in proportion to weight is joined with the few records of a vertex, weights that meet
-the totals exactly; the linear method of calibration then always finds a solution on both.
+A systematic sample in proportion to weight is joined with the few records of a vertex, whose weights
+meet the totals exactly. Linear calibration of both together therefore always has a solution.
 """
 
 from __future__ import annotations
@@ -26,13 +26,17 @@ def sample_area(
     size: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return weights (n,) of at most `size` records with the same sums of all features and of weight.
+    """Return weights (n,), at most `size` of them positive, with the same weighted sums of all features.
+
+    The sum of weights is kept, too.
 
     Parameters
     ----------
     weights : (n,) non-negative.
     features : (K, n) sparse.
-    size : more than K, so that a vertex fits in.
+    names : names of the features, for error messages.
+    size : number of records, more than K so that it includes a vertex.
+    rng : one uniform number is drawn from it.
     """
     live = np.flatnonzero(weights > 0)
     if len(live) <= size:

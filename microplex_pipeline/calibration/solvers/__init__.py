@@ -1,1 +1,1 @@
-"""Numerical methods, one a file: each takes arrays of rows, targets and design weights."""
+"""Numerical methods, one per file, on constraints and arrays of design weights."""

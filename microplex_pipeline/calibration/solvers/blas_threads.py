@@ -1,7 +1,7 @@
-"""One thread for many small dense systems.
+"""One BLAS thread for many small dense systems.
 
-Several threads are no faster on systems of up to a few hundred unknowns, and slower by far where other
-processes use the machine: each call then waits for threads that are not running.
+On systems of up to a few hundred unknowns several threads are no faster. They are much slower if other
+processes use the machine, because each call waits for threads that are not running.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
 
-import scipy.linalg  # noqa: F401  its library must be loaded before the controller looks for it
+import scipy.linalg  # noqa: F401  loads the BLAS library that the controller must find
 from threadpoolctl import ThreadpoolController
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:
-    """Return a context within which linear algebra uses one thread."""
+    """Return a context in which linear algebra uses one thread."""
     return _controller().limit(limits=1, user_api="blas")
 
 

@@ -1,6 +1,6 @@
-"""Conflicts: which targets cannot hold together, by elastic programmes and deletion.
+"""Conflicts: find targets that cannot hold together, by elastic programmes and deletion.
 
-The elastic programme allows every target a slack and minimises the sum of the slacks; its dual is a
+The elastic programme gives every target a slack and minimises the sum of the slacks. Its dual is a
 Farkas certificate, whose rows contain a smallest conflicting set (an irreducible infeasible subset;
 Chinneck and Dravnieks 1991, ORSA Journal on Computing 3: 157-168).
 """
@@ -19,26 +19,32 @@ from microplex_pipeline.calibration.solvers.highs import linear_programme
 from microplex_pipeline.calibration.targets.constraints import Constraints
 
 SLACK = 1e-8  # sum of relative slacks below which targets count as met
-SOFT = (1e-2, 1e-3, 1e-4)  # standard errors, as shares of the values, with which misses are spread
+SOFT = (
+    1e-2,
+    1e-3,
+    1e-4,
+)  # standard errors, as shares of the values, of the least squares problems
 NEWTON_STEPS = 100
 ROUNDS = 1000
-OTHERS = 1e4  # price of other targets' slack where one target's nearest possible value is asked
-SHOWN = 20
+OTHERS = (
+    1e4  # price of the other targets' slack when one target's nearest possible value is sought
+)
+SHOWN = 20  # targets named in a message
 
 Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class _Elastic:
-    """The system with slacks, in units where targets and typical weights are about one.
+    """The system with slacks, in units in which targets and typical weights are about one.
 
     Attributes
     ----------
-    matrix, values : (m, n) and (m,); what the lower bounds contribute is already taken off.
-    upper : (n,) largest weight above its lower bound, or None.
-    lower : (n,) lower bounds.
-    unit : (n,) what a weight of one stands for.
-    size : (m,) what a value of one stands for.
+    matrix, values : (m, n) and (m,); the contribution of the lower bounds is already subtracted.
+    upper : (n,) largest weight above the lower bound, or None.
+    lower : (n,) lower bounds, in original units.
+    unit : (n,) original weight that equals one here.
+    size : (m,) original value that equals one here.
     """
 
     matrix: sp.csr_array
@@ -51,7 +57,19 @@ class _Elastic:
     def solve(
         self, rows: np.ndarray, pool: np.ndarray, max_iter: int, price: np.ndarray | None = None
     ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Least sum of slacks of some targets: that sum, pool, x, dual values, signed slacks."""
+        """Minimise the sum of slacks of some targets.
+
+        Parameters
+        ----------
+        rows : positions of the targets.
+        pool : positions of the records to start with; more join by column generation.
+        max_iter : largest number of rounds.
+        price : (rows,) of each target's slack; one by default.
+
+        Returns
+        -------
+        The sum, the final pool, its weights, dual values and signed slacks of the rows.
+        """
         A, b = self.matrix[rows], self.values[rows]
         At, m = sp.csr_array(A.T), len(rows)
         price = np.ones(m) if price is None else price
@@ -72,7 +90,9 @@ class _Elastic:
             if total < SLACK or not len(better):
                 return total, pool, x[:k], dual, x[k : k + m] - x[k + m :]
             pool = np.union1d(pool, better)
-        raise NotConverged(f"{max_iter} rounds did not tell whether the targets can be met")
+        raise NotConverged(
+            f"{max_iter} rounds did not decide whether the targets can be met: raise max_iter"
+        )
 
 
 def feasible_weights(
@@ -81,16 +101,20 @@ def feasible_weights(
     max_iter: int = ROUNDS,
     bounds: Bounds | None = None,
 ) -> np.ndarray:
-    """Return some weights (n,) that meet the targets to about 1e-8, or say why there are none.
+    """Return some weights (n,) that meet the targets to about 1e-8, or explain why there are none.
 
     Parameters
     ----------
-    bounds : least and largest ratio of weight to design weight, or None for w >= 0 alone.
+    design : (n,) positive design weights.
+    max_iter : largest number of rounds of column generation.
+    bounds : lowest and highest ratio of weight to design weight, or None for w >= 0 alone.
 
     Raises
     ------
     InfeasibleTargets
-        If there are none, with a smallest conflicting set and the value each target would need.
+        If there are none, with a smallest conflicting set and the value that each target would need.
+    NotConverged
+        If `max_iter` rounds were not enough.
     """
     system = _elastic(constraints, design, bounds)
     _refuse_obvious(constraints, design, system, max_iter, bounds)
@@ -109,11 +133,12 @@ def _refuse_obvious(
     constraints: Constraints, design: np.ndarray, system: _Elastic, max_iter: int,
     bounds: Bounds | None,
 ) -> None:  # fmt: skip
-    """Look for a conflict where it is cheap: one target alone, then those that least squares gives up.
+    """Raise InfeasibleTargets for a conflict that is cheap to find.
 
-    Least squared misses always exist and are quick to find; whether the targets that are missed
-    contradict each other is settled by linear programmes over them alone. Most conflicts are found so,
-    in a hundredth of the time of a programme over all targets.
+    First each target is tried alone, then those that a least squares solution misses. Such a solution
+    always exists and is quick to find. Linear programmes over the missed targets then decide whether
+    these contradict each other. This finds most conflicts in a hundredth of the time of a programme over
+    all targets.
     """
     if bounds is not None:
         width = bounds[1] - bounds[0]
@@ -141,9 +166,10 @@ def _refuse_obvious(
 def _pool(
     system: _Elastic, rows: np.ndarray, design: np.ndarray, bounds: Bounds | None
 ) -> np.ndarray:
-    """Return the records that the first programme over some targets sees.
+    """Return the positions of the records in the first programme over some targets.
 
-    With bounds all that these targets concern: an optimum then uses most of them.
+    With bounds these are all records that contribute to the targets, because an optimum uses most of
+    them.
     """
     A = system.matrix[rows]
     concerned = np.unique(A.indices)
@@ -155,11 +181,11 @@ def _pool(
 def _least_misses(
     constraints: Constraints, design: np.ndarray, bounds: Bounds | None
 ) -> np.ndarray:
-    """Return each target's relative miss (m,) where the sum of their squares is about least."""
+    """Return the targets' relative misses (m,) with about the smallest sum of squares."""
     size = constraints.sizes(design)
     distance = ChiSquare(*(bounds or (0.0, np.inf)), max_step=np.inf)
     misses, start, before = np.zeros(len(size)), None, SOFT[0]
-    for share in SOFT:  # each standard error starts where the larger one ended
+    for share in SOFT:  # each starts from the solution of the larger one
         if start is not None:
             start = start * (before / share) ** 2
         try:
@@ -178,7 +204,7 @@ def _conflict(
     constraints: Constraints, system: _Elastic, rows: np.ndarray, pool: np.ndarray, max_iter: int,
     bounds: Bounds | None,
 ) -> InfeasibleTargets:  # fmt: skip
-    """Leave targets out in turn as long as the rest still conflict; put what is left into words."""
+    """Drop targets while the rest still conflict; return an error that describes the remaining ones."""
     position = 0
     while position < len(rows):
         rest = np.delete(rows, position)
@@ -211,11 +237,12 @@ def _conflict(
 
 
 def _elastic(constraints: Constraints, design: np.ndarray, bounds: Bounds | None) -> _Elastic:
+    """Return the system in units in which targets and typical weights are about one."""
     size = constraints.sizes(design)
     matrix = sp.csr_array(sp.diags_array(1 / size) @ constraints.matrix @ sp.diags_array(design))
     values = constraints.values / size
     if bounds is None:
-        # typical weights of the size that the targets call for: HiGHS drops what is tiny
+        # typical weights as large as the targets need: HiGHS drops tiny coefficients
         gross = abs(matrix).sum(axis=1)
         asked = (np.abs(values) > 0) & (gross > 0)
         level = float(np.median(np.abs(values[asked]) / gross[asked])) if asked.any() else 1.0
@@ -227,7 +254,7 @@ def _elastic(constraints: Constraints, design: np.ndarray, bounds: Bounds | None
 
 
 def _first_pool(A: sp.csr_array, design: np.ndarray) -> np.ndarray:
-    """Start with records spread over the file by weight, and a few carriers of every target."""
+    """Return positions of records spread over the file by weight, and of a few per target."""
     m, n = A.shape
     size = min(n, 6 * m)
     share = np.cumsum(design) / design.sum()

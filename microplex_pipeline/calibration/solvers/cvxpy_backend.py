@@ -1,7 +1,8 @@
-"""The same problems as cvxpy programmes, the reference that the other solvers are held against."""
+"""The same problems as cvxpy programmes: the reference for the other solvers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from microplex_pipeline.calibration.targets.constraints import Constraints
 if TYPE_CHECKING:
     import cvxpy as cp
 
-# Clarabel goes on as far as it can; what it then returns is checked against the targets
+# tighter than Clarabel reaches: it then stops at its best, which is checked against the targets
 PRECISE = {"tol_gap_abs": 1e-13, "tol_gap_rel": 1e-13, "tol_feas": 1e-13, "max_iter": 500}
 
 
@@ -29,8 +30,8 @@ def solve_cvxpy(
     Parameters
     ----------
     method : "l0", "l1", "l2", "chi2", "raking" or "logit".
-    bounds : of the ratio of weight to design weight, for "chi2" and "logit".
-    deviations : (m,) of targets that may be missed, zero elsewhere; see `solve_dual`.
+    bounds : lowest and highest ratio of weight to design weight, for "chi2" and "logit".
+    deviations : (m,) square roots of the variances in `solve_dual`; zero for an exact target.
 
     Raises
     ------
@@ -44,7 +45,8 @@ def solve_cvxpy(
     values = constraints.values / size
     ratio = cp.Variable(len(design), nonneg=True)
     hard, soft = np.flatnonzero(deviations == 0), np.flatnonzero(deviations)
-    objective = _objective(cp, method, ratio, design, bounds)
+    # a record of mean design weight counts as one observation
+    objective = OBJECTIVES[method](cp, ratio, design / design.mean(), bounds)
     limits = []
     if len(hard):
         limits.append(sp.csr_array(scaled[hard]) @ ratio == values[hard])
@@ -68,29 +70,24 @@ def solve_cvxpy(
     return np.maximum(np.asarray(ratio.value), 0.0) * design
 
 
-def _objective(
-    cp: Any,
-    method: str,
-    ratio: cp.Variable,
-    design: np.ndarray,
-    bounds: tuple[float, float] | None,
+def _logit(
+    cp: Any, ratio: cp.Variable, count: np.ndarray, bounds: tuple[float, float] | None
 ) -> Any:
-    """Return the distance, a record of mean design weight counting as one observation."""
-    count = design / design.mean()
-    if method == "l0":
-        return cp.Constant(0) * cp.sum(ratio)
-    if method == "l1":
-        return count @ ratio
-    if method == "l2":
-        return count @ cp.square(ratio) / 2
-    if method == "chi2":
-        return count @ cp.square(ratio - 1) / 2
-    if method == "raking":
-        return count @ cp.kl_div(ratio, np.ones(len(design)))
-    if method == "logit" and bounds is not None:
-        low, high = bounds
-        rate = (high - low) / ((1 - low) * (high - 1))
-        below = cp.kl_div(ratio - low, np.full(len(design), 1 - low))
-        above = cp.kl_div(high - ratio, np.full(len(design), high - 1))
-        return count @ (below + above) / rate
-    raise ValueError(f"unknown method {method!r}")
+    """Return the logit distance (Deville and Sarndal 1992, case 6) as two relative entropies."""
+    assert bounds is not None
+    low, high = bounds
+    rate = (high - low) / ((1 - low) * (high - 1))
+    below = cp.kl_div(ratio - low, np.full(len(count), 1 - low))
+    above = cp.kl_div(high - ratio, np.full(len(count), high - 1))
+    return count @ (below + above) / rate
+
+
+# what each method minimises, from cvxpy, the ratios, the (n,) counts of observations and the bounds
+OBJECTIVES: dict[str, Callable[[Any, Any, np.ndarray, tuple[float, float] | None], Any]] = {
+    "l0": lambda cp, ratio, count, bounds: cp.Constant(0) * cp.sum(ratio),
+    "l1": lambda cp, ratio, count, bounds: count @ ratio,
+    "l2": lambda cp, ratio, count, bounds: count @ cp.square(ratio) / 2,
+    "chi2": lambda cp, ratio, count, bounds: count @ cp.square(ratio - 1) / 2,
+    "raking": lambda cp, ratio, count, bounds: count @ cp.kl_div(ratio, np.ones(len(count))),
+    "logit": _logit,
+}

@@ -1,8 +1,8 @@
 """Distances between weights and design weights (Deville and Sarndal 1992, table 1).
 
-A distance is a function G of the ratio r of weight to design weight. The dual problem needs three functions
-of it: F, the inverse of G', as `ratio`; F' as `slope`; the integral of F as `integral`. They take arrays of
-any shape and act element by element.
+A distance is a function G of the ratio r of weight to design weight. The dual problem needs three
+functions derived from it: `ratio` is F, the inverse of G'; `slope` is F'; `integral` is an
+antiderivative of F. They take arrays of any shape and act element by element.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ class Logit:
 
     @property
     def rate(self) -> float:
-        """Rate that makes F(0) = F'(0) = 1."""
+        """The rate for which F(0) = F'(0) = 1."""
         return (self.high - self.low) / ((1 - self.low) * (self.high - 1))
 
     @property
     def max_step(self) -> float:
-        """Four logits: beyond them F is flat and its slope says nothing."""
+        """Four logits: beyond that F is flat and its slope uninformative."""
         return 4.0 / self.rate
 
     def _share(self, u: np.ndarray) -> np.ndarray:

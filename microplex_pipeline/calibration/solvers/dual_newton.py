@@ -1,9 +1,9 @@
-"""Calibration by Newton's method on the dual, one step costing a few sparse products.
+"""Calibration by Newton's method on the dual; a step costs a few sparse products.
 
 Minimise sum_k d_k G(w_k / d_k) subject to A w = b (Deville and Sarndal 1992, Journal of the American
 Statistical Association 87: 376-382). The solution is w = d F(A' lambda) with F the inverse of G', and
-lambda minimises the convex dual  d' Phi(A' lambda) - b' lambda,  Phi' = F: an unconstrained problem
-in m unknowns whose Hessian is A diag(d F') A'.
+lambda minimises the convex dual  d' Phi(A' lambda) - b' lambda,  Phi' = F. This is an unconstrained
+problem in m unknowns with Hessian A diag(d F') A'.
 """
 
 from __future__ import annotations
@@ -17,15 +17,20 @@ import scipy.sparse as sp
 import scipy.sparse.linalg
 
 from microplex_pipeline.calibration.errors import NotConverged
+from microplex_pipeline.calibration.solvers.damped_newton import Step, Stopping, damped_newton
 from microplex_pipeline.calibration.targets.constraints import Constraints
 
-GOAL = 1e-12  # of the largest relative error; what stops the iteration unless rounding does before
-ROUNDING_FLOOR = 1e-7
-DENSE_UP_TO = 600
+GOAL = (
+    1e-12  # largest relative error at which the iteration stops, unless rounding stops it earlier
+)
+ROUNDING_FLOOR = 1e-7  # largest relative error that is accepted if rounding allows no smaller one
+DENSE_UP_TO = (
+    600  # constraints; beyond that the Hessian is factored as a sparse matrix if it is sparse
+)
 
 
 class Distance(Protocol):
-    """How far weights may be from design weights, through u = A' lambda."""
+    """A distance of weights from design weights, through functions of u = A' lambda."""
 
     @property
     def max_step(self) -> float:
@@ -33,7 +38,7 @@ class Distance(Protocol):
 
     @property
     def grows(self) -> bool:
-        """Whether longer steps may follow a full one: where F is linear."""
+        """Whether steps may get longer, because F is linear."""
 
     def ratio(self, u: np.ndarray) -> np.ndarray:
         """F(u), the ratio of weight to design weight."""
@@ -47,19 +52,19 @@ class Distance(Protocol):
 
 @dataclass(frozen=True)
 class Solution:
-    """Weights and what the solver knows of them.
+    """Weights, and the dual solution if the solver has one.
 
     Attributes
     ----------
     weights : (n,) non-negative.
-    multipliers : (m,) dual values of the constraints as given, zero where there are none; None where
-        the solver has none.
-    iterations : steps taken.
+    multipliers : (m,) dual values of the constraints as given, zero for a constraint that does not bind;
+        None if the solver finds none.
+    iterations : steps taken; zero if the solver does not count them.
     """
 
     weights: np.ndarray
-    multipliers: np.ndarray | None
-    iterations: int
+    multipliers: np.ndarray | None = None
+    iterations: int = 0
 
 
 def solve_dual(
@@ -73,18 +78,22 @@ def solve_dual(
 ) -> Solution:
     """Return the weights closest to `design` (n,) that meet the constraints.
 
-    Redundant constraints are allowed. A record whose weight a zero target rules out (non-negative
-    coefficients that must add up to zero) is taken out first where F can reach zero only in the
-    limit.
+    Redundant constraints are allowed. If a target of zero forces records to weight zero (non-negative
+    coefficients that must add up to zero), these records are removed first: raking's F reaches zero only
+    in the limit.
 
     Parameters
     ----------
-    variances : (m,) of the targets, zero where a target must be met exactly. The distance is then
-        minimised together with half the squared misses over their variances, a record counting as one
-        observation: penalized maximum entropy where the distance is raking (Nagle, Buttenfield, Leyk and
-        Spielman 2014, Annals of the Association of American Geographers 104: 80-95). In the dual that
-        adds a ridge.
-    start : (m,) multipliers to start from, those of a similar problem.
+    constraints : m rows over n records.
+    design : (n,) positive design weights.
+    distance : what is minimised.
+    max_iter : largest number of Newton steps.
+    variances : (m,) variances of the targets, zero for a target that must be met exactly. The distance
+        is then minimised together with half the squared misses over their variances, each record
+        counting as one observation. With raking this is penalized maximum entropy (Nagle, Buttenfield,
+        Leyk and Spielman 2014, Annals of the Association of American Geographers 104: 80-95). It adds a
+        ridge to the dual.
+    start : (m,) multipliers to start from, e.g. those of a similar problem.
 
     Raises
     ------
@@ -96,28 +105,34 @@ def solve_dual(
     live = np.flatnonzero(~ruled_out)
     if not len(live):
         if constraints.values[kept].any():
-            raise NotConverged("targets of zero rule out every record")
+            raise NotConverged("targets of zero leave no record for the other targets")
         return Solution(np.zeros(len(design)), np.zeros(len(constraints.values)), 0)
-    A, d = constraints.matrix, design
-    if len(kept) < A.shape[0] or len(live) < A.shape[1]:
-        A, d = A[kept][:, live], design[live]
-    A, scale = _scaled(A, d)
-    unit = scale * constraints.sizes(design)[kept]  # turns residuals into relative errors
+    A, d, scale = _reduced(constraints.matrix, design, kept, live)
+    dual = _Dual(
+        A, constraints.values[kept] * scale, d, distance,
+        unit=scale * constraints.sizes(design)[kept], ridge=ridge[kept] * scale**2,
+    )  # fmt: skip
+    lam = np.zeros(len(kept)) if start is None else start[kept] / scale
+    stopping = Stopping(
+        GOAL, ROUNDING_FLOOR, max_iter, lag=2, patience=4, least_length=1e-10,
+        scale=max(1.0, float(d.sum())),
+    )  # fmt: skip
+    found = damped_newton(dual.at(lam, dual.At @ lam), dual.error, dual.step, stopping)
+    if not found.met:
+        raise NotConverged(
+            f"stopped after {found.iterations} steps with a target missed by {100 * found.error:.3g} %"
+        )
     weights = np.zeros(len(design))
     multipliers = np.zeros(len(constraints.values))
-    w, lam, iterations = _newton(
-        A, constraints.values[kept] * scale, d, distance, unit, ridge[kept] * scale**2, max_iter,
-        np.zeros(len(kept)) if start is None else start[kept] / scale,
-    )  # fmt: skip
-    weights[live] = w
-    multipliers[kept] = lam * scale
-    return Solution(weights, multipliers, iterations)
+    weights[live] = found.point.weights
+    multipliers[kept] = found.point.lam * scale
+    return Solution(weights, multipliers, found.iterations)
 
 
 def _without_zero_targets(
     constraints: Constraints, distance: Distance, ridge: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to keep, and which records a zero target forces to weight zero."""
+    """Return positions of the rows to keep, and (n,) whether a zero target forces a record to zero."""
     A = constraints.matrix
     reaches_zero = float(distance.ratio(np.array([-1e300]))[0]) <= 0
     zero = (constraints.values == 0) & (ridge == 0) & reaches_zero
@@ -129,64 +144,108 @@ def _without_zero_targets(
     return np.flatnonzero(~zero), ruled_out
 
 
+def _reduced(
+    A: sp.csr_array, design: np.ndarray, kept: np.ndarray, live: np.ndarray
+) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
+    """Return the kept rows of the live records, scaled; their design weights; the rows' scale."""
+    d = design
+    if len(kept) < A.shape[0] or len(live) < A.shape[1]:
+        A, d = A[kept][:, live], design[live]
+    scaled, scale = _scaled(A, d)
+    return scaled, d, scale
+
+
 def _scaled(matrix: sp.csr_array, design: np.ndarray) -> tuple[sp.csr_array, np.ndarray]:
-    """Scale rows so that the Hessian's diagonal is one: dollars beside counts, small beside large."""
+    """Scale rows to a Hessian diagonal of one: targets may be dollars or counts, large or small."""
     squares = sp.csr_array((matrix.data**2, matrix.indices, matrix.indptr), matrix.shape) @ design
     scale = 1 / np.sqrt(np.where(squares > 0, squares, 1.0))
-    # a copy with sorted rows: products sort in place, which would mix up arrays that are shared
+    # a copy with sorted rows: sparse products sort in place, which would corrupt shared arrays
     A = matrix.copy()
     A.sort_indices()
     A.data *= np.repeat(scale, np.diff(A.indptr))
     return A, scale
 
 
-def _newton(
-    A: sp.csr_array, b: np.ndarray, d: np.ndarray, distance: Distance, unit: np.ndarray,
-    ridge: np.ndarray, max_iter: int, lam: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, int]:  # fmt: skip
-    At = sp.csr_array(A.T)
-    u = At @ lam
+@dataclass
+class _Point:
+    """Multipliers lam (m,), u = A' lam (n,) and the dual's value; the rest once `_Dual.error` saw it."""
 
-    def objective(u: np.ndarray, lam: np.ndarray) -> float:
-        return float(d @ distance.integral(u) - b @ lam + 0.5 * (ridge @ lam**2))
+    lam: np.ndarray
+    u: np.ndarray
+    value: float
+    weights: np.ndarray | None = None
+    gradient: np.ndarray | None = None
 
-    w, value = d * distance.ratio(u), objective(u, lam)
-    damping, errors, reach = 1e-12, [], distance.max_step
-    for iteration in range(max_iter):
-        gradient = A @ w - b + ridge * lam
-        errors.append(float(np.max(np.abs(gradient) / unit, initial=0.0)))
-        stalled = len(errors) > 4 and errors[-1] > 0.5 * errors[-3]
-        if errors[-1] < GOAL or (stalled and errors[-1] < ROUNDING_FLOOR):
-            return w, lam, iteration
-        curvature = d * distance.slope(u)
-        hessian = sp.csr_array((A.data * curvature[A.indices], A.indices, A.indptr), A.shape) @ At
-        if ridge.any():
-            hessian = sp.csr_array(hessian + sp.diags_array(ridge))
-        step, damping = _newton_step(hessian, gradient, damping)
-        move = At @ step
-        length = min(1.0, reach / max(float(np.max(np.abs(move))), 1e-300))
-        capped = length < 1.0
-        descent = float(gradient @ step)
-        while True:
-            tried = u + length * move
-            now = objective(tried, lam + length * step)
-            flat = abs(now - value) < 1e-13 * max(1.0, abs(value), d.sum())
-            if now <= value + 1e-4 * length * descent or flat or length < 1e-10:
-                break
-            length *= 0.5
-        if length < 1e-10:  # the step was no use: damp more and try again from here
-            if damping > 1e-2:
-                break
-            damping = max(damping, 1e-12) * 1e3
-            continue
-        lam, u, value = lam + length * step, tried, now
-        if capped and distance.grows:  # far from the design weights: longer steps hold too
-            reach *= 2
-        w = d * distance.ratio(u)
-        damping = max(damping / 10, 1e-13)
-    raise NotConverged(
-        f"stopped after {len(errors)} steps with a target missed by {100 * errors[-1]:.3g} %"
-    )
+
+@dataclass
+class _Dual:
+    """The dual of the scaled problem, as `damped_newton` minimises it.
+
+    Attributes
+    ----------
+    A, b, d : (m, n) rows, (m,) values and (n,) design weights.
+    unit : (m,) turns residuals into relative errors.
+    ridge : (m,) variances of the targets in the scale of the dual.
+    damping : multiple of the identity, relative to the Hessian's diagonal, that is added to it.
+    reach : largest change of u in the next step.
+    """
+
+    A: sp.csr_array
+    b: np.ndarray
+    d: np.ndarray
+    distance: Distance
+    unit: np.ndarray
+    ridge: np.ndarray
+    damping: float = 1e-12
+
+    def __post_init__(self) -> None:
+        self.At = sp.csr_array(self.A.T)
+        self.reach = self.distance.max_step
+
+    def at(self, lam: np.ndarray, u: np.ndarray) -> _Point:
+        value = float(
+            self.d @ self.distance.integral(u) - self.b @ lam + 0.5 * (self.ridge @ lam**2)
+        )
+        return _Point(lam, u, value)
+
+    def error(self, point: _Point) -> float:
+        """Return the largest relative error at a point; set its weights and gradient."""
+        point.weights = self.d * self.distance.ratio(point.u)
+        point.gradient = self.A @ point.weights - self.b + self.ridge * point.lam
+        return float(np.max(np.abs(point.gradient) / self.unit, initial=0.0))
+
+    def step(self, point: _Point, error: float) -> Step[_Point]:
+        del error
+        A, gradient = self.A, point.gradient
+        curvature = self.d * self.distance.slope(point.u)
+        hessian = sp.csr_array(
+            (A.data * curvature[A.indices], A.indices, A.indptr), A.shape
+        ) @ self.At  # fmt: skip
+        if self.ridge.any():
+            hessian = sp.csr_array(hessian + sp.diags_array(self.ridge))
+        assert gradient is not None
+        step, self.damping = _newton_step(hessian, gradient, self.damping)
+        move = self.At @ step
+        length = min(1.0, self.reach / max(float(np.max(np.abs(move))), 1e-300))
+
+        def accepted() -> None:
+            if length < 1.0 and self.distance.grows:
+                self.reach *= 2  # far from the design weights longer steps are safe, too
+            self.damping = max(self.damping / 10, 1e-13)
+
+        return Step(
+            slope=float(gradient @ step),
+            length=length,
+            move=lambda share: self.at(point.lam + share * step, point.u + share * move),
+            accepted=accepted,
+            rejected=self._damp_more,
+        )
+
+    def _damp_more(self) -> bool:
+        if self.damping > 1e-2:
+            return False
+        self.damping = max(self.damping, 1e-12) * 1e3
+        return True
 
 
 def _newton_step(
@@ -222,4 +281,4 @@ def _newton_step(
         if np.isfinite(step).all() and gradient @ step < 0:
             return step, damping
         damping = max(damping, 1e-14) * 100
-    raise NotConverged("the constraints' system stayed singular under damping")
+    raise NotConverged("the Newton system stayed singular under damping")

@@ -18,9 +18,16 @@ def linear_programme(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Minimise cost' x subject to low <= matrix x <= high, 0 <= x <= upper, by the simplex method.
 
+    Parameters
+    ----------
+    cost : (n,).
+    matrix : (m, n) sparse.
+    low, high : (m,) bounds of the rows; equal for an equation.
+    upper : (n,) upper bounds, or None.
+
     Returns
     -------
-    x at a vertex, and the rows' dual values.
+    x (n,) at a vertex, and the rows' dual values (m,).
 
     Raises
     ------

@@ -1,10 +1,10 @@
-"""Recombination: far fewer records that add up to exactly the same.
+"""Recombination: far fewer records with exactly the same totals.
 
-Of k clusters of records with sums in r dimensions, r clusters can carry the same total with
-non-negative factors (Caratheodory). Clustering, dropping clusters and clustering again leaves r records
-in logarithmically many rounds (Litterer and Lyons 2012, Annals of Applied Probability 22: 1301-1327;
-Maalouf, Jubran and Feldman 2019, NeurIPS). Done block by block, where records of different blocks share
-few constraints.
+If k clusters of records have sums in r dimensions, then r of them, multiplied by non-negative factors,
+have the same total (Caratheodory). Clustering, dropping clusters and clustering again leaves r records
+after logarithmically many rounds (Litterer and Lyons 2012, Annals of Applied Probability 22: 1301-1327;
+Maalouf, Jubran and Feldman 2019, NeurIPS). This is done block by block; records of different blocks
+share few constraints.
 """
 
 from __future__ import annotations
@@ -15,16 +15,10 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-CLUSTERS = 2  # per dimension; more drop more in a round, at the cost of a larger null space
+CLUSTERS = 2  # per dimension; with more, a round drops more clusters but needs a larger null space
 ENOUGH = 3  # records per dimension at which a linear programme is faster than another round
-BORDERS = (
-    0.0,
-    0.01,
-    0.02,
-    0.05,
-    0.1,
-    0.2,
-)  # shares of the constraints tried as shared by all blocks
+# candidate shares of the constraints that all blocks share
+BORDERS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 
 
 def recombined(matrix: sp.csr_array, weights: np.ndarray) -> np.ndarray:
@@ -37,8 +31,8 @@ def recombined(matrix: sp.csr_array, weights: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    Weights that are zero but for at most ENOUGH times as many records as their block has constraints,
-    summed over blocks; equality holds up to rounding.
+    Weights of which at most ENOUGH times the number of constraints are positive in each block; the
+    totals are equal up to rounding.
     """
     columns = sp.csc_array(matrix)
     result = weights.copy()
@@ -56,8 +50,8 @@ def recombined(matrix: sp.csr_array, weights: np.ndarray) -> np.ndarray:
 def _blocks(matrix: sp.csr_array) -> np.ndarray:
     """Return a block number for each record (n,), such that blocks share few constraints.
 
-    Constraints that meet most others (those of the whole population beside those of its areas) are
-    set aside; the others fall apart into components.
+    Constraints that share records with most others (e.g. those of the nation if the others are of
+    states) are set aside; the others separate into components.
     """
     pattern = sp.csr_array((np.ones(matrix.nnz), matrix.indices, matrix.indptr), matrix.shape)
     meets = sp.csr_array(pattern @ pattern.T)
@@ -73,7 +67,9 @@ def _blocks(matrix: sp.csr_array) -> np.ndarray:
             least, aside = cost, border
             best = np.full(m, -1)
             best[inner] = label
-    label_of = np.full(matrix.shape[1], best.max() + 1)  # records of shared constraints alone
+    label_of = np.full(
+        matrix.shape[1], best.max() + 1
+    )  # records that are only in shared constraints
     rows = np.repeat(best, np.diff(matrix.indptr))
     inside = ~np.isin(np.repeat(np.arange(m), np.diff(matrix.indptr)), aside)
     label_of[matrix.indices[inside]] = rows[inside]
@@ -83,7 +79,7 @@ def _blocks(matrix: sp.csr_array) -> np.ndarray:
 def _reduced(columns: sp.csc_array, weights: np.ndarray) -> np.ndarray:
     """Reduce one block's records to at most as many as it has constraints."""
     rows = np.unique(columns.indices)
-    if not len(rows):  # no constraint speaks of these records
+    if not len(rows):  # these records are in no constraint
         return np.zeros_like(weights)
     A = columns.tocsr()[rows]
     size = np.sqrt(np.asarray(A.multiply(A) @ weights).ravel())
@@ -101,7 +97,7 @@ def _reduced(columns: sp.csc_array, weights: np.ndarray) -> np.ndarray:
         )
         factors = _caratheodory((A[:, support] @ spread).toarray())
         weights[support] *= factors[cluster]
-        if np.count_nonzero(weights) == len(support):  # rounding left nothing to drop
+        if np.count_nonzero(weights) == len(support):  # nothing to drop, because of rounding
             return weights
 
 

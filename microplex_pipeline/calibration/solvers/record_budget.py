@@ -1,4 +1,4 @@
-"""A budget of records: about so many, every target exact, weights as even as that allows."""
+"""A budget of records: about a given number, with exact targets and weights as even as possible."""
 
 from __future__ import annotations
 
@@ -17,23 +17,29 @@ def solve_budget(
 ) -> np.ndarray:
     """Return weights (n,) of which about `n_records` are positive.
 
-    A vertex's records, which can meet the targets by themselves, are joined by a systematic sample in
-    proportion to design weight; weights closest to equal
-    ones in chi-square distance then meet the targets on these records. Fewer stay where the closest
-    weights are zero. A vertex alone would meet them too, with weights too uneven to use.
+    The records of a vertex, which can meet the targets by themselves but with very uneven weights, are
+    joined by a systematic sample in proportion to design weight. On these records the weights closest to
+    equal ones in chi-square distance then meet the targets. Some of them may be zero, so fewer records
+    remain.
+
+    Parameters
+    ----------
+    design : (n,) positive design weights.
+    max_iter : as for `solve_vertex` and `solve_dual`.
+    seed : of the systematic sample.
 
     Raises
     ------
     InfeasibleTargets, NotConverged
         As `solve_vertex`.
     ValueError
-        If fewer records are asked for than the vertex needs, or more than there are.
+        If `n_records` is less than the vertex needs, or more than there are.
     """
     vertex = np.flatnonzero(solve_vertex(constraints, design, max_iter))
     if not len(vertex) <= n_records <= len(design):
         raise ValueError(
-            f"n_records is {n_records}, but {len(vertex)} records are needed to meet the targets and "
-            f"there are {len(design)}"
+            f"n_records is {n_records}, but it must be at least {len(vertex)} to meet the targets, and "
+            f"at most {len(design)}, the number of records"
         )
     others = np.setdiff1d(np.arange(len(design)), vertex)
     chosen = _systematic(design[others], n_records - len(vertex), seed)
@@ -48,7 +54,7 @@ def solve_budget(
 
 
 def _systematic(size: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Draw n of the records with probability proportional to size, as far as none exceeds one."""
+    """Draw n records with probability proportional to size, or 1 if that exceeds 1; return positions."""
     if n == 0:
         return np.zeros(0, np.int64)
     share = size * (n / size.sum())

@@ -1,8 +1,8 @@
 """Fewest records within tolerances: iteratively reweighted L1.
 
-Where targets may be missed by a tolerance, fewer records than independent targets can do. Linear
-programmes whose costs are the inverse of the last weights drop records one after the other (Candes,
-Wakin and Boyd 2008, Journal of Fourier Analysis and Applications 14: 877-905).
+If targets may be missed by a tolerance, fewer records than independent targets can suffice. Linear
+programmes whose costs are the inverse of the last weights drop more and more records (Candes, Wakin and
+Boyd 2008, Journal of Fourier Analysis and Applications 14: 877-905).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from microplex_pipeline.calibration.targets.constraints import Constraints
 from microplex_pipeline.calibration.targets.table import listed
 
 PASSES = 8
-POOL = 8  # records per target that may replace others
-TIGHT = 0.01  # standard errors, as shares of the tolerances, of the misses to start from
-SMALL = 0.1  # keeps the cost of an unused record finite, in units of its design weight
+POOL = 8  # unused records per target that a programme may choose from
+TIGHT = 0.01  # standard errors, as shares of the tolerances, of the soft solution to start from
+SMALL = 0.1  # added to weights so that the cost of an unused record is finite, in design weights
 
 
 def solve_within(
@@ -32,12 +32,15 @@ def solve_within(
 
     Parameters
     ----------
-    deviations : (m,) how far each target may be off; zero where it must be met.
+    design : (n,) positive design weights.
+    deviations : (m,) how far each target may be off; zero if it must be met exactly.
+    max_iter : as for `solve_vertex` and `solve_dual`.
+    seed : of the unused records that are tried.
 
     Raises
     ------
     InfeasibleTargets, NotConverged
-        As `solve_vertex`, whose exact weights are the start.
+        If no weights within the tolerances were found.
     """
     rng = np.random.default_rng(seed)
     size = constraints.sizes(design)
@@ -60,7 +63,7 @@ def solve_within(
 def _start(
     constraints: Constraints, design: np.ndarray, deviations: np.ndarray, max_iter: int
 ) -> np.ndarray:
-    """Return weights within the tolerances: a vertex at the values, or the least misses there are."""
+    """Return weights within the tolerances: exact ones, or else those with the smallest misses."""
     try:
         return solve_vertex(constraints, design, max_iter)
     except CalibrationError:
@@ -73,7 +76,7 @@ def _start(
     if off.any():
         names = [constraints.names[i] for i in np.flatnonzero(off)]
         raise NotConverged(
-            f"no weights were found within the tolerances: missed by more are {listed(names)}. Widen "
-            "them, or drop a target"
+            f"no weights were found within the tolerances: {listed(names)} are missed by more. Widen "
+            "the tolerances, or drop a target"
         )
     return recombined(constraints.matrix, soft)

@@ -1,9 +1,9 @@
 """Vertices of the feasible weights: at most as many records as independent targets.
 
-Every vertex of {A w = b, w >= 0} has at most rank(A) records, so the sparsest weights are vertices. A
-feasible point from the dual is thinned by recombination; the linear programme then sees a few
-records per target, and, where weights have costs, others join it as their reduced costs ask
-(column generation; Dantzig and Wolfe 1960, Operations Research 8: 101-111).
+Every vertex of {A w = b, w >= 0} has at most rank(A) positive weights, so the sparsest weights are
+vertices. A feasible point from the dual is first thinned by recombination. The linear programme then has
+only a few records per target. If weights have costs, further records join according to their reduced
+costs (column generation; Dantzig and Wolfe 1960, Operations Research 8: 101-111).
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ REFINEMENTS = 4
 def solve_vertex(
     constraints: Constraints, design: np.ndarray, max_iter: int, cost: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return weights (n,) at a vertex of the feasible set, of least cost where costs are given.
+    """Return weights (n,) at a vertex of the feasible set, of least cost if costs are given.
 
     Parameters
     ----------
-    design : (n,) design weights; the vertex is looked for near them.
-    max_iter : rounds of column generation, at the most.
+    design : (n,) positive design weights; the search for a vertex starts near them.
+    max_iter : largest number of rounds of column generation.
     cost : (n,) non-negative costs per unit of weight, or None for any vertex.
 
     Raises
     ------
     InfeasibleTargets
-        If no weights meet the targets, with a smallest conflicting set.
+        If no weights meet the targets; names a smallest conflicting set.
     NotConverged
         If `max_iter` rounds were not enough.
     """
@@ -55,7 +55,7 @@ def solve_vertex(
     A, b = _in_units(constraints, unit)
     At = sp.csr_array(A.T)
     pool = np.flatnonzero(start)
-    # of the order of one: HiGHS fails on costs in the millions
+    # scaled to at most one: HiGHS fails on costs in the millions
     price = np.zeros(len(unit)) if cost is None else cost * unit / float((cost * unit).max())
     for _ in range(max_iter):
         x, dual = linear_programme(price[pool], A[:, pool], b, b)
@@ -72,7 +72,7 @@ def solve_vertex(
 
 
 def _with_denominators(constraints: Constraints, start: np.ndarray) -> Constraints:
-    """Hold the denominators of means and ratios where the start has them: never at zero."""
+    """Fix the denominators of means and ratios at their starting values, so that they stay positive."""
     below = constraints.denominators
     rows = np.flatnonzero(np.diff(below.indptr)) if below is not None else np.zeros(0, int)
     held = sp.csr_array(below[rows])  # type: ignore[index]
@@ -84,7 +84,7 @@ def _with_denominators(constraints: Constraints, start: np.ndarray) -> Constrain
 
 
 def _in_units(constraints: Constraints, unit: np.ndarray) -> tuple[sp.csr_array, np.ndarray]:
-    """Scale columns by typical weights, rows by their largest entry: HiGHS drops what is tiny."""
+    """Scale columns by typical weights and rows by their largest entry: HiGHS drops tiny entries."""
     A = sp.csr_array(constraints.matrix @ sp.diags_array(unit))
     largest = abs(A).max(axis=1).toarray().ravel()
     largest = np.where(largest > 0, largest, 1.0)
@@ -92,7 +92,7 @@ def _in_units(constraints: Constraints, unit: np.ndarray) -> tuple[sp.csr_array,
 
 
 def _polished(A: sp.csr_array, b: np.ndarray, pool: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Solve the vertex's equations again: HiGHS stops at 1e-7, rounding does not."""
+    """Solve the vertex's equations to rounding: HiGHS stops at 1e-7."""
     weights = np.zeros(A.shape[1])
     support = pool[x > 1e-10 * x.max(initial=0.0)]
     basis = A[:, support]

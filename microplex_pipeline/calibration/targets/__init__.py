@@ -1,1 +1,1 @@
-"""What weights must add up to: the table of targets, where they come from, the rows they constrain."""
+"""Targets: the table of population totals, their sources, and the constraints that they make."""

@@ -1,4 +1,4 @@
-"""What each record adds to each target: the entries of the constraints' rows."""
+"""The contribution of each record to each target: the entries of the constraints' rows."""
 
 from __future__ import annotations
 
@@ -13,23 +13,30 @@ from microplex_pipeline.calibration.targets.domains import domain_expression
 from microplex_pipeline.calibration.targets.table import Targets, listed
 
 Margins = Mapping[str, Mapping[Any, float]]
-MARGIN_TOLERANCE = 1e-9
+MARGIN_TOLERANCE = 1e-9  # largest relative difference between totals that should be equal
 
-# of each row: numbers of records, and what each of them adds
+# per row: positions of records, and the contribution of each
 Entries = list[tuple[np.ndarray, np.ndarray]]
 
 
 def table_rows(
     data: pl.DataFrame, targets: Targets, firsts: Mapping[str, np.ndarray]
 ) -> tuple[Entries, Entries]:
-    """Return what each record adds to every target: numerators, and denominators of ratios."""
+    """Return the contribution of each record to each target: numerators, and denominators of ratios.
+
+    Parameters
+    ----------
+    data : one row per record.
+    targets : the m targets.
+    firsts : per counted entity, whether each record is the first of its unit, (n,) bool.
+    """
     table = targets.table
     if "geography" not in table.columns:
         table = table.with_columns(pl.lit("all").alias("geography"))
     numerators: Entries = [(np.zeros(0, np.int64), np.zeros(0))] * table.height
     denominators = list(numerators)
     numbered = table.with_row_index("_row")
-    # records of a geography are looked up once, not once for each of its targets
+    # select the records of a geography once, not once per target
     for (geography,), group in numbered.group_by(["geography"], maintain_order=True):
         inside = _inside(data, str(geography))
         here = data[inside]
@@ -61,7 +68,7 @@ def table_rows(
 
 
 def _inside(data: pl.DataFrame, domain: str) -> np.ndarray:
-    """Return the numbers of the records inside a domain."""
+    """Return the positions of the records inside a domain."""
     if domain == "all":
         return np.arange(data.height)
     inside = data.select(domain_expression(domain, data.schema).fill_null(False).alias("inside"))
@@ -69,10 +76,10 @@ def _inside(data: pl.DataFrame, domain: str) -> np.ndarray:
 
 
 def _values(data: pl.DataFrame, rows: np.ndarray, name: str, target: str) -> np.ndarray:
-    """Return a column's values in some rows, which must be finite numbers."""
+    """Return a column's values in some rows; raise CalibrationError unless they are finite numbers."""
     column = the_column(data, name)
     if not column.dtype.is_numeric():
-        raise CalibrationError(f"target {target} sums column {name!r}, which is no number")
+        raise CalibrationError(f"target {target} sums column {name!r}, which is not numeric")
     values = column.cast(pl.Float64).fill_null(np.nan).to_numpy()[rows]
     if bad := int((~np.isfinite(values)).sum()):
         raise CalibrationError(
@@ -83,9 +90,9 @@ def _values(data: pl.DataFrame, rows: np.ndarray, name: str, target: str) -> np.
 
 
 def margin_rows(data: pl.DataFrame, margins: Margins) -> tuple[Entries, np.ndarray, list[str]]:
-    """Check a nested dict of margins against the data; return entries, values and names."""
+    """Check a nested dict of margins against the data; return entries, values (m,) and names."""
     if not margins or not all(bool(cells) for cells in margins.values()):
-        raise CalibrationError("there are no targets: the dict, or one of its margins, is empty")
+        raise CalibrationError("there are no targets: the dict or one of its margins is empty")
     entries: Entries = []
     values, names = [], []
     for variable, cells in margins.items():
@@ -106,8 +113,8 @@ def margin_rows(data: pl.DataFrame, margins: Margins) -> tuple[Entries, np.ndarr
             )
         if without := [repr(c) for c in present if c not in cells]:
             raise CalibrationError(
-                f"records have categories of {variable!r} that no target names: "
-                f"{listed(sorted(without))}. Add their totals, or leave those records out"
+                f"records have categories of {variable!r} that have no target: "
+                f"{listed(sorted(without))}. Add their totals, or leave out those records"
             )
         distinct = pl.Series(list(present), dtype=column.dtype)
         codes = column.replace_strict(distinct, list(present.values()), return_dtype=pl.Int64)
@@ -123,14 +130,14 @@ def margin_rows(data: pl.DataFrame, margins: Margins) -> tuple[Entries, np.ndarr
     if totals[high] - totals[low] > MARGIN_TOLERANCE * totals[high]:
         shown = ", ".join(f"{variable} {total:,.10g}" for variable, total in totals.items())
         raise CalibrationError(
-            f"the margins' totals disagree: {shown}. Each margin covers every record, so all must "
+            f"the margins have different totals: {shown}. Each margin covers every record, so all must "
             "add up to the same population: scale them to one total"
         )
     return entries, np.array(values), names
 
 
 def the_column(data: pl.DataFrame, name: str) -> pl.Series:
-    """Return a column of the records, or say that they lack it."""
+    """Return a column of the records; raise CalibrationError if they lack it."""
     if name not in data.columns:
         raise CalibrationError(
             f"the records lack column {name!r} (they have {listed(data.columns, 20)})"
@@ -139,12 +146,12 @@ def the_column(data: pl.DataFrame, name: str) -> pl.Series:
 
 
 def _total(variable: str, category: Any, value: Any) -> float:
-    """Return a target as a number, or say which one is none."""
+    """Return a target as a number; raise CalibrationError unless it is finite and not negative."""
     try:
         number = float(value)
     except (TypeError, ValueError) as error:
         raise CalibrationError(
-            f"the target of {variable}={category} is no number: {value!r}"
+            f"the target of {variable}={category} is not a number: {value!r}"
         ) from error
     if not np.isfinite(number) or number < 0:
         raise CalibrationError(

@@ -26,12 +26,17 @@ class Constraints:
 
     Attributes
     ----------
-    matrix : (m, n) sparse CSR; row i holds what one unit of each weight adds to target i.
+    matrix : (m, n) sparse CSR; row i holds the contribution of one unit of each weight to target i.
     values : (m,) targets; zero for a mean or ratio, whose row is numerator - value * denominator.
     names : one per target.
-    denominators : (m, n) sparse CSR, rows of means and ratios; empty rows for totals.
+    denominators : (m, n) sparse CSR, denominators of means and ratios; rows of totals are empty.
     asked : (m,) values as given, which differ from `values` for means and ratios.
     deviations : (m,) how far each target may be off, in units of `asked`; zero if exact.
+
+    Raises
+    ------
+    CalibrationError
+        If no record contributes to a target that is not zero.
     """
 
     matrix: sp.csr_array
@@ -45,18 +50,18 @@ class Constraints:
         self.matrix.sort_indices()
         asked = self.values if self.asked is None else self.asked
         carried = np.diff(self.matrix.indptr) > 0
-        if self.denominators is not None:  # a mean that all records share leaves no entry
+        if self.denominators is not None:  # no entries remain if all records equal the mean
             carried |= np.diff(self.denominators.indptr) > 0
         empty = ~carried & (asked != 0)
         if empty.any():
             names = [self.names[i] for i in np.flatnonzero(empty)]
             raise CalibrationError(
-                f"no record carries: {listed(names)}. Drop the target, widen its domain, or add "
-                "records"
+                f"no record contributes to: {listed(names)}. Drop the target, widen its domain, or "
+                "add records"
             )
 
     def only(self, rows: np.ndarray) -> Constraints:
-        """Return the constraints of some rows, given as (m,) bool."""
+        """Return the constraints of the rows that are True, (m,) bool."""
         keep = np.flatnonzero(rows)
         return Constraints(
             sp.csr_array(self.matrix[keep]), self.values[keep], [self.names[i] for i in keep],
@@ -66,7 +71,7 @@ class Constraints:
         )  # fmt: skip
 
     def achieved(self, weights: np.ndarray) -> np.ndarray:
-        """Return the totals, means and ratios that weights (n,) add up to, (m,)."""
+        """Return the totals, means and ratios (m,) under weights (n,)."""
         totals = self.matrix @ weights
         if self.denominators is None or self.asked is None:
             return totals
@@ -85,11 +90,11 @@ class Constraints:
         return self.deviations * np.where(np.diff(self.denominators.indptr) > 0, below, 1.0)
 
     def sizes(self, weights: np.ndarray) -> np.ndarray:
-        """Return what an error of each row is measured by, (m,).
+        """Return the unit of each row's relative error, (m,), at weights (n,).
 
-        |value|, and 1 for a target of zero. Where positive and negative amounts cancel, at least 1
-        unless all that the row adds up is far smaller. For means and ratios |value| times the
-        denominator.
+        This is |value|, and 1 for a target of zero. If positive and negative amounts cancel, it is at
+        least 1, unless the row's gross amount is far smaller. For means and ratios it is |value| times
+        the denominator.
         """
         size = np.abs(self.values)
         if self.denominators is not None and self.asked is not None:
@@ -98,7 +103,7 @@ class Constraints:
             )
         gross = abs(self.matrix) @ np.abs(weights)
         small = np.minimum(1.0, np.maximum(1e-3 * gross, 1e-300))
-        # where nothing cancels, even a small total is known to its own size
+        # if nothing cancels, even a small total is precise relative to its own size
         alone = (size > 0) & (abs(self.matrix.sum(axis=1)) >= 0.999 * abs(self.matrix).sum(axis=1))
         return np.where(size == 0, 1.0, np.where(alone, size, np.maximum(size, small)))
 
@@ -119,16 +124,19 @@ def build_constraints(
     ----------
     data : one row per record.
     targets : a long table, or a nested dict {variable: {category: total}}.
-    household_id : where given, weights belong to households, in order of first appearance.
-    entity_ids : columns that number other entities, such as {"tax_unit": "tax_unit_id"} where records
-        are persons. Targets of these entities, and of "household", count each once, by its first record;
+    household_id : column of household numbers. If given, weights belong to households, in order of first
+        appearance.
+    entity_ids : columns that number other entities, e.g. {"tax_unit": "tax_unit_id"} if records are
+        persons. Targets of these entities, and of "household", count each once, by its first record;
         all other targets are summed over records.
 
     Raises
     ------
     CalibrationError
-        See `Targets`; also for a category without record or without target, margins whose totals
-        disagree, a column that is missing or holds missing values.
+        As `Constraints`; also if there are no records, a category has no record or no target, margins
+        have different totals, or a column is missing or has missing values.
+    InfeasibleTargets
+        If a mean or ratio lies outside the range of its records.
     """
     if not isinstance(targets, (Targets, Mapping)):
         raise CalibrationError(
@@ -146,11 +154,25 @@ def build_constraints(
         entries, values, names = margin_rows(data, targets)
         return Constraints(_matrix(entries, weight_of, n), values, names)
     ids = dict(entity_ids or {}) | ({"household": household_id} if household_id else {})
-    if household_id is None and "household" in targets.table["entity"] and "household" not in ids:
-        raise CalibrationError("targets count households: say which column is household_id")
+    return _table_constraints(data, targets, ids, weight_of, n)
+
+
+def _table_constraints(
+    data: pl.DataFrame, targets: Targets, ids: dict[str, str], weight_of: np.ndarray, n: int
+) -> Constraints:
+    """Evaluate a long table on records whose weights are at positions `weight_of` among n.
+
+    Parameters
+    ----------
+    ids : per counted entity, the column that numbers it.
+    """
+    if "household" in targets.table["entity"] and "household" not in ids:
+        raise CalibrationError(
+            "targets count households: pass the column of household numbers as household_id"
+        )
     firsts = {}
     for entity, column in ids.items():
-        _numbered(data, column)  # refuses gaps
+        _numbered(data, column)  # raises if an id is missing
         firsts[entity] = data[column].is_first_distinct().to_numpy()
     numerators, denominators = table_rows(data, targets, firsts)
     above, below = _matrix(numerators, weight_of, n), _matrix(denominators, weight_of, n)
@@ -166,7 +188,7 @@ def build_constraints(
 
 
 def _drop_rounding(matrix: sp.csr_array, numerators: sp.csr_array) -> None:
-    """Take out entries that are zero but for rounding, as value - mean is where they are equal."""
+    """Remove entries that are zero up to rounding, e.g. where a record equals the mean."""
     largest = abs(numerators).max(axis=1).toarray().ravel()
     noise = 1e-13 * np.repeat(largest, np.diff(matrix.indptr))
     matrix.data[np.abs(matrix.data) <= noise] = 0.0
@@ -176,7 +198,7 @@ def _drop_rounding(matrix: sp.csr_array, numerators: sp.csr_array) -> None:
 def _refuse_unreachable(
     matrix: sp.csr_array, denominators: sp.csr_array, ratios: np.ndarray, targets: Targets
 ) -> None:
-    """Raise InfeasibleTargets for a mean or ratio beyond what any of its records has."""
+    """Raise InfeasibleTargets if all records lie on the same side of a mean or ratio."""
     for i in np.flatnonzero(ratios):
         row = matrix.data[matrix.indptr[i] : matrix.indptr[i + 1]]
         all_off = len(row) >= denominators.indptr[i + 1] - denominators.indptr[i] > 0
@@ -184,14 +206,14 @@ def _refuse_unreachable(
             name = targets.names[i]
             side = "above" if row.min() > 0 else "below"
             raise InfeasibleTargets(
-                f"no weights meet {name} = {targets.table['value'][int(i)]:,.10g}: every one of its "
-                f"records is {side} it. Correct or drop it",
+                f"no weights meet {name} = {targets.table['value'][int(i)]:,.10g}: all of its "
+                f"records are {side} it. Correct or drop it",
                 [name],
             )
 
 
 def _matrix(entries: Entries, weight_of: np.ndarray, n: int) -> sp.csr_array:
-    """Return rows of (record numbers, values) as a matrix over weights."""
+    """Return rows of (record numbers, values) as a sparse matrix (rows, n) over weights."""
     rows = np.repeat(np.arange(len(entries)), [len(k) for k, _ in entries])
     records = np.concatenate([k for k, _ in entries])
     data = np.concatenate([v for _, v in entries]).astype(float)
@@ -201,7 +223,7 @@ def _matrix(entries: Entries, weight_of: np.ndarray, n: int) -> sp.csr_array:
 
 
 def _numbered(data: pl.DataFrame, column: str) -> np.ndarray:
-    """Return which household, in order of first appearance, each record belongs to, (n,)."""
+    """Return the position of each record's household in order of first appearance, (records,)."""
     ids = the_column(data, column)
     nulls = ids.null_count() + (int(ids.is_nan().sum()) if ids.dtype.is_float() else 0)
     if nulls:

@@ -1,11 +1,11 @@
-"""Domains: which records a target speaks of, as text in the long table of targets.
+"""Domains: the records that a target covers, as text in the long table of targets.
 
 all                                 every record
 filing_status:2                     a value
 age_head:18-34                      a range, both ends included
-household_income:200000+            open above
-household_income:<=9999             open below
-filing_status:2|age_head:65+        both
+household_income:200000+            no upper end
+household_income:<=9999             no lower end
+filing_status:2|age_head:65+        both conditions
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _BOUNDS = [
 
 
 def domain_parts(domain: str) -> list[tuple[str, str]]:
-    """Return the columns of a domain and what each must be, in order; of "all", none.
+    """Return the columns of a domain with the value or range of each, in order; none for "all".
 
     Raises
     ------
     CalibrationError
-        If a part is not of the form column:range.
+        If a part is not of the form column:value or column:range.
     """
     parts = []
     for text in domain.split("|") if domain != "all" else []:
@@ -45,10 +45,7 @@ def domain_parts(domain: str) -> list[tuple[str, str]]:
 
 
 def bounds(value: str) -> tuple[str, str] | None:
-    """Return the ends of a number or range as they are written, empty where it is open.
-
-    Text that is neither has none.
-    """
+    """Return the ends of a number or range as written, "" for an open end; None for other text."""
     matches = (form.fullmatch(value) for form in _BOUNDS)
     return next(((m["low"], m["high"]) for m in matches if m), None)
 
@@ -59,7 +56,7 @@ def domain_expression(domain: str, schema: Mapping[str, pl.DataType]) -> pl.Expr
     Raises
     ------
     CalibrationError
-        If the text is no domain, or names a column that the records lack.
+        If the text is not a domain, or names a column that the records lack.
     """
     parts = (_part(column, value, domain, schema) for column, value in domain_parts(domain))
     return reduce(lambda a, b: a & b, parts, pl.lit(True))
@@ -75,11 +72,11 @@ def _part(column: str, value: str, domain: str, schema: Mapping[str, pl.DataType
     ends = bounds(value)
     if ends is None:
         raise CalibrationError(
-            f"domain {domain!r}: {value!r} is no value, range (18-34), 65+ or <=9999 "
-            f"for the numeric column {column!r}"
+            f"domain {domain!r}: {value!r} is not a number or a range (18-34, 65+ or <=9999), "
+            f"which the numeric column {column!r} needs"
         )
     low, high = (float(end) if end else None for end in ends)
-    number = pl.col(column).cast(pl.Float64).fill_nan(None)  # NaN lies in no range
+    number = pl.col(column).cast(pl.Float64).fill_nan(None)  # NaN is not in any range
     if low is None:
         return number <= high
     return number >= low if high is None else number.is_between(low, high)

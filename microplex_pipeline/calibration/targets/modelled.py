@@ -1,4 +1,4 @@
-"""Targets modelled on a survey: its own weighted totals, where enough records carry them."""
+"""Targets modelled on a survey: its own weighted totals of cells with enough records."""
 
 from __future__ import annotations
 
@@ -15,8 +15,15 @@ def modelled_targets(
 ) -> pl.DataFrame:
     """Return a survey's weighted counts and sums as targets.
 
-    A cell that fewer than `totals.min_records` records carry is left out: its total says more about
-    the sample than about the population.
+    Cells with fewer than `totals.min_records` records are left out, since their totals depend more on
+    the sample than on the population.
+
+    Parameters
+    ----------
+    survey : one row per record.
+    totals : the counts and sums to take.
+    weight : column of the weights.
+    source : name of the survey, for the column source.
 
     Returns
     -------

@@ -15,14 +15,14 @@ from microplex_pipeline.calibration.targets.sources import (
 )
 from microplex_pipeline.data_files import read_table
 
-ROUNDING = 0.01  # of parts against their total; the bundled files' are within 0.2 %
+ROUNDING = 0.01  # largest relative difference of parts and their total; 0.2 % in the bundled files
 
 COLUMNS = ["geoid", "state", "year", "domain", "value", "source"]
 
 COUNTY_COLUMNS = {
     "geoid": "county, five digits (FIPS)",
     "household_id": "household of calibrated_population",
-    "weight": "how many households of the county it stands for",
+    "weight": "number of households of the county that it represents",
 }
 
 
@@ -38,9 +38,11 @@ def published_targets(
 
     Parameters
     ----------
-    folder : where the sources' files lie.
+    sources : which figures to take from which files.
+    folder : folder of the sources' files.
+    state, year : state code and calendar year.
     population_file : projected population by state and year (columns state, year, persons, basis).
-    survey_counts : weighted number of each entity in the survey, raised to the published persons.
+    survey_counts : weighted number of each entity in the survey, grossed up to the published persons.
 
     Returns
     -------
@@ -49,7 +51,7 @@ def published_targets(
     Raises
     ------
     CalibrationError
-        If a source that should have the state and year has not.
+        If a source lacks the state and year, or its figures are unusable.
     """
     frames = []
     for source in sources.published:
@@ -88,15 +90,17 @@ def published_persons(
     Raises
     ------
     CalibrationError
-        If there is no such source, it lacks the state and year, or says that nobody lives there.
+        If there is no such source, it lacks the state and year, or its number is zero.
     """
     for source in sources.published:
         if source.name == "persons":
             persons = float(_rows(source, folder, state, year, population_file)["value"].sum())
             if not persons:
-                raise CalibrationError(f"targets {source.name!r}: nobody in {state} {year}")
+                raise CalibrationError(
+                    f"targets {source.name!r}: the number of persons in {state} {year} is zero"
+                )
             return persons
-    raise CalibrationError("target sources: there is no published source named 'persons'")
+    raise CalibrationError("target sources: there must be a published source named 'persons'")
 
 
 def published_area_targets(
@@ -104,7 +108,7 @@ def published_area_targets(
 ) -> pl.DataFrame:
     """Return the published targets of a state's areas.
 
-    A year that no file has takes the figures of the last year before it, or of the first.
+    If no file has the year, the figures are those of the last year before it, or else of the first.
 
     Returns
     -------
@@ -113,7 +117,7 @@ def published_area_targets(
     Raises
     ------
     CalibrationError
-        If a file is missing, or has nothing of the state.
+        If the files have no figure for the state.
     """
     frames = []
     for source in sources.areas:
@@ -162,15 +166,18 @@ def _rows(
         rows = of_year.filter(pl.col("state") == state)
         for domain, value in rows.select("domain", "value").iter_rows():
             if value is None or not 0 <= value < float("inf"):
-                raise CalibrationError(f"{file}: {source.name}, {state} {year}, {domain}: {value}")
+                raise CalibrationError(
+                    f"{file}: {source.name}, {state} {year}, {domain}: {value} is not a figure of 0 or "
+                    "more"
+                )
         if rows.height:
             if "domain" in source.leave_out:
                 left_out = pl.col("domain") == source.leave_out["domain"]
                 _adds_up(f"{file}: {source.name}, {state} {year}", rows,
                          selected.filter(left_out, pl.col("state") == state))  # fmt: skip
             return rows.select(COLUMNS)
-        if of_year.height:  # no projection stands in for a row that was lost
-            raise CalibrationError(f"{file} has {source.name} of {year}, but none of {state}")
+        if of_year.height:  # a row is missing from the file: do not replace it by a projection
+            raise CalibrationError(f"{file} has {source.name} of {year}, but not of {state}")
     if source.projection is not None:
         table = read_table(Path(population), ["state", "year", "persons", "basis"]).filter(
             pl.col("state") == state, pl.col("year") == year
@@ -188,12 +195,12 @@ def _rows(
 
 
 def _adds_up(what: str, parts: pl.DataFrame, total: pl.DataFrame) -> None:
-    """Refuse parts of which one is lost or slipped, where the file has their total beside them."""
+    """Raise CalibrationError if parts do not add up to their total, if the file has it."""
     if total.height == 1 and total["domain"][0] == "all":
         sum_, expected = float(parts["value"].sum()), total["value"][0]
         if expected is None or not abs(sum_ - expected) <= ROUNDING * expected:
             raise CalibrationError(
                 f"{what}: the {parts.height} parts add up to {sum_:,.0f}, their total is "
-                f"{'missing' if expected is None else format(expected, ',.0f')}: a row is lost, or a "
-                "figure has a slip"
+                f"{'missing' if expected is None else format(expected, ',.0f')}: a row is missing, or a "
+                "figure is wrong"
             )

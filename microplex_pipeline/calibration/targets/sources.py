@@ -1,4 +1,4 @@
-"""Where a state's targets come from: published files and the survey's own totals, from YAML."""
+"""Sources of a state's targets: published files and the survey's own totals, declared in YAML."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from microplex_pipeline.data_files import FileName, Strict, load_declared
 
 
 class PublishedSource(Strict):
-    """Figures of an office, in tidy long files.
+    """Figures of a statistical office, in tidy long files.
 
     Attributes
     ----------
+    name : of the source, in messages.
+    files : files to search, in this order.
     select, leave_out : values of the files' columns to keep, and to leave out.
-    entity, measure, variable : of the targets made.
-    rename_domains : domains that read differently here.
-    file_year, years : one year's figures that serve several.
-    scale_to_survey : the figures are taken as shares, of as many as the survey counts of the entity once
-        its persons are raised to the published ones. For figures whose total and the survey's cannot
-        both hold with the published persons.
-    projection : file of population by state and year, for years that no file has.
+    entity, measure, variable : of the targets.
+    rename_domains : new names for the files' domains.
+    file_year, years : the year of the figures, and the years for which they are used; by default each
+        year has its own figures.
+    scale_to_survey : take the figures as shares, of the number of units that the survey has once it is
+        grossed up to the published persons. For figures whose total is inconsistent with the survey at
+        the published number of persons.
+    projection : file of projected population by state and year, for years that no file has.
     """
 
     name: str
@@ -40,7 +43,7 @@ class PublishedSource(Strict):
 
 
 class ModelledCount(Strict):
-    """Counts of the survey's records by domain, or by the cross of two lists of domains."""
+    """Counts of the survey's records by domain, or by each pair of two lists of domains."""
 
     entity: str
     variable: str
@@ -64,12 +67,14 @@ class ModelledTotals(Strict):
 
 
 class AreaSource(Strict):
-    """Figures of an office for the areas of a state, in tidy long files.
+    """Figures of a statistical office for the areas of a state, in tidy long files.
 
     Attributes
     ----------
+    name : of the source, in messages.
+    files : files whose figures are combined.
     select : values of the files' columns to keep.
-    entity, measure, variable : of the targets made.
+    entity, measure, variable : of the targets.
     """
 
     name: str
@@ -94,6 +99,6 @@ def load_target_sources(path: str | Path) -> TargetSources:
     Raises
     ------
     CalibrationError
-        If the file is missing, is no YAML, or says something unknown.
+        If the file is missing, is not valid YAML, or has unknown keys.
     """
     return load_declared(path, TargetSources, "target sources", CalibrationError)

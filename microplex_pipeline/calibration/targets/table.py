@@ -19,13 +19,13 @@ TARGET_COLUMNS = {
     "entity": "what is counted: household or tax_unit",
     "measure": "count of the entity, or sum of the variable",
     "variable": "column that is summed, or what is counted",
-    "domain": "which records the target speaks of",
+    "domain": "records that the target covers",
     "value": "total to meet (dollars for sums of amounts, else a count)",
     "kind": "published by an office, or modelled on the survey",
-    "source": "where the figure comes from",
-    "note": "how the figure was scaled, or how many survey records carry it",
+    "source": "source of the figure",
+    "note": "how the figure was scaled, or how many survey records it is based on",
     "target": "name of the target",
-    "achieved": "what the calibrated weights add up to",
+    "achieved": "total under the calibrated weights",
     "relative_error": "(achieved - value) / max(|value|, 1)",
 }
 
@@ -37,28 +37,50 @@ class Targets:
     ----------
     table : polars, pandas or pyarrow frame with the columns
 
-        entity : "household" or another entity that the records number, which is counted once by its
-            first record, or a word for a record;
-        measure : "count"; "sum" or "mean" of `variable`; "ratio" of the sums of two;
-        variable : the column summed, "a/b" for the ratio of the sums of columns a and b (for a count it
-            only names what is counted);
-        domain : which records, see `calibration.domains`;
+        entity : "household" or another entity that the records number, each counted once by its first
+            record; or a name for the records themselves;
+        measure : "count"; "sum" or "mean" of `variable`; "ratio" of the sums of two columns;
+        variable : the column that is summed, "a/b" for the ratio of the sums of columns a and b (for a
+            count just the name of what is counted);
+        domain : the records, see `calibration.targets.domains`;
         value : the total, mean or ratio to meet;
 
-        if wanted
+        optionally
 
-        geography : a domain too, joined to the other, for tables by area;
+        geography : a second domain, combined with the first, for tables by area;
         standard_error : of the value, in its units, for soft calibration; or
         tolerance : the same as a share of the value;
 
         and any others (source, kind, ...), which are kept.
 
+    Attributes
+    ----------
+    table : polars frame of these columns and `target`, the name of each row.
+
     Raises
     ------
     CalibrationError
-        If a column is missing, a value is missing, NaN, infinite, or a negative count, a measure is
-        unknown, a standard error or tolerance is negative or not finite, or two rows are of the same
-        target.
+        If a column is missing or has the wrong type, a value is missing, NaN, infinite, or a negative
+        count, a measure is unknown, a standard error or tolerance is negative or infinite, or two rows
+        have the same target.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from microplex_pipeline import Targets
+    >>> targets = Targets(
+    ...     pl.DataFrame(
+    ...         {
+    ...             "entity": ["household", "person"],
+    ...             "measure": ["count", "sum"],
+    ...             "variable": ["households", "wages"],
+    ...             "domain": ["all", "age:18-64"],
+    ...             "value": [410_000.0, 2.1e10],
+    ...         }
+    ...     )
+    ... )
+    >>> targets.names
+    ['household count households [all]', 'person sum wages [age:18-64]']
     """
 
     key: Sequence[str] = KEY
@@ -77,7 +99,7 @@ class Targets:
         for column in self.key:
             if frame[column].dtype != pl.String or frame[column].null_count():
                 raise CalibrationError(
-                    f"column {column!r} of the targets must be text, without gaps"
+                    f"column {column!r} of the targets must be text, without missing values"
                 )
         if not frame["value"].dtype.is_numeric():
             raise CalibrationError("column 'value' of the targets must be numbers")
@@ -98,7 +120,7 @@ class Targets:
             f"have a measure other than {' or '.join(MEASURES)}": ~pl.col("measure").is_in(
                 MEASURES
             ),
-            "stand twice in the table": target.is_duplicated(),
+            "are more than once in the table": target.is_duplicated(),
             "are ratios of a variable that is not written a/b": (pl.col("measure") == "ratio")
             & (pl.col("variable").str.count_matches("/") != 1),
         }
@@ -113,9 +135,9 @@ class Targets:
                 raise CalibrationError(f"targets that {fault}: {listed(bad)}")
 
     def standard_deviations(self) -> np.ndarray:
-        """Return how far each target may be off, in its units, (m,); zero where it must be exact.
+        """Return how far each target may be off, in its units, (m,); zero if it must be exact.
 
-        The standard error, else the tolerance times the value's size.
+        This is the standard error, or else the tolerance times |value|.
         """
         size = pl.col("value").abs()
         known = [
@@ -132,16 +154,16 @@ class Targets:
         return self.table["target"].to_list()
 
 
-NAME = re.compile(r"(\S+) (\S+) (.+) \[(.+)\]")  # as Targets.label writes it
+NAME = re.compile(r"(\S+) (\S+) (.+) \[(.+)\]")  # the form of Targets.label
 
 
 def key_of_name(name: str) -> tuple[str, str, str, str] | None:
-    """Return entity, measure, variable and domain of a target's name, or None if it is none."""
+    """Return entity, measure, variable and domain from a target's name, or None for other text."""
     match = NAME.fullmatch(name)
     return (match[1], match[2], match[3], match[4]) if match else None
 
 
 def listed(names: list[str], limit: int = 8) -> str:
-    """Return names joined by commas, the first `limit` of them."""
+    """Return the first `limit` names joined by commas, and the number of the others."""
     rest = len(names) - limit
     return ", ".join(names[:limit]) + (f", and {rest} more" if rest > 0 else "")

@@ -5,7 +5,7 @@ import polars as pl
 
 from microplex_pipeline.calibration.grossed_up_survey import (
     entity_counts,
-    raise_to_persons,
+    gross_up_to_persons,
     rake_to_published,
 )
 from microplex_pipeline.calibration.targets.modelled import modelled_targets
@@ -31,11 +31,11 @@ def targets(
     sources, schema = data.target_sources, data.survey_schema
     files = (sources, data.targets, state, year, data.population)
     keys = {"weight": schema.weight, "household_id": schema.household}
-    raised, factor = raise_to_persons(
+    grossed_up, factor = gross_up_to_persons(
         survey, published_persons(*files), persons_column=schema.persons, **keys
     )
-    published = published_targets(*files, entity_counts(raised, **keys))
-    raked = rake_to_published(raised, published, **keys)
+    published = published_targets(*files, entity_counts(grossed_up, **keys))
+    raked = rake_to_published(grossed_up, published, **keys)
     title = aged_title(schema, data.path, int(survey["survey_year"][0]), year)
     modelled = modelled_targets(raked, sources.modelled, schema.weight, title)
     rows = pl.concat([published, modelled]).select(

@@ -45,7 +45,7 @@ def test_feasible_targets_are_met_and_records_keep_their_weight(case):
 
 @settings(max_examples=20, deadline=None)
 @given(CASES, st.booleans())
-def test_areas_in_another_order_give_the_same_weights_in_that_order(case, soft):
+def test_the_order_of_areas_does_not_matter(case, soft):
     problem = random_problem(*case, soft=soft)
     order = np.random.default_rng(1).permutation(len(problem.shares))
     variances = problem.variances[order] if soft else None
@@ -57,8 +57,8 @@ def test_areas_in_another_order_give_the_same_weights_in_that_order(case, soft):
     )
 
 
-def test_it_is_the_entropy_solution():
-    """Raking of all records x areas at once, with the records' sums as further constraints, agrees."""
+def test_it_agrees_with_raking_of_all_pairs():
+    """Raking of records x areas at once, with the records' sums as further constraints."""
     problem = random_problem(3, 10, 3, 4)
     n, A = len(problem.types), len(problem.shares)
     sums = sp.kron(sp.eye_array(n), np.ones((1, A)))
@@ -74,7 +74,7 @@ def test_it_is_the_entropy_solution():
 
 
 def test_with_variances_the_penalty_balances_the_misses():
-    """At the minimum the miss of a target is minus its variance times its multiplier."""
+    """At the minimum each target's miss is minus its variance times its multiplier."""
     problem = random_problem(5, 30, 3, 6, soft=True)
     moved = AllocationProblem(
         problem.types, problem.totals, problem.values * 1.3, problem.shares, problem.variances
@@ -86,7 +86,7 @@ def test_with_variances_the_penalty_balances_the_misses():
     assert np.abs(miss).max() > 1
 
 
-def test_a_target_of_zero_keeps_its_carriers_out():
+def test_a_count_of_zero_excludes_its_records():
     types = np.array([[1.0, 0.0], [1.0, 1.0], [2.0, 1.0]])
     values = np.array([[40.0, 0.0], [60.0, 30.0]])
     W = allocated(AllocationProblem(types, np.array([50.0, 10.0, 20.0]), values, values[:, 0]))
@@ -96,14 +96,16 @@ def test_a_target_of_zero_keeps_its_carriers_out():
 
 def test_targets_beyond_reach_are_refused():
     types = np.array([[1.0, 0.0], [1.0, 1.0]])
-    values = np.array([[10.0, 11.0], [90.0, 39.0]])  # the totals agree, the first area cannot
+    values = np.array(
+        [[10.0, 11.0], [90.0, 39.0]]
+    )  # the totals agree, but the first area cannot meet both
     problem = AllocationProblem(types, np.array([50.0, 50.0]), values, values[:, 0])
     with pytest.raises(AllocationFailed) as failure:
         fit_allocation(problem)
     assert np.abs(failure.value.allocation.errors).max() > 1e-3
 
 
-def test_many_areas_are_taken_in_chunks(monkeypatch):
+def test_chunks_do_not_change_the_weights(monkeypatch):
     problem = random_problem(8, 40, 3, 50)
     whole = allocated(problem)
     monkeypatch.setattr("microplex_pipeline.calibration.areas.allocation.CHUNK", 64)

@@ -5,6 +5,7 @@ import pytest
 
 from microplex_pipeline import GeographicReweighter, InfeasibleTargets, Reweighter, Targets
 from microplex_pipeline.calibration import CalibrationError, NotConverged
+from microplex_pipeline.estimator import NotFittedError
 from microplex_pipeline_tests.calibration.areas.area_rows import rows
 
 KEY = ["entity", "measure", "variable", "domain"]
@@ -32,7 +33,7 @@ def survey(rhode_island, counties):
 
 @pytest.fixture(scope="module")
 def more(survey, counties):
-    """Besides persons, households and couples of the counties; couples live in the suburbs."""
+    """Persons, households and couples of the counties; couples tend to live in the suburbs."""
     households = survey.unique("household_id", keep="first")["weight"].sum()
     couples = survey.filter(pl.col("filing_status") == 2)["weight"].sum()
     share = counties["value"] / counties["value"].sum()
@@ -94,7 +95,7 @@ def test_persons_of_counties_are_met_and_households_keep_their_weight(survey, co
     both = households(survey).join(sums, on="household_id", suffix="_sum")
     assert both.height == 865
     np.testing.assert_allclose(both["weight_sum"], both["weight"], rtol=1e-9)
-    # the table itself meets the targets, counted apart from the reweighter
+    # the table itself meets the targets, computed independently
     persons = survey.group_by("household_id").agg(pl.col("n_persons").sum())
     met = (
         table.join(persons, on="household_id")
@@ -124,6 +125,25 @@ def test_stream_gives_the_table_one_area_at_a_time(survey, more):
     whole = fitted.area_weights_
     for geoid, part in streamed:
         assert part.equals(whole.filter(geoid=geoid).drop("geoid"))
+
+
+def test_area_weights_are_drawn_once_per_fit(survey, more):
+    reweighter = GeographicReweighter(integer=True, seed=5)
+    fitted = reweighter.fit(survey, more, "weight", "household_id")
+    drawn = fitted.area_weights_
+    assert fitted.area_weights_ is drawn
+    reweighter.set_params(seed=6).fit(survey, more, "weight", "household_id")
+    assert not reweighter.area_weights_.equals(drawn)
+
+
+def test_a_targets_table_names_areas_by_geography(survey, more):
+    table = Targets(more.with_columns(geography=pl.format("county:{}", "geoid")).drop("geoid"))
+    fitted, expected = (
+        GeographicReweighter().fit(survey, targets, "weight", "household_id")
+        for targets in (table, more)
+    )
+    assert fitted.area_weights_.equals(expected.area_weights_)
+    assert fitted.diagnostics_.equals(expected.diagnostics_)
 
 
 def test_areas_in_another_order_and_pandas_give_the_same(survey, more):
@@ -169,7 +189,7 @@ def test_budget_keeps_totals_on_few_households(survey, more):
 
 
 @pytest.mark.parametrize("budget", [None, 60])
-def test_integer_weights_are_whole_and_near(survey, more, budget):
+def test_integer_weights_are_integers_near_the_targets(survey, more, budget):
     fitted = GeographicReweighter(integer=True, households_per_area=budget).fit(
         survey, more, "weight", "household_id"
     )
@@ -183,7 +203,7 @@ def test_integer_weights_are_whole_and_near(survey, more, budget):
     assert 0 < worst(fitted) < 0.05
 
 
-def test_counties_are_allocated_over_their_parts(survey, counties):
+def test_counties_are_distributed_across_their_parts(survey, counties):
     parts = pl.concat(
         [
             counties.with_columns(geoid=pl.col("geoid") + part, value=pl.col("value") * share)
@@ -202,14 +222,14 @@ def test_counties_are_allocated_over_their_parts(survey, counties):
     np.testing.assert_allclose(both["weight_sum"], both["weight"], rtol=1e-9)
 
 
-def test_targets_are_scaled_to_the_total_only_where_asked(survey, counties):
-    raised = counties.with_columns(pl.col("value") * 1.02)
+def test_targets_are_scaled_to_the_total_only_on_request(survey, counties):
+    inflated = counties.with_columns(pl.col("value") * 1.02)
     with pytest.raises(
         CalibrationError, match=r"n_persons \[all\] is 1,077,054\.72 .* 1,055,936 over the records"
     ):
-        GeographicReweighter().fit(survey, raised, "weight", "household_id")
+        GeographicReweighter().fit(survey, inflated, "weight", "household_id")
     fitted = GeographicReweighter(scale_to_total=True).fit(
-        survey, raised, "weight", "household_id"
+        survey, inflated, "weight", "household_id"
     )
     assert worst(fitted) < 1e-9
     np.testing.assert_allclose(fitted.diagnostics_["value"], counties.sort("geoid")["value"])
@@ -255,7 +275,7 @@ def test_pmedm_budget_keeps_what_the_full_weights_achieve(acs):
 
 
 def test_an_area_that_cannot_meet_its_targets_is_named(survey, more):
-    """More couples than persons in one county; the others take up the difference."""
+    """More couples than persons in one county; another one makes up for the difference."""
     broken = more.with_columns(
         value=pl.when(variable="tax_units", geoid="44001")
         .then(more.filter(variable="n_persons", geoid="44001")["value"].item() * 0.8)
@@ -273,8 +293,8 @@ def test_an_area_that_cannot_meet_its_targets_is_named(survey, more):
     assert "44001 tax_unit count tax_units [filing_status:2]" in error.value.targets
 
 
-def test_areas_that_ask_for_the_same_records_are_refused():
-    """Both areas want only large households, of which there are not enough."""
+def test_areas_that_need_the_same_records_are_refused():
+    """Both areas need large households, of which there are not enough."""
     records = pl.DataFrame({"n_persons": [1, 5, 2], "large": [0, 1, 0], "weight": [10.0, 10, 10]})
     table = pl.concat(
         [rows(["01", "02"], [45.0, 35.0]), rows(["01", "02"], [9.0, 1.0], variable="large")]
@@ -298,7 +318,7 @@ def test_bad_weights_and_budgets_are_named():
         GeographicReweighter().fit(
             RECORDS.with_columns(weight=pl.Series([3.0, None])), GOOD, "weight"
         )
-    with pytest.raises(CalibrationError, match="households_per_area=1 is too few"):
+    with pytest.raises(CalibrationError, match="households_per_area=1 is too small"):
         GeographicReweighter(households_per_area=1).fit(RECORDS, GOOD, "weight")
 
 
@@ -308,7 +328,7 @@ def test_bad_weights_and_budgets_are_named():
         ({"method": "ipf"}, "method must be"),
         ({"method": "pmedm", "soft": True}, "pmedm is always soft"),
         ({"soft": True, "scale_to_total": True}, "goes with exact targets"),
-        ({"households_per_area": 0}, "whole number"),
+        ({"households_per_area": 0}, "must be a positive integer, not 0"),
         ({"tol": 0.0}, "tol must lie"),
     ],
 )
@@ -317,6 +337,8 @@ def test_bad_options_are_named(options, message):
         GeographicReweighter(**options)
 
 
-def test_it_must_be_fitted_first():
-    with pytest.raises(RuntimeError, match="call fit first"):
+def test_results_before_a_fit_are_refused():
+    with pytest.raises(NotFittedError, match="call fit first"):
         next(GeographicReweighter().stream())
+    with pytest.raises(NotFittedError, match="call fit first"):
+        GeographicReweighter().area_weights_  # noqa: B018

@@ -8,7 +8,7 @@ WEIGHTS = st.lists(st.floats(0, 50, allow_subnormal=False), min_size=1, max_size
 
 
 @given(WEIGHTS, st.integers(0, 100))
-def test_whole_weights_add_up_to_the_rounded_sum(weights, seed):
+def test_integer_weights_add_up_to_the_rounded_sum(weights, seed):
     weights = np.array(weights)
     whole = integer_weights(weights, np.random.default_rng(seed))
     assert whole.sum() == round(float(weights.sum()))
@@ -17,7 +17,7 @@ def test_whole_weights_add_up_to_the_rounded_sum(weights, seed):
     np.testing.assert_array_equal(whole, again)
 
 
-def test_parts_cut_off_are_the_chances():
+def test_truncated_fractions_are_the_probabilities():
     weights = np.array([1.9, 0.1, 3.0, 0.5, 0.5])
     drawn = [integer_weights(weights, np.random.default_rng(i)) for i in range(600)]
     mean = np.mean(drawn, axis=0)

@@ -29,7 +29,7 @@ def random_area(seed, depth, n=30, K=3):
 
 
 def generic_weights(X, weights, shares, parents, levels, variances):
-    """Minimise the dual by a general optimiser, from its definition."""
+    """Minimise the dual, written from its definition, by a general optimiser."""
     N, n = weights.sum(), len(weights)
     q = np.outer(weights / N, shares / shares.sum())
     b, v = (np.concatenate([x.ravel() for x in y]) for y in (levels, variances))
@@ -61,7 +61,7 @@ def test_it_agrees_with_a_general_optimiser(depth):
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([1, 2, 3]))
 def test_the_gradient_vanishes(seed, depth):
-    """Misses over variances are the multipliers: what the levels say adds up to log p / q."""
+    """Misses over variances are the multipliers; summed over the levels they give log p / q."""
     X, weights, shares, parents, levels, variances = random_area(seed, depth)
     fit = fit_penalized_entropy(sp.csr_array(X), weights, shares, parents, levels, variances)
     N, n = weights.sum(), len(weights)

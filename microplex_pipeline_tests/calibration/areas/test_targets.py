@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from microplex_pipeline import GeographicReweighter
+from microplex_pipeline import GeographicReweighter, Targets
 from microplex_pipeline.calibration import CalibrationError
 from microplex_pipeline_tests.calibration.areas.area_rows import rows
 
@@ -16,19 +16,23 @@ WITH_ERRORS = GOOD.with_columns(standard_error=pl.Series([1.0, 2.0]))
     [
         (GOOD.drop("geoid"), "lack columns: geoid"),
         (GOOD.with_columns(pl.col("geoid").cast(pl.Int64)), "'geoid' of the targets must be text"),
-        (GOOD.with_columns(geoid=pl.Series(["01", None])), "'geoid' .* without gaps"),
+        (GOOD.with_columns(geoid=pl.Series(["01", None])), "'geoid' .* without missing values"),
         (GOOD.with_columns(geoid=pl.Series(["01", ""])), "rows without geoid"),
-        (pl.concat([GOOD, GOOD[:1]]), "stand twice in the table: 01 tax_unit sum n_persons"),
+        (pl.concat([GOOD, GOOD[:1]]), "are more than once in the table: 01 tax_unit sum n_persons"),
         (pl.concat([GOOD, rows(["01"], [1.0], domain="n_persons:1")]), r"lack .*: 02 .*n_persons:1"),
         (GOOD.with_columns(value=pl.Series([3.0, np.nan])), "not finite numbers: 02"),
         (rows(["01", "02"], [-1.0, 2.0], measure="count"), "negative counts: 01"),
-        (rows(["01", "02"], [1.0, 2.0], variable="nobody"), "no record carries: 01 .*nobody.*, 02"),
+        (rows(["01", "02"], [1.0, 2.0], variable="nobody"), "no record contributes to: 01 .*nobody.*, 02"),
         (rows(["01", "02"], [1.0, 2.0], variable="absent"), "lack column 'absent'"),
         (rows(["01", "02"], [1.0, 2.0], domain="absent:1"), "names column 'absent'"),
-        (rows(["01", "02"], [1.0, 2.0], entity="household"), "which column is household_id"),
+        (rows(["01", "02"], [1.0, 2.0], entity="household"), "household numbers as household_id"),
         (pl.concat([GOOD, rows(["01001", "03001"], [3.0, 6.0])]), "level above .*: 03001"),
         (pl.concat([GOOD, rows(["01001"], [3.0])]), "without parts.*: 02"),
         (GOOD[:0], "the table is empty"),
+        (rows(["01", "02"], [1.0, 2.0], measure="mean"), "must be counts or sums, .*: 01 .* mean"),
+        (Targets(GOOD.drop("geoid")[:1]), "needs column 'geography'"),
+        (Targets(GOOD.rename({"geoid": "geography"})), r"form column:geoid, .*n_persons \[all\] in 01"),
+        (Targets(GOOD.with_columns(geography=pl.Series(["county:01", None]))), "column:geoid, .*: tax_u"),
     ],
 )  # fmt: skip
 def test_bad_targets_are_named(table, message):
@@ -51,7 +55,7 @@ def test_bad_standard_errors_are_named(table, message, options):
         GeographicReweighter(**options).fit(RECORDS, table, "weight")
 
 
-def test_pmedm_wants_the_same_targets_at_every_level():
+def test_pmedm_needs_the_same_targets_at_every_level():
     finer = rows(["011", "021"], [1.0, 2.0], domain="n_persons:1")
     table = pl.concat([GOOD, rows(["011", "021"], [3.0, 6.0]), finer])
     with pytest.raises(CalibrationError, match=r"same targets at every level.*n_persons:1"):

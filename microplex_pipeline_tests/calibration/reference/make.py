@@ -1,7 +1,7 @@
-"""Make the reference weights anew: python make.py (needs R with survey and MASS).
+"""Make the reference weights: python make.py (needs R with survey and MASS).
 
-Writes rhode_island.parquet, the tax units of Rhode Island 2014 with the weights that R's survey package
-gave them, and rhode_island_targets.parquet, the totals they meet.
+Writes rhode_island.parquet, the tax units of Rhode Island 2014 with the weights from R's survey package,
+and rhode_island_targets.parquet, the totals that they meet.
 """
 
 import subprocess

@@ -33,7 +33,7 @@ def test_slope_is_the_derivative_of_the_ratio(distance, u):
 
 
 @pytest.mark.parametrize("distance", DISTANCES[:4], ids=str)
-def test_design_weights_are_where_it_starts(distance):
+def test_the_ratio_is_one_at_zero(distance):
     assert distance.ratio(np.zeros(1)) == pytest.approx(1.0)
     assert distance.slope(np.zeros(1)) == pytest.approx(1.0)
 

@@ -33,9 +33,9 @@ def test_domains_select(domain, ages):
         ("age", "not of the form column:range"),
         ("age:", "not of the form column:range"),
         ("height:3", "names column 'height', which the records lack"),
-        ("age:old", "'old' is no value, range"),
+        ("age:old", "'old' is not a number or a range"),
     ],
 )
-def test_what_is_no_domain_is_said(domain, message):
+def test_text_that_is_not_a_domain_is_refused(domain, message):
     with pytest.raises(CalibrationError, match=message):
         domain_expression(domain, PEOPLE.schema)

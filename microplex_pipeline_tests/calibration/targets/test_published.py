@@ -4,7 +4,7 @@ import pytest
 from microplex_pipeline.calibration import CalibrationError
 from microplex_pipeline.calibration.grossed_up_survey import (
     entity_counts,
-    raise_to_persons,
+    gross_up_to_persons,
     rake_to_published,
 )
 from microplex_pipeline.calibration.targets.modelled import modelled_targets
@@ -53,12 +53,12 @@ def test_income_brackets_are_shares_of_the_surveys_households(sources, data):
     assert "household_income:<=9999" in brackets["domain"].to_list()
 
 
-def test_brackets_serve_only_their_neighbours(sources, data):
+def test_brackets_are_used_only_in_neighbouring_years(sources, data):
     assert published(sources, data, "RI", 2016)["variable"].to_list() == ["n_persons"]
 
 
 @pytest.mark.parametrize(("year", "words"), [(2020, "Vintage|V2020"), (2025, "extrapolated")])
-def test_later_persons_say_where_they_come_from(sources, data, year, words):
+def test_later_persons_name_their_source(sources, data, year, words):
     row = published(sources, data, "CA", year).row(0, named=True)
     assert row["value"] == pytest.approx(39.5e6, rel=0.05)
     assert any(word in row["source"] for word in words.split("|"))
@@ -69,14 +69,14 @@ def test_modelled_totals_are_the_surveys_own(sources, rhode_island):
     wages = table.row(by_predicate=pl.col("variable") == "wages", named=True)
     expected = (rhode_island["weight"] * rhode_island["wages"]).sum()
     assert wages["value"] == pytest.approx(expected)
-    # ten married people who file apart, and eight farmers, are too few to be a target
+    # ten married people who file separately and eight farmers are too few for a target
     assert not table["domain"].str.contains("filing_status:3").any()
     assert "farm_income" not in table["variable"]
     units = table.filter(domain="all", measure="count")["value"]
     assert units.to_list() == pytest.approx([rhode_island["weight"].sum()])
 
 
-def test_unknown_words_in_sources_are_refused(data, tmp_path):
+def test_unknown_keys_in_sources_are_refused(data, tmp_path):
     text = (data / "targets" / "sources.yaml").read_text()
     path = tmp_path / "sources.yaml"
     path.write_text(text.replace("min_records:", "min_recods:"))
@@ -89,17 +89,19 @@ def test_a_missing_file_is_named(sources, data, tmp_path):
         published_targets(sources, tmp_path, "RI", 2014, data / "population_growth.csv", COUNTS)
 
 
-def test_modelled_totals_hold_together_with_the_published_ones(
+def test_modelled_totals_are_consistent_with_the_published_ones(
     sources, data, rhode_island, schema
 ):
     keys = {"weight": "weight", "household_id": "household_id"}
-    raised, factor = raise_to_persons(rhode_island, 1_055_936, persons_column="n_persons", **keys)
+    grossed_up, factor = gross_up_to_persons(
+        rhode_island, 1_055_936, persons_column="n_persons", **keys
+    )
     assert factor == pytest.approx(1.055, abs=0.001)
-    assert (raised["weight"] * raised["n_persons"]).sum() == pytest.approx(1_055_936)
-    counts = entity_counts(raised, **keys)
+    assert (grossed_up["weight"] * grossed_up["n_persons"]).sum() == pytest.approx(1_055_936)
+    counts = entity_counts(grossed_up, **keys)
     files = (data / "targets", "RI", 2014, data / "population_growth.csv")
     table = published_targets(sources, *files, counts)
-    raked = rake_to_published(raised, table, **keys)
+    raked = rake_to_published(grossed_up, table, **keys)
     assert (
         target_errors(raked, table, "weight", "household_id")["relative_error"].abs().max() < 1e-9
     )
@@ -112,13 +114,13 @@ def test_modelled_totals_hold_together_with_the_published_ones(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.filter(pl.col("state") != "RI"), "has persons of 2014, but none of RI"),
+        (lambda t: t.filter(pl.col("state") != "RI"), "has persons of 2014, but not of RI"),
         (lambda t: t.with_columns(value=pl.lit("-5")), "persons, RI 2014, all: -5.0"),
         (lambda t: t.with_columns(value=pl.lit("nan")), "persons, RI 2014, all: nan"),
         (lambda t: t.with_columns(value=pl.lit(None, pl.String)), "persons, RI 2014, all: None"),
     ],
 )
-def test_a_figure_that_is_lost_or_none_is_named(sources, data, tmp_path, change, message):
+def test_missing_and_unusable_figures_are_named(sources, data, tmp_path, change, message):
     for source in sources.published:
         for file in source.files:
             (tmp_path / file).write_bytes((data / "targets" / file).read_bytes())
@@ -154,5 +156,7 @@ def test_a_state_without_persons_is_refused(sources, data, tmp_path):
     file = tmp_path / "bundled_state_population_2010_2019.csv"
     table = pl.read_csv(data / "targets" / file.name, infer_schema=False)
     table.with_columns(value=pl.lit("0")).write_csv(file)
-    with pytest.raises(CalibrationError, match="'persons': nobody in RI 2014"):
+    with pytest.raises(
+        CalibrationError, match="'persons': the number of persons in RI 2014 is zero"
+    ):
         published_persons(sources, tmp_path, "RI", 2014, data / "population_growth.csv")
