@@ -60,5 +60,5 @@ def end_lost_runs(settings: Settings) -> None:
 
     use_dagster_home()
     with dg.DagsterInstance.get() as instance:
-        for partition in end_runs_of_dead_processes(instance, settings.warehouse, ENDED):
-            click.echo(f"an earlier run of {partition} had ended prematurely: marked as failed")
+        for ended in end_runs_of_dead_processes(instance, settings.warehouse, ENDED):
+            click.echo(f"an earlier run of {ended} had ended prematurely: marked as failed")

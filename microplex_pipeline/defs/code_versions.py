@@ -38,6 +38,7 @@ FOLLOWED = tuple(
         "survey", "synthesis",
     )
 )  # fmt: skip
+SCHEMA = f"{NAME}.survey.schema"  # which every asset reads, through the resource `data`
 # charts and other metadata for the UI, and what all assets share: no row depends on them
 NOT_FOLLOWED = tuple(f"{ASSETS}.{name}" for name in ("pictures", "state_year", "versioned"))
 
@@ -103,7 +104,7 @@ def reachable_modules(asset: str) -> list[str]:
     A name that a package re-exports leads to the module that defines it, not to all of the package.
     """
     found: list[str] = []
-    waiting = [f"{ASSETS}.{asset}"]
+    waiting = [SCHEMA, f"{ASSETS}.{asset}"]
     while waiting:
         module = waiting.pop()
         if module not in found:

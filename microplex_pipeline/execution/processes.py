@@ -43,7 +43,7 @@ def end_runs_of_dead_processes(
 
     Returns
     -------
-    The partitions of these runs.
+    The partitions of these runs, or the jobs of runs without one.
     """
     ended = []
     for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
@@ -56,7 +56,7 @@ def end_runs_of_dead_processes(
         partition = run.tags.get("dagster/partition", "")
         write_failure(warehouse, run.run_id, partition, step, why)
         file.unlink(missing_ok=True)
-        ended.append(partition)
+        ended.append(str(Partition.parse(partition)) if partition else run.job_name)
     return ended
 
 

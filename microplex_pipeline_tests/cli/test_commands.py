@@ -20,14 +20,14 @@ from microplex_pipeline.warehouse.reading import query
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["build", "ZZ", "2014"], "'ZZ' is no state: use a postal code"),
+        (["build", "ZZ", "2014"], "'ZZ' is not a state: use a postal code"),
         (["build", "RI", "2011"], "'2011' is not among 2012 to"),
         (["build", "RI", "soon"], "'soon' is not among 2012 to"),
         (["build", "RI"], "Missing argument 'YEAR'"),
         (["report"], "give a state and a year, as in RI 2014, or --year 2014"),
         (["report", "RI"], "give a state and a year"),
         (["report", "RI", "2014", "--year", "2014"], "give a state and a year"),
-        (["report", "ZZ", "2014"], "'ZZ' is no state"),
+        (["report", "ZZ", "2014"], "'ZZ' is not a state"),
         (["report", "--year", "2011"], "'2011' is not among 2012 to"),
     ],
 )
@@ -53,7 +53,7 @@ def environment(project_with_prior):
     }
 
 
-COMMAND = [sys.executable, "-m", "microplex_pipeline.cli", "build", "RI", "2014"]
+COMMAND = [sys.executable, "-m", "microplex_pipeline", "build", "RI", "2014"]
 
 
 def test_a_killed_run_leaves_whole_partitions_and_can_be_repeated(environment, project_with_prior):
@@ -72,7 +72,7 @@ def test_a_killed_run_leaves_whole_partitions_and_can_be_repeated(environment, p
 
     again = subprocess.run(COMMAND, env=environment, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
-    assert "an earlier run of RI|2014 had ended before its time: marked as failed" in again.stdout
+    assert "an earlier run of RI 2014 had ended prematurely: marked as failed" in again.stdout
     assert statuses(project_with_prior) == ["SUCCESS", "FAILURE", "SUCCESS"]
     (failure,) = last_failures(warehouse, 2)
     assert (failure["partition"], failure["step"]) == ("RI|2014", "flow")

@@ -2,9 +2,10 @@
 
 import shutil
 
+import duckdb
 import pytest
 
-from microplex_pipeline.cli import main
+from microplex_pipeline.cli import COMMANDS
 from microplex_pipeline.warehouse.failures import write_failure
 from microplex_pipeline_tests.conftest import variables
 
@@ -49,15 +50,32 @@ def test_nothing_is_made_where_nothing_is(microplex, monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_warehouse_without_its_history_is_said(microplex, monkeypatch, tmp_path):
+def test_a_warehouse_tells_what_is_current_without_any_history(microplex, monkeypatch, tmp_path):
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
     result = microplex("status")
-    assert result.exit_code == 1
-    assert "history is not in" in result.stderr
+    assert result.exit_code == 0
+    lines = [line.split() for line in result.output.splitlines()]
+    assert ["2014", "2", "0", "49", "current", "current"] in lines
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", sorted(main.commands))
+def test_a_warehouse_of_an_earlier_release_opens_and_is_out_of_date(
+    microplex, backfilled, monkeypatch, tmp_path
+):
+    """Releases before 0.2 kept versions in Dagster's history alone."""
+    earlier = shutil.copy(backfilled.folder / "w.duckdb", tmp_path / "w.duckdb")
+    with duckdb.connect(earlier) as connection:
+        connection.execute("drop schema provenance cascade")
+    monkeypatch.setenv("MICROPLEX_WAREHOUSE", str(earlier))
+    result = microplex("status")
+    assert result.exit_code == 0
+    assert result.output.count("does not record what its tables were made from") == 1
+    lines = [line.split() for line in result.output.splitlines()]
+    assert ["2014", "0", "2", "49", "out", "of", "date", "out", "of", "date"] in lines
+    assert microplex("query", "select count(*) from survey.survey").exit_code == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_teaches_by_example(microplex, command):
     result = microplex(command, "--help")
     assert result.exit_code == 0

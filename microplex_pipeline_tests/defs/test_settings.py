@@ -4,7 +4,8 @@ import pytest
 import yaml
 
 from microplex_pipeline.defs.parameters import Parameters
-from microplex_pipeline.defs.settings import CHECKOUT, Settings, SettingsError, load_settings
+from microplex_pipeline.defs.settings import Settings, SettingsError, load_settings
+from microplex_pipeline_tests.conftest import CHECKOUT
 
 
 @pytest.fixture
@@ -19,6 +20,7 @@ def written(tmp_path, monkeypatch):
 
 
 def test_the_projects_file_says_the_defaults(monkeypatch):
+    monkeypatch.chdir(CHECKOUT / "docs")  # a folder below the project's
     for name in ("MICROPLEX_CONFIG", "MICROPLEX_DATA", "MICROPLEX_WAREHOUSE"):
         monkeypatch.delenv(name, raising=False)
     settings = load_settings()
@@ -72,7 +74,7 @@ def test_what_nothing_understands_is_refused_by_name(written, text, message):
 
 def test_a_named_file_must_be_there(monkeypatch, tmp_path):
     monkeypatch.setenv("MICROPLEX_CONFIG", str(tmp_path / "no.yaml"))
-    with pytest.raises(SettingsError, match=r"no\.yaml, which is not there"):
+    with pytest.raises(SettingsError, match=r"no\.yaml, but there is no such file"):
         load_settings()
 
 
@@ -86,3 +88,21 @@ def test_a_misspelt_variable_of_the_environment_is_refused(monkeypatch):
     monkeypatch.setenv("MICROPLEX_WAREHOSE", "x")
     with pytest.raises(SettingsError, match="MICROPLEX_WAREHOSE"):
         load_settings()
+
+
+def test_outside_a_project_one_message_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.delenv("MICROPLEX_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=r"not a project.*microplex init FOLDER"):
+        load_settings()
+
+
+def test_the_nearest_project_counts(monkeypatch, tmp_path):
+    monkeypatch.delenv("MICROPLEX_CONFIG", raising=False)
+    monkeypatch.delenv("MICROPLEX_WAREHOUSE", raising=False)
+    (tmp_path / "inner" / "deep").mkdir(parents=True)
+    (tmp_path / "microplex.yaml").write_text("parameters: {seed: 1}")
+    (tmp_path / "inner" / "microplex.yaml").write_text("parameters: {seed: 2}")
+    monkeypatch.chdir(tmp_path / "inner" / "deep")
+    assert load_settings().parameters.seed == 2
+    assert load_settings().warehouse == (tmp_path / "inner/warehouse/microplex.duckdb").resolve()

@@ -14,6 +14,7 @@ from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.execution.backfill import Task, _definitions, build_partition
 from microplex_pipeline.execution.processes import partition_lock
 from microplex_pipeline.warehouse.failures import failures_file, last_failures, write_failure
+from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.reading import query
 from microplex_pipeline_tests.conftest import EXACTING, variables
 
@@ -73,7 +74,7 @@ def test_a_damaged_history_is_named(project):
 @pytest.mark.parametrize(
     ("table", "key", "again"),
     [
-        ("flow", "RI|2014", "microplex build RI 2014"),
+        ("flow", "RI 2014", "microplex build RI 2014"),
         ("national_prior", "2014", "microplex backfill --force"),
     ],
 )
@@ -115,7 +116,7 @@ def test_a_truncated_survey_stops_with_one_message_and_a_line(project):
     result = microplex("backfill", "--states", "RI", "--year", "2014", "--jobs", "1", "--force")
     assert result.exit_code == 1
     damaged = "survey file cps_tax_units.parquet is damaged or truncated"
-    assert f"RI|2014   failed: the year's national models failed: national_survey: {damaged}" in (
+    assert f"RI 2014   failed: the year's national models failed: national_survey: {damaged}" in (
         result.output
     )
     assert "Traceback" not in result.output
@@ -133,9 +134,9 @@ def test_a_truncated_survey_stops_with_one_message_and_a_line(project):
 def test_a_partition_that_another_process_builds_is_waited_for_not_built_twice(project):
     outcomes = []
     with dg.DagsterInstance.get() as instance:
-        other = partition_lock(instance, "RI|2014")
+        other = partition_lock(instance, Partition("RI", 2014))
         other.acquire()
-        task = Task("build_state", "RI|2014", "label", force=False)
+        task = Task("build_state", Partition("RI", 2014), "label", force=False)
         waiting = threading.Thread(target=lambda: outcomes.append(build_partition(task)))
         waiting.start()
         waiting.join(timeout=1)

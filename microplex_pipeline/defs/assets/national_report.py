@@ -18,9 +18,9 @@ NATIONAL_COLUMNS = {"states": "states built", "html": "the report, a page by its
     reads=["checks"],
     files=["boundaries"],
     # once all states of a year are there, whichever year it is; what lands later makes it anew
-    automation_condition=dg.AutomationCondition.eager().without(
-        dg.AutomationCondition.in_latest_time_window()
-    ),
+    automation_condition=dg.AutomationCondition.eager()
+    .without(dg.AutomationCondition.in_latest_time_window())
+    .ignore(dg.AssetSelection.assets("boundaries")),  # which nobody may have observed yet
     ins={
         "state_report": dg.AssetIn(  # all but the pages themselves
             metadata={"columns": ["state", "year", *(c for c in SUMMARY_COLUMNS if c != "html")]}
