@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from microplex_pipeline.synthesis import Flow, Synthesizer, Transformer, ZeroModel
-from microplex_pipeline.synthesis.training import TrainingSettings
+from microplex_pipeline.synthesis.training_settings import TrainingSettings
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_a_forged_file_is_one_error_that_names_it(fitted, tmp_path, entry, conte
     forged = rewritten(
         tmp_path / "own.mpx", tmp_path / "forged.mpx", lambda n, b: content if n == entry else b
     )
-    with pytest.raises(ValueError, match=r"^forged\.mpx is no synthesizer file, or is damaged"):
+    with pytest.raises(ValueError, match=r"^forged\.mpx is not a synthesizer file, or is damaged"):
         Synthesizer.load(forged)
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from microplex_pipeline import Synthesizer
+from microplex_pipeline.estimator import NotFittedError
 from microplex_pipeline.synthesis import TrainingSettings
 
 TARGETS = ["wages_head", "business_income_head", "social_security", "snap"]
@@ -60,7 +61,7 @@ def test_quick_start():
 def test_fitted_state_is_there(fitted):
     assert fitted.is_fitted_
     assert list(fitted.transformer_.transformers_) == TARGETS
-    assert fitted.zero_model_.n_states == [2, 3, 2, 2]
+    assert fitted.zero_model_.n_classes == [2, 3, 2, 2]
     assert "wages_head/1" in fitted.flow_model_.inputs
     history = fitted.training_history_
     assert set(history["network"]) >= {"zero model", "wages_head > 0"}
@@ -117,7 +118,7 @@ def test_a_damaged_file_is_refused(fitted, tmp_path, damage):
     path = tmp_path / "model"
     fitted.save(path)
     path.write_bytes(path.read_bytes()[:-300] if damage is None else damage)
-    with pytest.raises(ValueError, match="no synthesizer file, or is damaged"):
+    with pytest.raises(ValueError, match="not a synthesizer file, or is damaged"):
         Synthesizer.load(path)
 
 
@@ -196,7 +197,7 @@ def test_heavier_records_count_for_more():
     ("change", "message"),
     [
         (lambda d: d.drop("snap"), "missing columns: snap"),
-        (lambda d: d.drop("weight"), "missing columns: weight"),
+        (lambda d: d.drop("weight"), "no column of weights .weight."),
         (lambda d: d.with_columns(weight=pl.lit(0.0)), "'weight' is zero in every row"),
         (lambda d: d.with_columns(-pl.col("weight")), "'weight' is negative in 1204 rows"),
         (lambda d: d.with_columns(weight=pl.lit(float("nan"))), "'weight' is missing or infinite"),
@@ -266,14 +267,16 @@ def test_unusable_options_are_named(options, message):
 def test_names_are_checked_at_once():
     with pytest.raises(ValueError, match=r"named more than once .*: age"):
         Synthesizer(["income", "age"], ["age"])
-    with pytest.raises(ValueError, match="discrete_vars that are no targets: region"):
+    with pytest.raises(
+        ValueError, match="discrete_vars must be targets, but these are not: region"
+    ):
         Synthesizer(["income"], ["region"], ["region"])
     with pytest.raises(ValueError, match="at least one target"):
         Synthesizer([], ["age"])
 
 
 def test_an_unfitted_synthesizer_says_so(demographics):
-    with pytest.raises(RuntimeError, match="not fitted"):
+    with pytest.raises(NotFittedError, match="not fitted"):
         Synthesizer(TARGETS, CONDITIONS).generate(demographics)
 
 

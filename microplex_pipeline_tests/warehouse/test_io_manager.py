@@ -13,7 +13,7 @@ import pytest
 
 from microplex_pipeline.defs.partitions import PARTITION_EXPRESSION, state_years
 from microplex_pipeline.synthesis import Transformer, ZeroModel
-from microplex_pipeline.synthesis.training import TrainingSettings
+from microplex_pipeline.synthesis.training_settings import TrainingSettings
 from microplex_pipeline.warehouse import Warehouse
 from microplex_pipeline.warehouse.faults import WarehouseUnreadable
 from microplex_pipeline.warehouse.reading import query
