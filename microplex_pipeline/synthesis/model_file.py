@@ -7,21 +7,14 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from microplex_pipeline.synthesis.flow import Flow
+from microplex_pipeline.synthesis.parts import Parts
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.zero_model import ZeroModel
 
 FORMAT = "microplex synthesizer 1"
-
-
-class Parts(NamedTuple):
-    """The fitted parts of a synthesizer."""
-
-    transformer: Transformer
-    zero_model: ZeroModel
-    flow: Flow
 
 
 def write_model(path: str | Path, parts: Parts, options: Mapping[str, Any]) -> None:

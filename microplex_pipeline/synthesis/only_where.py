@@ -47,7 +47,7 @@ def parse_only_where(
                     "before it among the targets"
                 )
             rules[target] = OnlyWhere(rule)
-        elif isinstance(rule, Sequence) and len(rule) == 2:
+        elif isinstance(rule, tuple | list) and len(rule) == 2:
             column, value = rule
             if column not in condition_vars:
                 raise ValueError(

@@ -12,18 +12,16 @@ from narwhals.typing import IntoFrameT
 
 from microplex_pipeline.estimator import Estimator, NotFittedError
 from microplex_pipeline.frames import to_polars, with_columns
-from microplex_pipeline.synthesis.copies import without_copies
-from microplex_pipeline.synthesis.drawing import draw_records
 from microplex_pipeline.synthesis.flow import Flow
 from microplex_pipeline.synthesis.input_checks import (
     check_names,
     check_options,
-    check_targets,
     check_training,
     require_columns,
 )
-from microplex_pipeline.synthesis.model_file import Parts, damaged, read_model, write_model
-from microplex_pipeline.synthesis.only_where import OnlyWhere, given_form, parse_only_where
+from microplex_pipeline.synthesis.model_file import damaged, read_model, write_model
+from microplex_pipeline.synthesis.only_where import given_form, parse_only_where
+from microplex_pipeline.synthesis.parts import Parts, Variables, fit_parts
 from microplex_pipeline.synthesis.training_settings import FINE_TUNING, TrainingSettings
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.weights import checked_weights
@@ -32,18 +30,8 @@ from microplex_pipeline.synthesis.zero_model import ZeroModel
 if TYPE_CHECKING:
     from microplex_pipeline.synthesis.training import Progress
 
-STORED = (
-    "seed",
-    "atom_holders",
-    "max_knots",
-    "tail_factor",
-)  # parameters in the file, for a refit
-HISTORY = {
-    "network": pl.String,
-    "epoch": pl.Int64,
-    "train_loss": pl.Float64,
-    "validation_loss": pl.Float64,
-}
+MARGINS = ("atom_holders", "max_knots", "tail_factor")
+STORED = ("seed", *MARGINS)  # parameters kept in the file, for a refit
 
 
 class Synthesizer(Estimator):
@@ -138,7 +126,7 @@ class Synthesizer(Estimator):
         self.settings = settings
         self.seed = seed
         check_names(self.target_vars, self.condition_vars, self._discrete)
-        self._rules()  # impossible rules are refused here
+        self._variables()  # refuses impossible rules
 
     def fit(
         self,
@@ -181,23 +169,17 @@ class Synthesizer(Estimator):
         settings = TrainingSettings(**{**start.model_dump(), **changed})
         frame, weights = self.training_records(to_polars(data), weight_col)
         progress = progress or (print if verbose else None)
-        priors = (None, None, None) if prior is None else self._parts_of_prior(prior)
-        transformer = Transformer.fit(
+        parts = fit_parts(
             frame,
-            self.target_vars,
-            self.condition_vars,
             weights,
-            self._discrete,
-            self._rules(),
-            atom_holders=self.atom_holders,
-            max_knots=self.max_knots,
-            tail_factor=self.tail_factor,
-            prior=priors[0],
+            self._variables(),
+            {name: getattr(self, name) for name in MARGINS},
+            settings,
+            self.seed,
+            prior=None if prior is None else prior._fitted_parts(),
+            progress=progress,
         )
-        common = (frame, transformer, weights, settings, self.seed)
-        zero_model = ZeroModel.fit(*common, prior=priors[1], progress=progress)
-        flow = Flow.fit(*common, prior=priors[2], progress=progress)
-        self._set_parts(Parts(transformer, zero_model, flow), frame.height)
+        self._set_parts(parts, frame.height)
         return self
 
     def training_records(
@@ -236,8 +218,7 @@ class Synthesizer(Estimator):
 
     def _set_parts(self, parts: Parts, n_records: int | None) -> None:
         self.transformer_, self.zero_model_, self.flow_model_ = parts
-        history = parts.zero_model.history + parts.flow.history
-        self.training_history_ = pl.DataFrame(history, schema=HISTORY)
+        self.training_history_ = parts.training_history()
         self.n_records_ = n_records
 
     def generate(
@@ -273,25 +254,14 @@ class Synthesizer(Estimator):
             If the synthesizer is not fitted.
         """
         parts = self._fitted_parts()
-        transformer = parts.transformer
         if draws not in ("stratified", "independent"):
             raise ValueError(f"draws must be 'stratified' or 'independent', not {draws!r}")
-        frame = to_polars(conditions)
-        require_columns(frame, transformer.condition_vars)
-        if not frame.height:
-            raise ValueError("no conditions were given: the frame has no rows")
-        columns = draw_records(frame, *parts, seed, stratified=draws == "stratified")
-        if no_copies_of is not None:
-            apart = without_copies(
-                frame.with_columns(columns),
-                to_polars(no_copies_of),
-                transformer.condition_vars,
-                transformer.target_vars,
-                transformer.amounts,
-                lambda some, again: draw_records(some, *parts, again, stratified=False),
-                seed,
-            )
-            columns = [apart[target] for target in transformer.target_vars]
+        columns = parts.draw(
+            to_polars(conditions),
+            seed,
+            stratified=draws == "stratified",
+            no_copies_of=None if no_copies_of is None else to_polars(no_copies_of),
+        )
         return with_columns(conditions, columns)
 
     def implicates(self, conditions: Any, n: int, seed: int | None = None) -> list[Any]:
@@ -324,11 +294,7 @@ class Synthesizer(Estimator):
         NotFittedError
             If the synthesizer is not fitted.
         """
-        transformer, zero_model, flow = self._fitted_parts()
-        frame = to_polars(data)
-        require_columns(frame, [*transformer.target_vars, *transformer.condition_vars])
-        check_targets(frame, transformer.target_vars, transformer.categories)
-        return zero_model.log_prob(frame, transformer) + flow.log_prob(frame, transformer)
+        return self._fitted_parts().log_prob(to_polars(data))
 
     def save(self, path: str | Path) -> None:
         """Write the fitted synthesizer to one file: a zip of JSON and safetensors, no code.
@@ -372,17 +338,7 @@ class Synthesizer(Estimator):
         return self.is_fitted_
 
     def _fit_summary(self) -> str | None:
-        if not self.is_fitted_:
-            return None
-        transformer, zero_model, flow = self._fitted_parts()
-        counts = (
-            f"targets: {len(transformer.target_vars)}, conditions: {len(transformer.conditions)}"
-        )
-        records = "" if self.n_records_ is None else f", fitted on {self.n_records_:,} records"
-        return (
-            f"  {counts}{records}\n  (transformer): {transformer}\n"
-            f"  (zero_model): {zero_model}\n  (flow): {flow}"
-        )
+        return self._fitted_parts().summary(self.n_records_) if self.is_fitted_ else None
 
     @property
     def _discrete(self) -> list[str]:
@@ -392,24 +348,10 @@ class Synthesizer(Estimator):
     def _training_settings(self) -> TrainingSettings:
         return self.settings or TrainingSettings()
 
-    def _rules(self) -> dict[str, OnlyWhere]:
-        """Return `only_where` in checked form."""
-        return parse_only_where(
-            self.only_where, self.target_vars, self.condition_vars, self._discrete
-        )
-
-    def _parts_of_prior(self, prior: Synthesizer) -> Parts:
-        """Return a prior's parts; raise ValueError if it has other variables or rules."""
-        parts = prior._fitted_parts()
-        theirs = parts.transformer
-        if (
-            theirs.target_vars != self.target_vars
-            or theirs.condition_vars != self.condition_vars
-            or set(theirs.categories) != set(self._discrete)
-            or theirs.only_where != self._rules()
-        ):
-            raise ValueError("the prior was fitted with other targets, conditions or rules")
-        return parts
+    def _variables(self) -> Variables:
+        """Return the variables with the rules in checked form."""
+        names = (self.target_vars, self.condition_vars, self._discrete)
+        return Variables(*names, parse_only_where(self.only_where, *names))
 
     def _fitted_parts(self) -> Parts:
         if not self.is_fitted_:
