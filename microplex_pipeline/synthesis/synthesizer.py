@@ -333,10 +333,6 @@ class Synthesizer(Estimator):
         """Whether `fit` has run, or the synthesizer was loaded."""
         return "transformer_" in vars(self)
 
-    def __sklearn_is_fitted__(self) -> bool:
-        """Tell scikit-learn's `check_is_fitted`."""
-        return self.is_fitted_
-
     def _fit_summary(self) -> str | None:
         return self._fitted_parts().summary(self.n_records_) if self.is_fitted_ else None
 
