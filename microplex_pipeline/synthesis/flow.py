@@ -65,11 +65,8 @@ class Flow(TrainedModel):
 
         Parameters
         ----------
-        data : (n, ...) training records.
-        transformer : encodes conditions and targets.
+        data, transformer, settings, seed : see `ZeroModel.fit`.
         weights : (n,) survey weights; the likelihood uses them to the power `settings.weight_power`.
-        settings : hyper-parameters.
-        seed : decides initial parameters, split, shuffling and dropout.
         prior : a fitted flow of a larger population. Its densities are trained further if there are at
             least MIN_RECORDS records, and kept unchanged otherwise.
         progress : called with a message per density.

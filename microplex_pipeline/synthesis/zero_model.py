@@ -79,7 +79,6 @@ class ZeroModel(TrainedModel):
         import torch
 
         from microplex_pipeline.synthesis.networks import parameters_of
-        from microplex_pipeline.synthesis.training import train
 
         context, classes = transformer.context(data), transformer.classes(data)
         inputs = torch.from_numpy(np.column_stack([context, transformer.encode_classes(classes)]))
@@ -93,19 +92,7 @@ class ZeroModel(TrainedModel):
         network = _new_network(
             context.shape[1], transformer.n_classes, base, settings, seed, prior
         )
-        x, y, counts = (
-            t.to(settings.device)
-            for t in (
-                inputs,
-                torch.from_numpy(classes),
-                torch.from_numpy(applies.astype(np.float32)),
-            )
-        )
-        history = train(
-            network,
-            lambda net, rows: net.negative_log_prob(x[rows], y[rows], counts[rows]),  # type: ignore[operator]
-            tempered(weights, settings.weight_power), settings, seed, "zero model", progress,
-        )  # fmt: skip
+        history = _train(network, inputs, classes, applies, weights, settings, seed, progress)
         if raking_records is None:
             raking_records = RAKING_RECORDS if prior is None else RAKING_RECORDS_WITH_PRIOR
         _rake_intercepts(network, inputs, classes, weights, applies, raking_records)
@@ -208,6 +195,31 @@ def _new_network(
     if prior is not None:
         set_parameters(network, prior.parameters)
     return network
+
+
+def _train(
+    network: ClassNetwork,
+    inputs: Any,
+    classes: np.ndarray,
+    applies: np.ndarray,
+    weights: np.ndarray,
+    settings: TrainingSettings,
+    seed: int,
+    progress: Progress | None,
+) -> list[dict[str, Any]]:
+    """Train the network on the settings' device; return the history."""
+    import torch
+
+    from microplex_pipeline.synthesis.training import train
+
+    x = inputs.to(settings.device)
+    y = torch.from_numpy(classes).to(settings.device)
+    counts = torch.from_numpy(applies.astype(np.float32)).to(settings.device)
+    return train(
+        network,
+        lambda net, rows: net.negative_log_prob(x[rows], y[rows], counts[rows]),  # type: ignore[operator]
+        tempered(weights, settings.weight_power), settings, seed, "zero model", progress,
+    )  # fmt: skip
 
 
 def _log_shares(

@@ -25,7 +25,7 @@ def network():
 def test_targets_depend_on_context_and_earlier_targets_alone(network):
     x = torch.randn(8)
     jacobian = torch.autograd.functional.jacobian(lambda v: network(v[None])[0], x)
-    # inputs: context 0-1, codes of target 0 at 2-3, of target 1 at 4, of target 2 at 5-7
+    # inputs: context 0-1, classes of target 0 at 2-3, of target 1 at 4, of target 2 at 5-7
     for rows, allowed in ((slice(0, 3), 2), (slice(3, 5), 4), (slice(5, 9), 5)):
         assert jacobian[rows, :allowed].abs().min() > 0
         assert jacobian[rows, allowed:].abs().max() == 0
@@ -33,12 +33,12 @@ def test_targets_depend_on_context_and_earlier_targets_alone(network):
 
 def test_probabilities_of_all_class_patterns_add_up_to_one(network):
     patterns = list(itertools.product(range(3), range(2), range(4)))
-    codes = [
+    encoded = [
         np.concatenate([np.eye(k)[s][1:] for s, k in zip(p, (3, 2, 4), strict=True)])
         for p in patterns
     ]
     context = np.tile([0.3, -1.2], (len(patterns), 1))
-    x = torch.tensor(np.column_stack([context, codes]), dtype=torch.float32)
+    x = torch.tensor(np.column_stack([context, encoded]), dtype=torch.float32)
     with torch.no_grad():
         nll = network.negative_log_prob(x, torch.tensor(patterns), torch.ones(len(patterns), 3))
     assert float(torch.exp(-nll.double()).sum()) == pytest.approx(1.0, abs=1e-6)
@@ -55,10 +55,10 @@ def test_stepwise_probabilities_agree_with_the_whole_network(network):
     steps = ClassSteps(network, x[:, :2].numpy())
     with torch.no_grad():
         whole = network(x).split([3, 2, 4], dim=1)
-    for j, codes in enumerate((x[:, 2:4], x[:, 4:5], x[:, 5:])):
+    for j, encoded in enumerate((x[:, 2:4], x[:, 4:5], x[:, 5:])):
         expected = whole[j].double().softmax(-1).numpy()
         np.testing.assert_allclose(steps.probabilities(j), expected, atol=1e-6)
-        steps.observe(codes.numpy())
+        steps.observe(encoded.numpy())
 
 
 def test_rank_density_integrates_to_one():
