@@ -3,8 +3,8 @@
     python -m benchmarks.synthesis                        all methods, all cases, 3 seeds
     python -m benchmarks.synthesis --methods ours CART --cases CA --seeds 1
 
-Results are stored in docs/benchmarks/ as Parquet, one file per case; the page and its chart are rewritten
-from all of them. Prints the page.
+Results are stored in docs/benchmarks/ as Parquet, one file per case; the page and its chart are
+rewritten from all of them. Prints the page.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Ours:
 
 
 class Peer:
-    """A peer; a pooled one also gets the nation's records, and membership in the state as a condition."""
+    """A peer; a pooled one also gets the nation's records, and "in the state" as a condition."""
 
     def __init__(self, make: Callable[[list[str], list[str]], Any], pooled: bool = False) -> None:
         self.make, self.pooled = make, pooled
@@ -158,7 +158,7 @@ def run(case: Case, name: str, seed: int) -> list[dict[str, Any]]:
 
 
 def small_states(seeds: int) -> pl.DataFrame:
-    """Return the nats that prior and fine-tuning gain in small states, paired by record, and peers' AUC."""
+    """Return the nats that prior and fine-tuning gain, paired by record, and the peers' AUC."""
     rows = []
     for state in SMALL:
         for seed in range(seeds):

@@ -1,7 +1,7 @@
 """Base of the estimators: parameters that can be read, set and copied, and an informative repr.
 
-The conventions are scikit-learn's (Buitinck et al. 2013, API design for machine learning software), so that
-its `clone` and pipelines accept these estimators. scikit-learn itself is not needed.
+The conventions are scikit-learn's (Buitinck et al. 2013, API design for machine learning software), so
+that its `clone` and pipelines accept these estimators. scikit-learn itself is not needed.
 """
 
 from __future__ import annotations

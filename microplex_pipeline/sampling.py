@@ -8,8 +8,8 @@ import numpy as np
 def systematic_counts(sizes: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     """Return how often each unit is drawn: n times in all, in proportion to size.
 
-    A unit whose expected count is x is drawn floor(x) or ceil(x) times. Neighbours in the file are rarely
-    drawn together, so the sample is implicitly stratified by the order of the file.
+    A unit whose expected count is x is drawn floor(x) or ceil(x) times. Neighbours in the file are
+    rarely drawn together, so the sample is implicitly stratified by the order of the file.
 
     Parameters
     ----------

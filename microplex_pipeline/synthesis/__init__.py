@@ -1,7 +1,7 @@
 """Synthesis of records: transforms, zero model, flow, and the Synthesizer that composes them.
 
-This package depends neither on Dagster nor on any survey's columns or country. torch and scipy are imported
-only when they are needed, so that importing the package stays cheap.
+This package depends neither on Dagster nor on any survey's columns or country. torch and scipy are
+imported only when they are needed, so that importing the package stays cheap.
 """
 
 from microplex_pipeline.synthesis.fitted_model import FittedModel

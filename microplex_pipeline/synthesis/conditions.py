@@ -98,8 +98,8 @@ def fit_condition(column: pl.Series) -> ConditionEncoding:
     """Fit the encoding of one condition column.
 
     Text, categories and truth values become one-hot columns. Numbers are standardized; in addition they
-    become one-hot columns if they take at most MAX_LEVELS values, and otherwise a piecewise-linear encoding
-    with knots at quantiles.
+    become one-hot columns if they take at most MAX_LEVELS values, and otherwise a piecewise-linear
+    encoding with knots at quantiles.
 
     Raises
     ------

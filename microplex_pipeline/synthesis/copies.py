@@ -1,8 +1,9 @@
 """Copies of given records are drawn again.
 
 Records of similar people coincide by chance, e.g. those of young singles with a round wage and the usual
-amount of a benefit. Such a coincidence cannot be told from a disclosure, so it can be excluded, similarly to
-the removal of replicated uniques (Nowok, Raab & Dibben 2016, Journal of Statistical Software 74(11)).
+amount of a benefit. Such a coincidence cannot be told from a disclosure, so it can be excluded,
+similarly to the removal of replicated uniques (Nowok, Raab & Dibben 2016, Journal of Statistical
+Software 74(11)).
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def without_copies(
     Raises
     ------
     ValueError
-        If `records` lacks a column or an amount in it is not numeric, or if some conditions allow nothing
-        but copies.
+        If `records` lacks a column or an amount in it is not numeric, or if some conditions allow
+        nothing but copies.
     """
     whole = [*conditions, *targets]
     require_columns(records, whole)

@@ -2,8 +2,8 @@
 
 Each magnitude x of target j and sign s goes to rank space by its marginal G, where the whole number x
 owns the cell [G(x - 1/2), G(x + 1/2)]. Given the conditions, the classes of all targets and the ranks of
-the targets before j, a network returns a density on equal bins of rank space. The probability of a cell is
-the sum over bins of probability times overlap. That is exact: there is no dequantization bound, and a
+the targets before j, a network returns a density on equal bins of rank space. The probability of a cell
+is the sum over bins of probability times overlap. That is exact: there is no dequantization bound, and a
 target that is zero drops out of the likelihood of its record, while the record stays in the data.
 """
 
@@ -39,8 +39,8 @@ class Flow(TrainedModel):
 
     Attributes
     ----------
-    inputs : number of input columns of each fitted density, by "variable/sign". A pair that is absent had
-        fewer than MIN_RECORDS records and keeps its marginal distribution.
+    inputs : number of input columns of each fitted density, by "variable/sign". A pair that is absent
+        had fewer than MIN_RECORDS records and keeps its marginal distribution.
     parameters : the networks' parameters, by "variable/sign/name".
     hidden, layers, history : see `TrainedModel`.
     """

@@ -1,13 +1,13 @@
 """Heaping: how much more likely round figures are than their neighbours.
 
-Reported amounts are rounded to multiples of 1000, 500, 100, 50, 10 or 5, or not at all. The probability of a
-whole number between two knots of a margin is therefore not constant, but proportional to
+Reported amounts are rounded to multiples of 1000, 500, 100, 50, 10 or 5, or not at all. The probability
+of a whole number between two knots of a margin is therefore not constant, but proportional to
 
     h(x) = sum over levels r that divide x of  p_r r,
 
-where the shares p_r of the levels are estimated from the values themselves (Heitjan and Rubin 1990, Journal
-of the American Statistical Association 85: 304-314). Only shares are estimated, so heaping discloses
-nothing about a single record.
+where the shares p_r of the levels are estimated from the values themselves (Heitjan and Rubin 1990,
+Journal of the American Statistical Association 85: 304-314). Only shares are estimated, so heaping
+discloses nothing about a single record.
 """
 
 from __future__ import annotations

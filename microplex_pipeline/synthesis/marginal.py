@@ -1,8 +1,8 @@
 """Marginal distribution of positive whole numbers: atoms, a thinned continuous part, a Pareto tail.
 
-Survey amounts are heaped (multiples of 100, 500, 1000; caps; benefit schedules). A value held by at least
-`atom_holders` records becomes an atom, a point mass, and may be reproduced. All other values enter only
-through a piecewise-linear distribution function whose knots lie between values, so that a single
+Survey amounts are heaped (multiples of 100, 500, 1000; caps; benefit schedules). A value held by at
+least `atom_holders` records becomes an atom, a point mass, and may be reproduced. All other values enter
+only through a piecewise-linear distribution function whose knots lie between values, so that a single
 respondent's amount is reproduced only by chance, with the probability that a density gives it.
 """
 
@@ -22,7 +22,8 @@ INTERVAL_HOLDERS = 40
 PIECE = 1.3  # largest ratio of neighbouring knots inside an interval
 MAX_PIECES = 40
 STEEPEST = 30.0  # largest power of a density inside an interval
-# share of an interval's mass that is spread evenly over its pieces: rounding leaves no value without mass
+# share of an interval's mass that is spread evenly over its pieces, so that rounding leaves no value
+# without mass
 SPREAD = 1e-5
 FARTHEST = 1000.0  # the distribution ends at this multiple of the largest value
 
@@ -55,7 +56,8 @@ class Marginal:
     def cell(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the rank cells (low, high) of whole numbers (n,), each of shape (n,).
 
-        A value beyond the end of the distribution has an empty cell (low == high), i.e. probability zero.
+        A value beyond the end of the distribution has an empty cell (low == high), i.e. probability
+        zero.
         """
         low = np.interp(self.heaping.cumulated(values - 1), self._h, self.u)
         return low, np.maximum(np.interp(self.heaping.cumulated(values), self._h, self.u), low)
@@ -151,9 +153,9 @@ def _continuous_part(
     """Return knots and thinned distribution function of the values that are not atoms.
 
     Knots lie between values. Each interval between two knots holds at least INTERVAL_HOLDERS records if
-    there are that many, and the outermost intervals extend beyond their values, so that no interval narrows
-    down one record's amount. The density within an interval is such that its mean is that of its records;
-    the last interval's mean is lowered by the tail's contribution (`tail_sum`).
+    there are that many, and the outermost intervals extend beyond their values, so that no interval
+    narrows down one record's amount. The density within an interval is such that its mean is that of its
+    records; the last interval's mean is lowered by the tail's contribution (`tail_sum`).
 
     Parameters
     ----------
@@ -189,8 +191,8 @@ def _continuous_part(
 def _falling(low: float, high: float, mean: float) -> tuple[np.ndarray, np.ndarray]:
     """Return knots inside (low, high), and the shares below them, of a power density with a given mean.
 
-    In a thin upper tail, forty records can span two orders of magnitude; a uniform density would give them
-    a total many times too large. Only the mean of the forty or more records is used.
+    In a thin upper tail, forty records can span two orders of magnitude; a uniform density would give
+    them a total many times too large. Only the mean of the forty or more records is used.
     """
     pieces = min(MAX_PIECES, math.ceil(math.log(high / low) / math.log(PIECE)))
     if pieces < 2:

@@ -1,6 +1,7 @@
 """The two networks: masked autoregressive classes, and a conditional density in rank space.
 
-This module imports torch when it is imported itself, so the models import it only when they need a network.
+This module imports torch when it is imported itself, so the models import it only when they need a
+network.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from zuko.nn import MaskedLinear
 class ClassNetwork(nn.Module):
     """Masked autoregressive categorical network (MADE; Germain et al. 2015, ICML).
 
-    The class of a target is the sign of an amount (zero, negative, positive) or a category. Inputs are the
-    context and the one-hot classes (first class dropped) of all D targets. The outputs of target j are its
-    classes' logits; they depend only on the context and the targets before j. A linear path runs parallel
-    to the hidden layers; both start at zero, so training starts at the logits `base`.
+    The class of a target is the sign of an amount (zero, negative, positive) or a category. Inputs are
+    the context and the one-hot classes (first class dropped) of all D targets. The outputs of target j
+    are its classes' logits; they depend only on the context and the targets before j. A linear path runs
+    parallel to the hidden layers; both start at zero, so training starts at the logits `base`.
 
     Parameters
     ----------
@@ -99,8 +100,8 @@ class ClassNetwork(nn.Module):
 class ClassSteps:
     """Class probabilities target by target, for drawing.
 
-    A hidden unit of degree j sees the context and the targets before j. It is computed once, when target j
-    is drawn, and kept: drawing all targets costs one pass through the network instead of D.
+    A hidden unit of degree j sees the context and the targets before j. It is computed once, when target
+    j is drawn, and kept: drawing all targets costs one pass through the network instead of D.
 
     Parameters
     ----------
@@ -147,9 +148,9 @@ class ClassSteps:
 class RankDensity(nn.Module):
     """Conditional density of a rank in (0, 1), constant on `bins` equal bins.
 
-    Its distribution function is the piecewise-linear monotone transform of the flow. The bins' logits are a
-    combination of smooth functions of the rank (Gaussian bumps and the normal score) plus a free residual
-    per bin, which is damped.
+    Its distribution function is the piecewise-linear monotone transform of the flow. The bins' logits
+    are a combination of smooth functions of the rank (Gaussian bumps and the normal score) plus a free
+    residual per bin, which is damped.
 
     Parameters
     ----------

@@ -19,8 +19,8 @@ def resample_households(
 ) -> pl.DataFrame:
     """Draw households with probability proportional to weight; members stay together.
 
-    A household whose expected count is x is drawn floor(x) or ceil(x) times (systematic sampling), so that
-    compositions keep their shares.
+    A household whose expected count is x is drawn floor(x) or ceil(x) times (systematic sampling), so
+    that compositions keep their shares.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ def resample_households(
     Returns
     -------
     The drawn members with new household and unit numbers, each starting at 1, and the column
-    `source_household_id`. All drawn households have the same weight, and their weights add up to the total
-    weight of the given households.
+    `source_household_id`. All drawn households have the same weight, and their weights add up to the
+    total weight of the given households.
     """
     households = members.group_by(household_id, maintain_order=True).agg(pl.col(weight).first())
     weights = households[weight].to_numpy()

@@ -38,8 +38,8 @@ class Synthesizer(Estimator):
     """Conditional synthesis of amounts that are mostly zero, heaped, skewed and signed.
 
     The model is an exact likelihood, log p(y | c) = log P(classes | c) + log p(magnitudes | classes, c).
-    A masked autoregressive zero model gives the targets' classes: the signs of amounts, and categories. A
-    conditional flow gives the magnitudes that are not zero, in the rank space of fitted marginals.
+    A masked autoregressive zero model gives the targets' classes: the signs of amounts, and categories.
+    A conditional flow gives the magnitudes that are not zero, in the rank space of fitted marginals.
 
     Parameters
     ----------
@@ -61,7 +61,8 @@ class Synthesizer(Estimator):
     is_fitted_ : whether `fit` has run.
     transformer_, zero_model_, flow_model_ : the fitted parts, each of which can be stored by itself.
     training_history_ : frame with one row per network and check (nats per record).
-    n_records_ : number of records that trained; None if the synthesizer was loaded or composed from parts.
+    n_records_ : number of records that trained; None if the synthesizer was loaded or composed from
+        parts.
 
     Raises
     ------
@@ -145,9 +146,9 @@ class Synthesizer(Estimator):
         Parameters
         ----------
         data : polars, pandas or pyarrow frame of training records.
-        weight_col : column of survey weights, which must exist; None for equal weights. The default is the
-            name under which `Reweighter` adds weights by default. Weights are scaled to a mean of one; a
-            record of weight zero does not train.
+        weight_col : column of survey weights, which must exist; None for equal weights. The default is
+            the name under which `Reweighter` adds weights by default. Weights are scaled to a mean of
+            one; a record of weight zero does not train.
         epochs, batch_size, learning_rate : override the settings for this fit.
         verbose : print a line per network.
         progress : function that receives these lines instead.
@@ -237,9 +238,9 @@ class Synthesizer(Estimator):
         seed : the same seed gives the same records; None draws new ones at each call.
         draws : "stratified" removes sampling noise from totals and distributions; "independent"
             makes rows independent of each other, as variance estimation needs.
-        no_copies_of : frame of records, such as the training data, or None. A drawn record that equals one
-            of them in all conditions and targets, and has at least two non-zero amounts, is drawn again.
-            The model itself keeps no records.
+        no_copies_of : frame of records, such as the training data, or None. A drawn record that equals
+            one of them in all conditions and targets, and has at least two non-zero amounts, is drawn
+            again. The model itself keeps no records.
 
         Returns
         -------
@@ -248,8 +249,8 @@ class Synthesizer(Estimator):
         Raises
         ------
         ValueError
-            For a missing column, an unknown category, or a value that is missing although training had no
-            missing values; also if some conditions allow nothing but copies.
+            For a missing column, an unknown category, or a value that is missing although training had
+            no missing values; also if some conditions allow nothing but copies.
         NotFittedError
             If the synthesizer is not fitted.
         """
@@ -265,7 +266,7 @@ class Synthesizer(Estimator):
         return with_columns(conditions, columns)
 
     def implicates(self, conditions: Any, n: int, seed: int | None = None) -> list[Any]:
-        """Draw the targets n times, each time as `generate` does with independent draws and its own seed.
+        """Draw the targets n times, each time like `generate`, with independent draws and a new seed.
 
         The variation between the implicates is the uncertainty of the draw: add it to a statistic's
         variance by Rubin's rules (Rubin 1987, Multiple Imputation for Nonresponse in Surveys).
@@ -283,9 +284,9 @@ class Synthesizer(Estimator):
     def log_prob(self, data: IntoFrameT) -> np.ndarray:
         """Return the log-density of each record's targets given its conditions.
 
-        Nats per record in data units, shape (n,): for amounts, the probability on their grid divided by the
-        grid's step; for categories, the probability. -inf for a sign or category that did not occur in
-        training, and beyond the fitted tails.
+        Nats per record in data units, shape (n,): for amounts, the probability on their grid divided by
+        the grid's step; for categories, the probability. -inf for a sign or category that did not occur
+        in training, and beyond the fitted tails.
 
         Raises
         ------

@@ -37,7 +37,7 @@ def detect_resolution(values: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class AmountTransform:
-    """An amount that may be zero, positive or negative: its classes are signs, its magnitudes have ranks.
+    """An amount of any sign, or zero: its classes are signs, its magnitudes have ranks.
 
     Attributes
     ----------
@@ -207,9 +207,9 @@ def shrunken(
 ) -> AmountTransform:
     """Shrink a small area's margins towards its nation's, in rank space.
 
-    For each sign, G = n / (n + k) G_own + k / (n + k) G_prior, where n is the number of the area's records of
-    that sign and k is `prior_records`: the empirical-Bayes weight of n records against k pseudo-records. A
-    sign that does not occur in the area keeps the prior's margin.
+    For each sign, G = n / (n + k) G_own + k / (n + k) G_prior, where n is the number of the area's
+    records of that sign and k is `prior_records`: the empirical-Bayes weight of n records against k
+    pseudo-records. A sign that does not occur in the area keeps the prior's margin.
 
     Parameters
     ----------

@@ -72,8 +72,8 @@ class TrainedModel(FittedModel):
 def check_sizes(arrays: Mapping[str, np.ndarray], inputs: int, hidden: int, layers: int) -> None:
     """Check a stored network's sizes against its arrays, before memory is allocated for it.
 
-    The network has layers hidden.0, hidden.1, ... and out. Its sizes must be those of its arrays, so that a
-    forged size costs no memory.
+    The network has layers hidden.0, hidden.1, ... and out. Its sizes must be those of its arrays, so
+    that a forged size costs no memory.
 
     Raises
     ------

@@ -180,7 +180,7 @@ class Transformer(FittedModel):
         return UNKNOWN
 
     def encode_class(self, j: int, classes: np.ndarray) -> np.ndarray:
-        """Return target j's classes (n,) as one-hot columns, first class dropped, (n, n_classes[j] - 1)."""
+        """Return target j's classes (n,) one-hot, first class dropped, (n, n_classes[j] - 1)."""
         return (classes[:, None] == np.arange(1, self.n_classes[j])).astype(np.float32)
 
     def encode_classes(self, classes: np.ndarray) -> np.ndarray:

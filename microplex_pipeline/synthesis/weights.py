@@ -12,8 +12,8 @@ def checked_weights(data: pl.DataFrame, weight_col: str | None) -> np.ndarray:
     Raises
     ------
     ValueError
-        If there is no such column or it is not numeric; if a weight is missing, NaN, infinite or negative;
-        or if all are zero.
+        If there is no such column or it is not numeric; if a weight is missing, NaN, infinite or
+        negative; or if all are zero.
     """
     if weight_col is None:
         return np.ones(data.height)
@@ -44,8 +44,8 @@ def checked_weights(data: pl.DataFrame, weight_col: str | None) -> np.ndarray:
 def tempered(weights: np.ndarray, power: float) -> np.ndarray:
     """Return weights ** power scaled to mean one, as they enter a network's likelihood.
 
-    With power 1 a few heavy records dominate the gradient; power 0 ignores the design. The square root fits
-    held-out weighted records best.
+    With power 1 a few heavy records dominate the gradient; power 0 ignores the design. The square root
+    fits held-out weighted records best.
     """
     result = (weights / weights.mean()) ** power
     return result / result.mean()

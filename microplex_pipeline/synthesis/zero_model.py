@@ -65,7 +65,8 @@ class ZeroModel(TrainedModel):
             uses tempered weights, see the settings' `weight_power`.
         settings : hyper-parameters.
         seed : decides initial parameters, split, shuffling and dropout.
-        prior : a fitted model of a larger population to start from; `transformer` must have its encodings.
+        prior : a fitted model of a larger population to start from; `transformer` must have its
+            encodings.
         raking_records : after training, the intercepts are moved so that the mean probability of each
             class meets its weighted share, shrunk by this many pseudo-records. None for the default: 10,
             or 50 with a prior.
@@ -85,13 +86,8 @@ class ZeroModel(TrainedModel):
         applies = transformer.all_apply(data, classes)
         _refuse_unknown(classes, transformer)
         _refuse_broken_rules(classes, applies, transformer)
-        if prior is None:
-            base = _log_shares(classes, weights, applies, transformer.n_classes)
-        else:
-            base = prior.parameters["base"]
-        network = _new_network(
-            context.shape[1], transformer.n_classes, base, settings, seed, prior
-        )
+        shares = _log_shares(classes, weights, applies, transformer.n_classes)
+        network = _new_network(context.shape[1], shares, transformer, settings, seed, prior)
         history = _train(network, inputs, classes, applies, weights, settings, seed, progress)
         if raking_records is None:
             raking_records = RAKING_RECORDS if prior is None else RAKING_RECORDS_WITH_PRIOR
@@ -175,21 +171,22 @@ class ZeroModel(TrainedModel):
 
 def _new_network(
     n_context: int,
-    n_classes: list[int],
-    base: np.ndarray,
+    log_shares: np.ndarray,
+    transformer: Transformer,
     settings: TrainingSettings,
     seed: int,
     prior: ZeroModel | None,
 ) -> ClassNetwork:
-    """Return a network to train: with random parameters, or with the prior's."""
+    """Return a network to train, which starts from the classes' shares or from the prior."""
     import torch
 
     from microplex_pipeline.synthesis.networks import ClassNetwork, set_parameters
 
+    n_classes = transformer.n_classes
     hidden = max(settings.hidden, HIDDEN_PER_TARGET * len(n_classes))
     with seeded(seed):
         network = ClassNetwork(
-            n_context, n_classes, torch.tensor(base, dtype=torch.float32),
+            n_context, n_classes, torch.tensor(log_shares, dtype=torch.float32),
             hidden, settings.layers, settings.dropout,
         )  # fmt: skip
     if prior is not None:
