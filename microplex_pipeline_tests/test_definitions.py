@@ -13,7 +13,7 @@ PACKAGE = PROJECT / "microplex_pipeline"
 LIBRARY = ["synthesis", "calibration", "survey", "evaluation", "reports"]
 LAYERS = {
     "survey": {"frames", "data_files"},
-    "synthesis": {"frames"},
+    "synthesis": {"estimator", "frames", "sampling"},
     "calibration": {"frames", "data_files"},
     "evaluation": {"frames", "calibration", "synthesis", "survey"},
     "reports": {"frames", "calibration", "evaluation", "survey"},
