@@ -1,4 +1,4 @@
-"""The open cases: real tax units, cut 75/25 at random into training and held-out records."""
+"""The public cases: real tax units, split 75/25 at random into training and held-out records."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ NATION = "US"
 WIDE = "CA, 30 targets"
 EVERYONE = "all years"
 NATION_RECORDS = 40_000
-PRIOR_RECORDS = 60_000  # and the settings of its training: those of the asset national_prior
+PRIOR_RECORDS = 60_000  # as in the asset national_prior, and so are the settings of the training
 PRIOR_TRAINING = {"batch_size": 1024, "epochs": 20}
 
 
 @dataclass(frozen=True)
 class Case:
-    """Training and held-out records, and records of other states to borrow from."""
+    """Training and held-out records, and records of other states for the prior."""
 
     name: str
     train: pl.DataFrame
@@ -45,7 +45,13 @@ class Case:
 
 
 def load_case(name: str, seed: int) -> Case:
-    """Return a case cut by a seed: a state, the nation's sample, California wide, or all records."""
+    """Return a case, split by a seed.
+
+    Parameters
+    ----------
+    name : a state, NATION (a sample of it), WIDE (California with more targets) or EVERYONE.
+    seed : decides the split and the samples.
+    """
     units = _units()
     if name != EVERYONE:
         units = units.filter(pl.col("year") == YEAR)
@@ -69,7 +75,7 @@ def load_case(name: str, seed: int) -> Case:
 
 
 def _units() -> pl.DataFrame:
-    """Tax units of all years with the hidden state factor on wages undone."""
+    """Return the tax units of all years, with the state factors removed from wages."""
     data = CHECKOUT / "data"
     factors = pl.read_csv(data / "cps_state_wage_factors.csv").select("state", "wage_factor")
     return (

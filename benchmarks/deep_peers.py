@@ -1,6 +1,6 @@
-"""Generative networks, forests and copulas for tables. They draw whole records, conditions included.
+"""Generative networks, forests and copulas for tables. They draw whole records, including conditions.
 
-These packages take their seed from numpy's global state, and know no other way.
+These packages can only be seeded through numpy's global state.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import polars as pl
 
 
 class Unconditional:
-    """A peer that draws whole records; it is compared on those, not on given conditions."""
+    """A peer that draws whole records and is evaluated on them, not on given conditions."""
 
     def __init__(self, kind: str, targets: Sequence[str], conditions: Sequence[str], weight: str):
         self.kind, self.weight = kind, weight
         self.columns = [*conditions, *targets]
 
     def fit(self, data: pl.DataFrame, seed: int = 0) -> Unconditional:
-        """Fit on a resample by weight: none of these packages takes survey weights."""
+        """Fit on a resample by weight: none of these packages supports survey weights."""
         rng = np.random.default_rng(seed)
         w = data[self.weight].to_numpy()
         rows = rng.choice(len(w), len(w), p=w / w.sum())
@@ -37,7 +37,7 @@ class Unconditional:
             model.fit(frame)
             return model
         if self.kind == "ARF":
-            setattr(np, "in1d", np.isin)  # noqa: B010  arfpy 0.1.1 is older than numpy 2
+            setattr(np, "in1d", np.isin)  # noqa: B010  arfpy 0.1.1 predates numpy 2
             from arfpy import arf
 
             model = arf.arf(x=frame, num_trees=20, max_iters=5, verbose=False, random_state=seed)
@@ -54,7 +54,7 @@ class Unconditional:
         return model
 
     def generate(self, conditions: pl.DataFrame, seed: int) -> pl.DataFrame:
-        """Draw as many records as there are conditions, and give them those records' weights."""
+        """Draw one record per row of `conditions`, and give it that row's weight."""
         n = conditions.height
         np.random.seed(seed)  # noqa: NPY002
         drawn = self.model.forge(n=n) if self.kind == "ARF" else self.model.sample(n)

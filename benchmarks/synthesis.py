@@ -1,10 +1,10 @@
-"""Synthesis against peers on the open cases: fidelity, disclosure, likelihood, cost.
+"""Synthesis compared with peers on the public cases: fidelity, disclosure, likelihood, cost.
 
     python -m benchmarks.synthesis                        all methods, all cases, 3 seeds
     python -m benchmarks.synthesis --methods ours CART --cases CA --seeds 1
 
-Results go to docs/benchmarks/ as Parquet, one file a case; the page and its chart are written anew from
-all of them. Prints the page.
+Results are stored in docs/benchmarks/ as Parquet, one file per case; the page and its chart are
+rewritten from all of them. Prints the page.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ from microplex_pipeline.evaluation.disclosure import (
 from microplex_pipeline.evaluation.fidelity import fidelity
 
 DRAWS = 5
-SLOW = {"CTGAN", "TVAE", "ARF", "Gaussian copula"}  # one draw a seed, on the states
-MAIN = ["ours", "CART", "ZI forest"]  # the only ones on the large and the wide case
+SLOW = {"CTGAN", "TVAE", "ARF", "Gaussian copula"}  # one draw per seed, only on states
+MAIN = ["ours", "CART", "ZI forest"]  # the only methods on the nation and the wide case
 ALL_CASES = ["CA", "RI", NATION, WIDE, EVERYONE]
 PARTS = ["gain", "million"]
 
 
 class Ours:
-    """The product, alone or leaning on a prior."""
+    """Our synthesizer, alone or with a prior."""
 
     def __init__(self, pooled: bool) -> None:
         self.pooled = pooled
 
     def fit(self, case: Case, seed: int) -> dict[str, float]:
-        """Fit; return what it cost, and the held-out likelihood."""
+        """Fit; return the cost and the held-out log-likelihood."""
         prior = None
         if self.pooled:
             prior = Synthesizer(case.targets, CONDITIONS, seed=seed).fit(
@@ -65,28 +65,28 @@ class Ours:
         cost = time.process_time() - start
         self.log_prob = self.model.log_prob(case.holdout)
         self.holdout = case.holdout
-        possible = np.isfinite(self.log_prob)  # no sign that training never saw
+        possible = np.isfinite(self.log_prob)  # excludes signs that did not occur in training
         weights = case.holdout[WEIGHT].to_numpy()[possible]
         nats = -float(np.average(self.log_prob[possible], weights=weights))
         return {"fit_cpu_s": cost, "nats": nats, "nats_left_out": float((~possible).sum())}
 
     def generate(self, conditions: pl.DataFrame, seed: int) -> pl.DataFrame:
-        """Independent draws, as the two-sample test needs them."""
+        """Return independent draws, which the two-sample test needs."""
         return self.model.generate(conditions, seed, draws="independent")
 
     def stratified(self, conditions: pl.DataFrame, seed: int) -> pl.DataFrame:
-        """Stratified draws, the default."""
+        """Return stratified draws, the default."""
         return self.model.generate(conditions, seed)
 
 
 class Peer:
-    """A peer; a pooled one gets the nation's records too, and who is in the state as a condition."""
+    """A peer; a pooled one also gets the nation's records, and "in the state" as a condition."""
 
     def __init__(self, make: Callable[[list[str], list[str]], Any], pooled: bool = False) -> None:
         self.make, self.pooled = make, pooled
 
     def fit(self, case: Case, seed: int) -> dict[str, float]:
-        """Fit; return what it cost."""
+        """Fit; return the cost."""
         train, conditions = case.train, CONDITIONS
         if self.pooled:
             train = pl.concat(
@@ -122,12 +122,12 @@ METHODS: dict[str, Callable[[], Any]] = {
 
 
 def draws_of(case: str, method: str) -> int:
-    """Draws a seed: few where they cost much."""
+    """Return the number of draws per seed: one if draws are costly."""
     return 1 if method in SLOW or case == EVERYONE else DRAWS
 
 
 def applies(case: str, method: str, seed: int) -> bool:
-    """Return whether a method is run on a case: peers that would take beyond ten minutes are not."""
+    """Return whether a method is run on a case: not if it would take more than ten minutes."""
     if case == EVERYONE:
         return method in ("ours", "CART") and seed == 0
     if case == WIDE:
@@ -136,7 +136,7 @@ def applies(case: str, method: str, seed: int) -> bool:
 
 
 def run(case: Case, name: str, seed: int) -> list[dict[str, Any]]:
-    """Fit one method on one case; return one row of measures per draw."""
+    """Fit a method on a case; return one row of measures per draw."""
     method = METHODS[name]()
     fixed = {"case": case.name, "method": name, "seed": seed, **method.fit(case, seed)}
     rows = []
@@ -158,7 +158,7 @@ def run(case: Case, name: str, seed: int) -> list[dict[str, Any]]:
 
 
 def small_states(seeds: int) -> pl.DataFrame:
-    """Five small states: nats gained by prior and fine-tuning, paired by record, and peers beside."""
+    """Return the nats that prior and fine-tuning gain, paired by record, and the peers' AUC."""
     rows = []
     for state in SMALL:
         for seed in range(seeds):
@@ -195,7 +195,7 @@ def _mean(draw: Callable[..., pl.DataFrame], case: Case, measure: str) -> float:
 
 
 def a_million(seed: int) -> dict[str, float]:
-    """Disclosure in a million records generated from California, beside chance."""
+    """Return measures of disclosure in a million records generated from California, and by chance."""
     case = load_case("CA", seed)
     model = Synthesizer(case.targets, CONDITIONS, seed=seed).fit(case.train)
     conditions = case.holdout.drop(case.targets)
@@ -221,7 +221,7 @@ def a_million(seed: int) -> dict[str, float]:
         "copies": copies.value,
         "copies_by_chance": copies.chance,
         "copies_error": copies.standard_error,
-        # what a synthesizer without any memory would reach: real people whom no model saw
+        # baseline of a synthesizer without memory: real people who were held out of the model
         "held_out_people_who_are_copies": whole_record_copies(
             case.train, case.holdout, case.targets, CONDITIONS
         ),
@@ -229,7 +229,7 @@ def a_million(seed: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Run what was asked for; write its results, and the page of all results."""
+    """Run the chosen cases and parts; write their results, and the page of all results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -249,11 +249,8 @@ def main() -> None:
                 start = time.time()
                 rows += run(case, method, seed)
                 print(f"{name} {seed} {method}: {time.time() - start:.0f} s", flush=True)
-        results, path = (
-            pl.DataFrame(rows, infer_schema_length=None),
-            stored_at(name),
-        )
-        if path.exists():  # methods that were not run now keep their results
+        results, path = pl.DataFrame(rows, infer_schema_length=None), stored_at(name)
+        if path.exists():  # methods that were not run this time keep their results
             kept = pl.read_parquet(path).filter(~pl.col("method").is_in(arguments.methods))
             results = pl.concat([results, kept], how="diagonal_relaxed")
         results.write_parquet(path)

@@ -1,4 +1,4 @@
-"""The page of the synthesis benchmark: tables, ratios to the better tree peer, a chart."""
+"""The page of the synthesis benchmark: tables, ratios to the better tree peer, and a chart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN = ["auc", "ks", "ks_stratified", "ks_within_groups", "ks_within_groups_str
 
 
 def summary(results: pl.DataFrame) -> pl.DataFrame:
-    """Mean of every measure by case and method."""
+    """Return the mean of every measure by case and method."""
     shown = [c for c in SHOWN if c in results.columns]
     return results.group_by("case", "method", maintain_order=True).agg(
         pl.len().alias("draws"), pl.col(shown).mean()
@@ -29,7 +29,7 @@ def summary(results: pl.DataFrame) -> pl.DataFrame:
 
 
 def markdown(table: pl.DataFrame) -> str:
-    """Render a table; numbers to four digits."""
+    """Return a table in Markdown, with numbers to four digits."""
     lines = ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
     for row in table.iter_rows():
         cells = [
@@ -42,7 +42,7 @@ def markdown(table: pl.DataFrame) -> str:
 
 
 def ratios(table: pl.DataFrame) -> list[str]:
-    """Ours over the better of the two tree peers, by case and measure."""
+    """Return our measures relative to the better of the two tree peers, one line per case."""
     lines = []
     for case in table["case"].unique(maintain_order=True):
         rows = {r["method"]: r for r in table.filter(pl.col("case") == case).to_dicts()}
@@ -61,64 +61,88 @@ def ratios(table: pl.DataFrame) -> list[str]:
 
 
 def stored_at(name: str) -> Path:
-    """Return where the results of a case or part are kept."""
+    """Return the file of a case's or part's results."""
     return OUT / f"synthesis_{name.replace(', ', '_').replace(' ', '_')}.parquet"
 
 
 def write_page(cases: Sequence[str], draws: int, slow: Sequence[str]) -> str:
-    """Write the page from all results that lie in docs/benchmarks; return it.
+    """Write the page from all results in docs/benchmarks; return it.
 
     Parameters
     ----------
-    cases : whose results are shown, in this order.
-    draws : a seed.
-    slow : methods that had one draw a seed.
+    cases : cases to show, in this order.
+    draws : number of draws per seed.
+    slow : methods that had one draw per seed.
     """
-
-    def stored(name: str) -> pl.DataFrame | None:
-        path = stored_at(name)
-        return pl.read_parquet(path) if path.exists() else None
-
     results = pl.concat([t for c in cases if (t := stored(c)) is not None], how="diagonal_relaxed")
-    table = summary(results)
-    parts = [
-        "# Synthesis", "",
-        f"`python -m benchmarks.synthesis`: means over {results['seed'].n_unique()} seeds (each its own"
-        f" cut and fit) and {draws} draws. Independent draws unless a column says stratified. AUC:"
-        " paired, 0.5 is best. nats: negative held-out log-likelihood a record. fit_cpu_s: without the"
-        " prior's own fit.",
-        "",
-        f"{', '.join(slow)}: one draw a seed, whole records instead of given conditions, on a"
-        " resample by weight; beyond ten minutes on the nation, so states only. All years: one cut and"
-        " draw.", "",
-        markdown(table), "", *[f"* {line}" for line in ratios(table)], "",
-    ]  # fmt: skip
+    parts = comparison(results, draws, slow)
     if (gain := stored("gain")) is not None:
-        means = gain.select(pl.all().exclude("state", "seed").mean()).row(0, named=True)
-        parts += [
-            "## Five small states", "",
-            "gain: held-out nats a record that prior and fine-tuning win over the state alone, paired by"
-            " record.", "", markdown(gain), "", "Means: "
-            + ", ".join(f"{k} {v:.4f}" for k, v in means.items()) + ".", "",
-        ]  # fmt: skip
+        parts += small_states(gain)
     if (million := stored("million")) is not None:
-        beyond = {
-            name: ((million[name] - million[f"{name}_by_chance"]) / million[f"{name}_error"])
-            for name in ("unique_amounts", "copies")
-        }
-        parts += [
-            "## A million records of California", "",
-            "A cut of the survey each. by_chance: of people held out, whom the model did not see; error:"
-            " standard error of the difference where chance alone divided the two; percentages."
-            " no_copies: with no_copies_of=train, which draws copies again.", "",
-            markdown(million.with_columns(pl.exclude("seed", "^rows.*$") * 100)), "",
-            "Standard errors beyond chance: "
-            + "; ".join(f"{k} {', '.join(f'{z:+.1f}' for z in v)}" for k, v in beyond.items()) + ".",
-            "",
-        ]  # fmt: skip
+        parts += million_records(million)
     versions = [f"{p} {version(p)}" for p in PACKAGES if installed(p)]
     parts += ["## Versions", "", ", ".join(versions), ""]
-    chart = (
+    chart(results).save(OUT / "synthesis.svg")
+    text = "\n".join([*parts, "![KS and AUC of every draw](synthesis.svg)", ""])
+    (OUT / "synthesis.md").write_text(text)
+    return text
+
+
+def stored(name: str) -> pl.DataFrame | None:
+    """Return the stored results of a case or part; None if there are none."""
+    path = stored_at(name)
+    return pl.read_parquet(path) if path.exists() else None
+
+
+def comparison(results: pl.DataFrame, draws: int, slow: Sequence[str]) -> list[str]:
+    """Return the lines of the comparison with peers."""
+    table = summary(results)
+    return [
+        "# Synthesis", "",
+        f"`python -m benchmarks.synthesis`: means over {results['seed'].n_unique()} seeds (each with its own"
+        f" split and fit) and {draws} draws. Draws are independent unless a column says stratified. AUC:"
+        " paired, 0.5 is best. nats: negative held-out log-likelihood per record. fit_cpu_s: without the"
+        " prior's own fit.",
+        "",
+        f"{', '.join(slow)}: one draw per seed, whole records instead of given conditions, fitted on a"
+        " resample by weight; only on states, since they take more than ten minutes on the nation. All"
+        " years: one split and one draw.", "",
+        markdown(table), "", *[f"* {line}" for line in ratios(table)], "",
+    ]  # fmt: skip
+
+
+def small_states(gain: pl.DataFrame) -> list[str]:
+    """Return the lines on what a prior gains in small states."""
+    means = gain.select(pl.all().exclude("state", "seed").mean()).row(0, named=True)
+    return [
+        "## Five small states", "",
+        "gain: held-out nats per record that prior and fine-tuning gain over the state alone, paired by"
+        " record.", "", markdown(gain), "", "Means: "
+        + ", ".join(f"{k} {v:.4f}" for k, v in means.items()) + ".", "",
+    ]  # fmt: skip
+
+
+def million_records(million: pl.DataFrame) -> list[str]:
+    """Return the lines on disclosure in a million records."""
+    beyond = {
+        name: ((million[name] - million[f"{name}_by_chance"]) / million[f"{name}_error"])
+        for name in ("unique_amounts", "copies")
+    }
+    return [
+        "## A million records of California", "",
+        "One row per split of the survey; percentages. by_chance: the same measure for held-out people,"
+        " whom the model did not see. error: standard error of the difference if only chance separated the"
+        " two. no_copies: with no_copies_of=train, which redraws copies.", "",
+        markdown(million.with_columns(pl.exclude("seed", "^rows.*$") * 100)), "",
+        "Standard errors beyond chance: "
+        + "; ".join(f"{k} {', '.join(f'{z:+.1f}' for z in v)}" for k, v in beyond.items()) + ".",
+        "",
+    ]  # fmt: skip
+
+
+def chart(results: pl.DataFrame) -> alt.FacetChart:
+    """Return the chart of KS and AUC of every draw."""
+    return (
         alt.Chart(results.select("case", "method", "auc", "ks").filter(pl.col("ks") < 0.1))
         .mark_point()
         .encode(
@@ -129,14 +153,10 @@ def write_page(cases: Sequence[str], draws: int, slow: Sequence[str]) -> str:
         .facet(column="case:N")
         .resolve_scale(x="independent")
     )
-    chart.save(OUT / "synthesis.svg")
-    text = "\n".join([*parts, "![KS and AUC of every draw](synthesis.svg)", ""])
-    (OUT / "synthesis.md").write_text(text)
-    return text
 
 
 def installed(package: str) -> bool:
-    """Return whether a package is installed here."""
+    """Return whether a package is installed."""
     try:
         version(package)
     except PackageNotFoundError:

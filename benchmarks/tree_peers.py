@@ -1,8 +1,8 @@
-"""Sequential tree synthesizers, the peers to beat on survey records.
+"""Sequential tree synthesizers, the strongest peers on survey records.
 
-Both draw one target after the other given conditions and the targets drawn before. `Cart` is what the R
-package synthpop does by default (Nowok, Raab and Dibben 2016, Journal of Statistical Software 74 (11)):
-a tree per target, a donor from the record's leaf. `ZeroInflatedForest` draws the sign from a
+Both draw one target after the other, given the conditions and the targets already drawn. `Cart` is the
+default method of the R package synthpop (Nowok, Raab and Dibben 2016, Journal of Statistical Software 74
+(11)): a tree per target, and a donor from the record's leaf. `ZeroInflatedForest` draws the sign from a
 classification forest and the magnitude from a quantile regression forest's donors (Meinshausen 2006,
 Journal of Machine Learning Research 7: 983-999), the method of microimpute.
 """
@@ -25,7 +25,7 @@ def _matrix(frame: pl.DataFrame, columns: Sequence[str]) -> np.ndarray:
 
 
 class Cart:
-    """One tree per target; donors from the leaf, by weight."""
+    """One tree per target; donors are drawn from the leaf by weight."""
 
     def __init__(self, targets: Sequence[str], conditions: Sequence[str], weight: str) -> None:
         self.targets, self.conditions, self.weight = list(targets), list(conditions), weight
@@ -60,7 +60,7 @@ class Cart:
 
 
 class ZeroInflatedForest:
-    """Forests for the sign and for the magnitude of each target; donors from a random tree's leaf."""
+    """A forest each for a target's sign and magnitude; donors come from a random tree's leaf."""
 
     def __init__(
         self, targets: Sequence[str], conditions: Sequence[str], weight: str, trees: int = 50
@@ -72,7 +72,7 @@ class ZeroInflatedForest:
         """Grow the forests."""
         rng = np.random.default_rng(seed)
         w = data[self.weight].to_numpy()
-        # a resample by weight brings the design into both forests' leaves
+        # resampling by weight brings the design into the leaves of both forests
         rows = np.sort(rng.choice(len(w), len(w), p=w / w.sum()))
         x = _matrix(data, [*self.conditions, *self.targets])[rows]
         self.steps = []
@@ -116,11 +116,11 @@ class ZeroInflatedForest:
 def _forest_donors(
     forest: RandomForestQuantileRegressor, x: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return the outcome of a training record in the leaf of a random tree, for each row."""
+    """Return for each row the outcome of a training record from the leaf of a random tree."""
     u = rng.random(len(x))
     out = np.empty(len(x))
     grid = np.linspace(0.005, 0.995, 100)
-    # quantiles of the forest's distribution are values of donors, without interpolation
+    # without interpolation, quantiles of the forest's distribution are donors' values
     for part in np.array_split(np.arange(len(x)), max(1, len(x) // 2000)):
         q = forest.predict(x[part], quantiles=grid.tolist(), interpolation="nearest")
         out[part] = q[np.arange(len(part)), (u[part] * 100).astype(int)]

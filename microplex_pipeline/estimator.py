@@ -1,7 +1,7 @@
-"""What every estimator has: parameters that can be read, set and copied, and a repr that says what it is.
+"""Base of the estimators: parameters that can be read, set and copied, and an informative repr.
 
-The conventions are scikit-learn's (Buitinck et al. 2013, API design for machine learning software), so that
-its `clone` and its pipelines accept these estimators; scikit-learn itself is not needed.
+The conventions are scikit-learn's (Buitinck et al. 2013, API design for machine learning software), so
+that its `clone` and pipelines accept these estimators. scikit-learn itself is not needed.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ class NotFittedError(ValueError, AttributeError):
 
 
 class Estimator:
-    """Base of the estimators. Each parameter of `__init__` is an attribute of the same name."""
+    """Base class of the estimators. Each parameter of `__init__` is an attribute of the same name."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters of `__init__` by name.
 
         Parameters
         ----------
-        deep : accepted for scikit-learn's sake; no parameter is an estimator.
+        deep : ignored, since no parameter is an estimator; scikit-learn passes it.
         """
         del deep
         return {name: getattr(self, name) for name in _parameters(type(self))}
 
     def set_params(self, **params: Any) -> Self:
-        """Change parameters; what was fitted stays as it is until the next `fit`.
+        """Change parameters, and return the estimator. Fitted results are kept until the next `fit`.
 
         Raises
         ------
         ValueError
-            If there is no such parameter, or `__init__` refuses the value. Then nothing is changed.
+            If there is no such parameter, or `__init__` refuses a value. Then no parameter is changed.
         """
         known = _parameters(type(self))
         if unknown := sorted(set(params) - set(known)):
@@ -53,7 +53,7 @@ class Estimator:
     __sklearn_clone__ = clone
 
     def __repr__(self) -> str:
-        """Name and parameters that differ from their defaults; if fitted, what the fit was."""
+        """Show the parameters that differ from their defaults, and after `fit` a summary of the fit."""
         given = [
             f"{name}={value!r}"
             for name, value in self.get_params().items()
@@ -63,7 +63,7 @@ class Estimator:
         return f"{type(self).__name__}({', '.join(given)})" + (f"\n{summary}" if summary else "")
 
     def _fit_summary(self) -> str | None:
-        """Return what the fit was, in a line or more; None before `fit`."""
+        """Return a summary of the fit, of one line or more; None before `fit`."""
         return None
 
 

@@ -1,4 +1,4 @@
-"""Data frames at the library's edge: polars, pandas or pyarrow in, the same kind out."""
+"""Callers' data frames: polars, pandas or pyarrow in, the same kind out."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ import polars as pl
 
 
 def to_polars(data: Any) -> pl.DataFrame:
-    """Return a polars frame of the same columns.
+    """Return a polars frame with the same columns.
+
+    Parameters
+    ----------
+    data : polars frame (eager or lazy), pandas frame or pyarrow table.
 
     Raises
     ------
     TypeError
-        If `data` is no polars, pandas or pyarrow frame.
+        If `data` is not such a frame.
     ValueError
-        If a column's values cannot be held in a column of one type.
+        If a column mixes types.
     """
     try:
         frame = nw.from_native(data)
@@ -40,12 +44,17 @@ def to_polars(data: Any) -> pl.DataFrame:
 def with_columns(
     original: Any, columns: Sequence[pl.Series], keep: np.ndarray | None = None
 ) -> Any:
-    """Return the caller's frame with columns added or replaced, everything else as it was.
+    """Return the caller's frame with columns added or replaced, and everything else unchanged.
 
     Parameters
     ----------
-    columns : as many values as the frame has rows, in the same order.
-    keep : (n,) which rows to keep; all by default. A pandas index stays with its rows.
+    original : frame of n rows, see `to_polars`.
+    columns : series of n values, in the order of the rows.
+    keep : (n,) which rows to keep; None for all. A pandas index stays with its rows.
+
+    Returns
+    -------
+    A frame of the caller's kind.
     """
     frame = nw.from_native(original)
     if isinstance(frame, nw.LazyFrame):
@@ -64,7 +73,7 @@ def with_columns(
 
 
 def _values(column: pl.Series, frame: nw.DataFrame[Any]) -> Any:
-    """Return a column's values in the form from which the frame's kind makes a column."""
+    """Return a column's values in a form that the caller's data-frame library accepts."""
     if frame.implementation.is_polars():
         return column
     return column.to_arrow() if frame.implementation.is_pyarrow() else column.to_numpy()

@@ -36,8 +36,8 @@ class MarginParameters(Strict):
     tail_factor: float = Field(
         2.0, ge=1, le=1e6, description="bound of the tail over the largest amount"
     )
-    kappa: float = Field(
-        75.0, gt=0, le=1e9, description="records that the nation's margin counts for"
+    prior_records: float = Field(
+        75.0, gt=0, le=1e9, description="number of records that the nation's margin counts for"
     )
 
 

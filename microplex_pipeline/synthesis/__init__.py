@@ -1,7 +1,7 @@
 """Synthesis of records: transforms, zero model, flow, and the Synthesizer that composes them.
 
-Nothing here knows Dagster, a column's name or a country. torch is imported only where networks are
-trained or evaluated, so that importing this package stays cheap.
+This package depends neither on Dagster nor on any survey's columns or country. torch and scipy are
+imported only when they are needed, so that importing the package stays cheap.
 """
 
 from microplex_pipeline.synthesis.fitted_model import FittedModel
@@ -9,7 +9,7 @@ from microplex_pipeline.synthesis.flow import Flow
 from microplex_pipeline.synthesis.prior import Prior
 from microplex_pipeline.synthesis.skeleton import resample_households
 from microplex_pipeline.synthesis.synthesizer import Synthesizer
-from microplex_pipeline.synthesis.training import (
+from microplex_pipeline.synthesis.training_settings import (
     FINE_TUNING,
     FineTuningSettings,
     TrainingSettings,

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 MAX_LEVELS = 12
-FARTHEST = 20.0  # standard deviations
-# knots of the piecewise-linear code: deciles, and finer where the young and the old are
+FARTHEST = 20.0  # largest standardized value that is told apart
+# knots of the piecewise-linear encoding: deciles, with finer steps at both ends
 QUANTILES = (0, 0.01, 0.025, 0.05, *(k / 10 for k in range(1, 10)), 0.95, 0.975, 0.99, 1)
 
 
@@ -20,11 +20,13 @@ class ConditionEncoding:
 
     Attributes
     ----------
-    categories : the values seen, for a category; a numeric column of few values has them too.
-    numeric : the value also enters as a number.
-    edges : knots of the piecewise-linear code of a numeric column of many values.
-    mean, deviation : of the non-missing training values.
-    has_missing : missing values were seen in training, and have a flag of their own.
+    name : the column.
+    numeric : whether the column holds numbers; the standardized value is then an input as well.
+    categories : the training values of a text or truth-value column, or of a numeric column with few
+        distinct values.
+    edges : knots of the piecewise-linear encoding of a numeric column with many distinct values.
+    mean, deviation : mean and standard deviation of the non-missing training values.
+    has_missing : whether training had missing values; they then have an indicator column.
     """
 
     name: str
@@ -36,25 +38,25 @@ class ConditionEncoding:
     has_missing: bool
 
     def encode(self, column: pl.Series) -> np.ndarray:
-        """Return the column's inputs, shape (n, width), float32.
+        """Return the column's encoding, shape (n, width), float32.
 
         Raises
         ------
         ValueError
-            For a missing value where training had none, a category that training never saw, or an
-            infinite number.
+            If a value is missing although training had no missing values, a category did not occur in
+            training, a number is infinite, or the column's type differs from training.
         """
         column = _without_nan(column)
         missing = column.is_null().to_numpy()
         if missing.any() and not self.has_missing:
             raise ValueError(
                 f"condition {self.name!r} is missing in {missing.sum()} rows, "
-                "but never was in training: fill it, or train on data that have it missing"
+                "but never in training: fill it in, or train on data with missing values"
             )
         parts = [missing[:, None].astype(float)] if self.has_missing else []
         if self.numeric and not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
             raise ValueError(
-                f"condition {self.name!r} was a number in training and has type {column.dtype} here"
+                f"condition {self.name!r} was numeric in training and has type {column.dtype} here"
             )
         if not self.numeric:
             if column.dtype.is_nested():
@@ -71,7 +73,7 @@ class ConditionEncoding:
             edges = np.asarray(self.edges)
             pieces = (values[:, None] - edges[:-1]) / np.diff(edges)
             parts += [pieces.clip(0, 1), (values == 0)[:, None]]
-        # far outside the training range, a record counts as being at its edge
+        # values far outside the training range are clipped, so that the encoding stays finite
         z = (values - self.mean) / self.deviation
         parts.append(z.clip(-FARTHEST, FARTHEST)[:, None])
         return np.column_stack(parts).astype(np.float32)
@@ -83,20 +85,21 @@ class ConditionEncoding:
         if unseen:
             shown = ", ".join(repr(v) for v in sorted(unseen, key=str)[:5])
             raise ValueError(
-                f"condition {self.name!r} has categories that training never saw: {shown}; "
-                f"known are {', '.join(repr(c) for c in self.categories[:20])}"
+                f"condition {self.name!r} has categories that did not occur in training: {shown}; "
+                f"known categories are {', '.join(repr(c) for c in self.categories[:20])}"
             )
-        codes = column.replace_strict(
+        indices = column.replace_strict(
             distinct, [index[v] for v in distinct.to_list()], default=-1, return_dtype=pl.Int64
         ).fill_null(-1)
-        return codes.to_numpy()[:, None] == np.arange(len(self.categories))
+        return indices.to_numpy()[:, None] == np.arange(len(self.categories))
 
 
 def fit_condition(column: pl.Series) -> ConditionEncoding:
     """Fit the encoding of one condition column.
 
-    Text, categories and truth values are one-hot; numbers are standardized, and one-hot as well
-    where they take few values, else cut into a piecewise-linear code at quantiles.
+    Text, categories and truth values become one-hot columns. Numbers are standardized; in addition they
+    become one-hot columns if they take at most MAX_LEVELS values, and otherwise a piecewise-linear
+    encoding with knots at quantiles.
 
     Raises
     ------
@@ -131,7 +134,7 @@ def fit_condition(column: pl.Series) -> ConditionEncoding:
 
 
 def _without_nan(column: pl.Series) -> pl.Series:
-    """Treat NaN as missing; let Categorical and Enum compare as text."""
+    """Turn NaN into a missing value, and Categorical and Enum into text."""
     if column.dtype.is_float():
         return column.fill_nan(None)
     return column.cast(pl.String) if column.dtype in (pl.Categorical, pl.Enum) else column

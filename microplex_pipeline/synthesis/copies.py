@@ -1,8 +1,9 @@
-"""Drawing again what came out as a copy of a given record.
+"""Copies of given records are drawn again.
 
-Records of people who are much alike coincide by chance: a young single with a round wage and a benefit's
-usual amount. Nobody can tell such a coincidence from a disclosure, so it may be ruled out (in the manner
-of removing replicated uniques: Nowok, Raab & Dibben 2016, Journal of Statistical Software 74(11)).
+Records of similar people coincide by chance, e.g. those of young singles with a round wage and the usual
+amount of a benefit. Such a coincidence cannot be told from a disclosure, so it can be excluded,
+similarly to the removal of replicated uniques (Nowok, Raab & Dibben 2016, Journal of Statistical
+Software 74(11)).
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import polars as pl
 
 from microplex_pipeline.synthesis.input_checks import require_columns
 
-MIN_AMOUNTS = 2  # people with fewer are alike in great numbers
-ROUNDS = 50
-ROW = "\0row"  # no column of a caller's
+MIN_AMOUNTS = 2  # many people with fewer non-zero amounts have equal records
+ROUNDS = 50  # attempts before giving up
+ROW = "\0row"  # a name that no caller's column has
 
 
 def without_copies(
@@ -28,30 +29,33 @@ def without_copies(
     draw_again: Callable[[pl.DataFrame, int], Sequence[pl.Series]],
     seed: int | None,
 ) -> pl.DataFrame:
-    """Return the drawn records with those drawn again that equal one of `records` in every column.
+    """Return the drawn records after redrawing those that equal one of `records`.
 
     Parameters
     ----------
-    drawn : conditions and targets, and maybe other columns.
-    records : conditions and targets; only those with two non-zero amounts or more count.
+    drawn : conditions and targets; other columns are kept.
+    records : conditions and targets; only records with at least two non-zero amounts count.
+    conditions, targets : names of the columns; a copy is equal in all of them.
     amounts : the targets that are amounts.
     draw_again : returns targets for conditions and a seed.
+    seed : decides the new draws.
 
     Raises
     ------
     ValueError
-        If `records` lacks a column, or some conditions leave nothing to draw but copies.
+        If `records` lacks a column or an amount in it is not numeric, or if some conditions allow
+        nothing but copies.
     """
     whole = [*conditions, *targets]
     require_columns(records, whole)
     for name in amounts:
         if not records.schema[name].is_numeric():
             raise ValueError(
-                f"no_copies_of: {name} is {records.schema[name]}, and should be numbers"
+                f"no_copies_of: {name} has type {records.schema[name]}, but must be numeric"
             )
     some = pl.sum_horizontal(pl.col(a) != 0 for a in amounts) >= MIN_AMOUNTS
     fitting = {c: pl.col(c).cast(drawn.schema[c], strict=False) for c in whole}
-    # a value that the drawn columns cannot hold copies nothing
+    # a record with a value that the drawn columns cannot represent cannot be copied
     held = (
         x.cast(records.schema[c], strict=False).eq_missing(pl.col(c)) for c, x in fitting.items()
     )
@@ -70,6 +74,6 @@ def without_copies(
             .drop(ROW)
         )
     raise ValueError(
-        f"{len(order)} records came out as copies {ROUNDS} times: their conditions leave no other "
-        "amounts. Give conditions that say less, or leave such records out of no_copies_of"
+        f"{len(order)} records were copies in each of {ROUNDS} draws: their conditions allow no other "
+        "amounts. Use less detailed conditions, or leave such records out of no_copies_of"
     )

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import polars as pl
-from scipy.stats import qmc
 
-from microplex_pipeline.synthesis.flow import BINS, Flow
+from microplex_pipeline.synthesis.flow import BINS, Flow, density_inputs
 from microplex_pipeline.synthesis.target_transforms import AmountTransform
+from microplex_pipeline.synthesis.torch_state import one_thread
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.zero_model import ZeroModel
 
@@ -17,15 +17,15 @@ from microplex_pipeline.synthesis.zero_model import ZeroModel
 class Uniforms:
     """Uniform draws for n rows, independent or stratified.
 
-    Stratified draws are a scrambled van der Corput sequence laid over the rows in order of their
-    group and of their expected outcome: any run of similar rows gets evenly spread numbers, which
-    takes most of the sampling noise out of totals, shares and distributions. Each single row's
-    number is still uniform.
+    Stratified draws are a scrambled van der Corput sequence, assigned to the rows in the order of their
+    group and expected outcome. Any run of similar rows gets evenly spread numbers, which removes most of
+    the sampling noise from totals, shares and distributions. Each single row's number is still uniform.
 
     Parameters
     ----------
-    groups : (n,) ordered groups (of the first condition), or None for independent draws. Rows that
-        are alike are laid out in the order in which they come, which has to be a random one.
+    rng : source of the random numbers.
+    groups : (n,) ordered groups (of the first condition), or None for independent draws. Rows with the
+        same group and expected outcome keep their order, which must be random.
     """
 
     def __init__(self, rng: np.random.Generator, groups: np.ndarray | None) -> None:
@@ -34,6 +34,8 @@ class Uniforms:
 
     def draw(self, probabilities: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return uniforms (len(rows),) for outcomes of the given probabilities (len(rows), k)."""
+        from scipy.stats import qmc  # costly to import, and needed only here
+
         m = len(rows)
         if self.groups is None or m < 4:
             return self.rng.random(m)
@@ -44,7 +46,7 @@ class Uniforms:
         outcomes = np.arange(probabilities.shape[1], dtype=probabilities.dtype)
         expected = np.rint(100 * (probabilities @ outcomes)).astype(np.int64)
         key = self.groups[rows] * steps + expected
-        # numpy sorts 16-bit numbers by counting, many times faster than longer ones
+        # numpy sorts 16-bit integers by counting, many times faster than wider ones
         small = np.min_scalar_type(int(key.max()))
         result = np.empty(m)
         result[np.argsort(key.astype(small), kind="stable")] = sequence
@@ -60,52 +62,82 @@ def draw_records(
     stratified: bool,
 ) -> list[pl.Series]:
     """Draw all targets for the rows of `conditions`; one series per target, in order."""
-    n = conditions.height
     rng = np.random.default_rng(seed)
-    order = rng.permutation(n)
+    order = rng.permutation(conditions.height)
     conditions = conditions[order]
-    context = transformer.context(conditions)
     groups = _groups(conditions[transformer.condition_vars[0]]) if stratified else None
     uniforms = Uniforms(rng, groups)
-    everyone = np.arange(n)
+    with one_thread():
+        context = transformer.context(conditions)
+        classes = _draw_classes(conditions, context, transformer, zero_model, uniforms)
+        drawn = _draw_values(context, classes, transformer, flow, uniforms)
+    back = np.argsort(order)
+    return [column.gather(back) for column in drawn]
 
-    states = np.zeros((n, len(transformer.n_states)), np.int64)
-    codes: list[np.ndarray] = []
+
+def _draw_classes(
+    conditions: pl.DataFrame,
+    context: np.ndarray,
+    transformer: Transformer,
+    zero_model: ZeroModel,
+    uniforms: Uniforms,
+) -> np.ndarray:
+    """Draw the class of each target, given conditions and the classes before it, (n, D)."""
+    n = conditions.height
+    classes = np.zeros((n, len(transformer.n_classes)), np.int64)
     steps = zero_model.steps(context)
-    for j, size in enumerate(transformer.n_states):
-        applies = transformer.applies(j, conditions, states)
+    for j, size in enumerate(transformer.n_classes):
+        applies = transformer.applies(j, conditions, classes)
         if not applies.all():
-            states[:, j] = transformer.zero_state(j)
-        rows = everyone[applies]
+            classes[:, j] = transformer.zero_class(j)
+        rows = np.arange(n)[applies]
         p = steps.probabilities(j)[rows]
         if size > 1 and len(rows):
-            states[rows, j], _ = invert(p, uniforms.draw(p, rows))
-        codes.append(transformer.state_codes(j, states[:, j]))
-        steps.observe(codes[-1])
+            classes[rows, j], _ = invert(p, uniforms.draw(p, rows))
+        steps.observe(transformer.encode_class(j, classes[:, j]))
+    return classes
 
-    back = np.argsort(order)
-    parts = [context, np.column_stack(codes)]
+
+def _draw_values(
+    context: np.ndarray,
+    classes: np.ndarray,
+    transformer: Transformer,
+    flow: Flow,
+    uniforms: Uniforms,
+) -> list[pl.Series]:
+    """Turn classes into categories and amounts; magnitudes are drawn one target after the other."""
+    n = len(classes)
+    parts = [context, transformer.encode_classes(classes)]
     result = []
     for j, (variable, transform) in enumerate(transformer.transformers_.items()):
         if not isinstance(transform, AmountTransform):
-            column = pl.Series(variable, transform.categories).gather(states[:, j])
-            result.append(column.gather(back))
+            result.append(pl.Series(variable, transform.categories).gather(classes[:, j]))
             continue
         grid = np.zeros(n)
         for sign, marginal in transform.marginals.items():
-            rows = np.flatnonzero(np.asarray(transform.signs)[states[:, j]] == sign)
+            rows = np.flatnonzero(np.asarray(transform.signs)[classes[:, j]] == sign)
             if len(rows):
-                p = flow.bin_probabilities(variable, sign, rows, parts)
+                p = flow.bin_probabilities(f"{variable}/{sign}", density_inputs(parts, rows))
                 bins, inside = invert(p, uniforms.draw(p, rows))
                 ranks = ((bins + inside) / BINS).clip(1e-9, 1 - 1e-9)
                 grid[rows] = sign * marginal.inverse(ranks)
-        result.append(_in_data_units(variable, grid, transform.resolution).gather(back))
-        parts.append(transform.code(grid))
+        result.append(_in_data_units(variable, grid, transform.resolution))
+        parts.append(transform.encode(grid))
     return result
 
 
 def invert(probabilities: np.ndarray, uniforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each row's outcome, and where inside the outcome's share its uniform fell."""
+    """Return each row's outcome, and the position of its uniform within the outcome's interval.
+
+    Parameters
+    ----------
+    probabilities : (n, k) of the outcomes.
+    uniforms : (n,) in (0, 1).
+
+    Returns
+    -------
+    (n,) indices of the outcomes and (n,) positions in [0, 1].
+    """
     cumulated = probabilities.cumsum(axis=1)
     u = uniforms * cumulated[:, -1]
     index = (u[:, None] > cumulated).sum(axis=1).clip(max=probabilities.shape[1] - 1)
@@ -116,14 +148,15 @@ def invert(probabilities: np.ndarray, uniforms: np.ndarray) -> tuple[np.ndarray,
 
 
 def _in_data_units(variable: str, grid: np.ndarray, resolution: float) -> pl.Series:
+    """Turn whole multiples of the resolution into amounts."""
     if resolution >= 1:
         return pl.Series(variable, (grid * resolution).astype(np.int64))
-    # dividing by the whole inverse gives the decimal that a person would type
+    # dividing by the inverse, a whole number, gives the decimal as one would type it
     return pl.Series(variable, grid / round(1 / resolution))
 
 
 def _groups(column: pl.Series) -> np.ndarray:
-    """Quintile of a number, or code of a category."""
+    """Return the quintile of each number, or the rank of each category, (n,)."""
     if not column.dtype.is_numeric():
         return column.cast(pl.String).rank("dense").fill_null(0).cast(pl.Int64).to_numpy()
     values = column.cast(pl.Float64).fill_nan(None).fill_null(strategy="mean").to_numpy()

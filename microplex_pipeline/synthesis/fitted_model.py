@@ -1,9 +1,10 @@
-"""What every fitted part is when it is stored: a JSON architecture and named arrays, never a pickle."""
+"""How a fitted part is stored: a JSON architecture and named arrays, never a pickle."""
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,23 +15,23 @@ from safetensors import SafetensorError
 class FittedModel(ABC):
     """A fitted part of a synthesizer that can be written as data and read back.
 
-    Subclasses set `kind`, a name that is stored beside the data and checked when it is read.
+    Subclasses set `kind`, a name that is stored with the data and checked when they are read.
     """
 
     kind: ClassVar[str]
 
     @abstractmethod
     def architecture(self) -> dict[str, Any]:
-        """Everything that JSON can hold: names, sizes, categories."""
+        """Return what JSON can hold: names, sizes, categories."""
 
     @abstractmethod
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything numeric, by name."""
+        """Return the numeric arrays by name."""
 
     @classmethod
     @abstractmethod
     def restore(cls, architecture: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
-        """Rebuild the part from what `architecture` and `arrays` returned."""
+        """Rebuild the part from the results of `architecture` and `arrays`."""
 
     def to_data(self) -> tuple[str, bytes]:
         """Return the part as a JSON text and safetensors bytes.
@@ -48,7 +49,7 @@ class FittedModel(ABC):
         Raises
         ------
         ValueError
-            If the data are of another kind of part, or are damaged.
+            If the data belong to another kind of part, or are damaged.
         """
         try:
             architecture = json.loads(text)
@@ -72,3 +73,12 @@ class FittedModel(ABC):
             raise ValueError(
                 f"the stored {cls.kind} is damaged ({type(error).__name__}: {error}); fit it again"
             ) from error
+
+
+def arrays_under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays whose names start with a prefix, without the prefix."""
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }

@@ -1,54 +1,53 @@
 """The flow: exact conditional density of the non-zero magnitudes, one after the other.
 
 Each magnitude x of target j and sign s goes to rank space by its marginal G, where the whole number x
-owns the cell [G(x - 1/2), G(x + 1/2)]. A network gives, from the conditions, the states of all
-targets and the ranks of the targets before j, a density on equal bins of rank space; the probability
-of a cell is the sum over bins of probability times overlap. That is exact: no dequantization bound,
-and an inactive target leaves the likelihood of its row instead of taking the row out of the data.
+owns the cell [G(x - 1/2), G(x + 1/2)]. Given the conditions, the classes of all targets and the ranks of
+the targets before j, a network returns a density on equal bins of rank space. The probability of a cell
+is the sum over bins of probability times overlap. That is exact: there is no dequantization bound, and a
+target that is zero drops out of the likelihood of its record, while the record stays in the data.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import polars as pl
 
-from microplex_pipeline.synthesis.fitted_model import FittedModel
-from microplex_pipeline.synthesis.stored_network import check_sizes
+from microplex_pipeline.synthesis.fitted_model import arrays_under
 from microplex_pipeline.synthesis.target_transforms import AmountTransform
-from microplex_pipeline.synthesis.training import Progress, TrainingSettings, one_thread, train
+from microplex_pipeline.synthesis.torch_state import one_thread, seeded
+from microplex_pipeline.synthesis.trained_model import TrainedModel, check_sizes
+from microplex_pipeline.synthesis.training_settings import TrainingSettings
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.weights import tempered
 
 if TYPE_CHECKING:
     from microplex_pipeline.synthesis.networks import RankDensity
+    from microplex_pipeline.synthesis.training import Progress
 
 BINS = 32
 MIN_RECORDS = 25
 
 
-@dataclass(frozen=True)
-class Flow(FittedModel):
+@dataclass(frozen=True, repr=False)
+class Flow(TrainedModel):
     """Conditional densities of magnitudes, by target and sign.
 
     Attributes
     ----------
-    inputs : columns that each fitted density sees, by "variable/sign". A pair that is absent had
-        fewer than MIN_RECORDS records, and keeps its marginal distribution.
+    inputs : number of input columns of each fitted density, by "variable/sign". A pair that is absent
+        had fewer than MIN_RECORDS records and keeps its marginal distribution.
     parameters : the networks' parameters, by "variable/sign/name".
-    history : one row per check of the training.
+    hidden, layers, history : see `TrainedModel`.
     """
 
     kind: ClassVar[str] = "flow"
 
     inputs: dict[str, int]
-    hidden: int
-    layers: int
-    parameters: dict[str, np.ndarray] = field(repr=False)
-    history: list[dict[str, Any]] = field(repr=False)
 
     @classmethod
     def fit(
@@ -66,66 +65,36 @@ class Flow(FittedModel):
 
         Parameters
         ----------
-        weights : (n,) survey weights; the likelihood takes them to the power `settings.weight_power`.
-        prior : a fitted flow of a larger population: its densities are trained on, where there are
-            MIN_RECORDS records to do so, and kept as they are elsewhere.
+        data, transformer, settings, seed : see `ZeroModel.fit`.
+        weights : (n,) survey weights; the likelihood uses them to the power `settings.weight_power`.
+        prior : a fitted flow of a larger population. Its densities are trained further if there are at
+            least MIN_RECORDS records, and kept unchanged otherwise.
+        progress : called with a message per density.
         """
-        import torch
-
-        from microplex_pipeline.synthesis.networks import (
-            RankDensity,
-            parameters_of,
-            set_parameters,
-        )
-
-        context = transformer.context(data)
-        state_codes = transformer.all_state_codes(transformer.states(data))
-        amount_codes: list[np.ndarray] = []
         inputs: dict[str, int] = {}
         parameters: dict[str, np.ndarray] = {}
         history: list[dict[str, Any]] = []
-        for variable, transform in transformer.transformers_.items():
-            if not isinstance(transform, AmountTransform):
+        for observed in _magnitudes(data, transformer):
+            key = observed.key
+            if prior is not None and key not in prior.inputs:
                 continue
-            grid = transform.grid(data[variable])
-            for sign, marginal in transform.marginals.items():
-                rows = np.flatnonzero(np.sign(grid) == sign)
-                key = f"{variable}/{sign}"
-                if prior is not None and key not in prior.inputs:
-                    continue
-                if len(rows) < MIN_RECORDS:
-                    if prior is not None:
-                        inputs[key] = prior.inputs[key]
-                        parameters |= prior.parameters_of(key, f"{key}/")
-                    continue
-                x = torch.from_numpy(
-                    np.column_stack([a[rows] for a in (context, state_codes, *amount_codes)])
-                ).to(settings.device)
-                cells = bin_overlap(*marginal.cell(np.abs(grid[rows])))
-                y = torch.from_numpy(np.log(cells + 1e-12).astype(np.float32)).to(settings.device)
-                with torch.random.fork_rng(devices=[]):
-                    torch.manual_seed(seed + 1)
-                    network = RankDensity(
-                        x.shape[1],
-                        BINS,
-                        settings.density_hidden,
-                        settings.layers,
-                        settings.dropout,
-                    )
-                if prior is not None:
-                    set_parameters(network, prior.parameters_of(key))
-
-                def loss(net: Any, i: Any, x: Any = x, y: Any = y) -> Any:
-                    return net.negative_log_prob(x[i], y[i])
-
-                history += train(
-                    network, loss, tempered(weights[rows], settings.weight_power), settings, seed + 1,
-                    f"{variable} {'>' if sign > 0 else '<'} 0", progress,
-                )  # fmt: skip
-                inputs[key] = x.shape[1]
-                parameters |= {f"{key}/{k}": a for k, a in parameters_of(network).items()}
-            amount_codes.append(transform.code(grid))
-        return cls(inputs, settings.density_hidden, settings.layers, parameters, history)
+            if len(observed.rows) >= MIN_RECORDS:
+                fitted, checks = _train_density(observed, weights, settings, seed, prior, progress)
+                inputs[key] = observed.inputs.shape[1]
+                history += checks
+            elif prior is not None:
+                fitted = prior.parameters_of(key)
+                inputs[key] = prior.inputs[key]
+            else:
+                continue
+            parameters |= {f"{key}/{name}": array for name, array in fitted.items()}
+        return cls(
+            hidden=settings.density_hidden,
+            layers=settings.layers,
+            parameters=parameters,
+            history=history,
+            inputs=inputs,
+        )
 
     @cached_property
     def networks(self) -> dict[str, RankDensity]:
@@ -141,67 +110,49 @@ class Flow(FittedModel):
                 set_parameters(networks[key], self.parameters_of(key))
         return networks
 
-    def parameters_of(self, key: str, prefix: str = "") -> dict[str, np.ndarray]:
-        """Return the parameters of one density by name, with a prefix put before the names."""
-        return {
-            prefix + name.removeprefix(f"{key}/"): array
-            for name, array in self.parameters.items()
-            if name.startswith(f"{key}/")
-        }
+    def parameters_of(self, key: str) -> dict[str, np.ndarray]:
+        """Return the parameters of the density of one "variable/sign", by name."""
+        return arrays_under(f"{key}/", self.parameters)
 
-    def bin_probabilities(
-        self, variable: str, sign: int, rows: np.ndarray, parts: list[np.ndarray]
-    ) -> np.ndarray:
-        """Return the probabilities of the rank bins, (len(rows), BINS), float64.
+    def bin_probabilities(self, key: str, inputs: np.ndarray) -> np.ndarray:
+        """Return the probabilities of the rank bins, (m, BINS), float64.
 
-        `parts` are context, state codes and the codes of the amounts before this one, each (n, .).
+        Parameters
+        ----------
+        key : "variable/sign".
+        inputs : (m, p) float32: context, encoded classes, and encodings of the amounts before this one.
         """
         import torch
 
-        network = self.networks.get(f"{variable}/{sign}")
+        network = self.networks.get(key)
         if network is None:
-            return np.full((len(rows), BINS), 1 / BINS)
-        x = torch.from_numpy(np.column_stack([a[rows] for a in parts]))
+            return np.full((len(inputs), BINS), 1 / BINS)
         with torch.no_grad(), one_thread():
-            p = network(x).double().exp().numpy()
+            p = network(torch.from_numpy(inputs)).double().exp().numpy()
         return p / p.sum(axis=1, keepdims=True)
 
     def log_prob(self, data: pl.DataFrame, transformer: Transformer) -> np.ndarray:
-        """Return the log-density of each record's magnitudes given conditions and states, (n,).
+        """Return the log-density of each record's magnitudes given conditions and classes, (n,).
 
-        In nats and data units: log P(cell) - log(resolution) for each non-zero amount. -inf where a
+        In nats and data units: log P(cell) - log(resolution) for each non-zero amount. -inf if a
         magnitude lies beyond the fitted tail.
         """
-        states = transformer.states(data)
-        parts = [transformer.context(data), transformer.all_state_codes(states)]
         result = np.zeros(data.height)
-        for variable, transform in transformer.transformers_.items():
-            if not isinstance(transform, AmountTransform):
-                continue
-            grid = transform.grid(data[variable])
-            for sign, marginal in transform.marginals.items():
-                rows = np.flatnonzero(np.sign(grid) == sign)
-                if len(rows):
-                    p = self.bin_probabilities(variable, sign, rows, parts)
-                    cells = bin_overlap(*marginal.cell(np.abs(grid[rows])))
-                    with np.errstate(divide="ignore"):
-                        result[rows] += np.log((p * cells).sum(axis=1))
-                    result[rows] -= np.log(transform.resolution)
-            parts.append(transform.code(grid))
+        for observed in _magnitudes(data, transformer):
+            rows = observed.rows
+            if len(rows):
+                p = self.bin_probabilities(observed.key, observed.inputs)
+                with np.errstate(divide="ignore"):
+                    result[rows] += np.log((p * observed.overlap).sum(axis=1))
+                result[rows] -= np.log(observed.resolution)
         return result
 
-    def architecture(self) -> dict[str, Any]:
-        """JSON part: sizes and training history."""
-        return {
-            "inputs": self.inputs,
-            "hidden": self.hidden,
-            "layers": self.layers,
-            "history": self.history,
-        }
+    def _counts(self) -> dict[str, int]:
+        return {"densities": len(self.inputs)}
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return the networks' parameters."""
-        return self.parameters
+    def architecture(self) -> dict[str, Any]:
+        """Return the JSON part: sizes and training history."""
+        return {**super().architecture(), "inputs": self.inputs}
 
     @classmethod
     def restore(cls, architecture: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
@@ -210,6 +161,93 @@ class Flow(FittedModel):
         for key, inputs in model.inputs.items():
             check_sizes(model.parameters_of(key), inputs, model.hidden, model.layers)
         return model
+
+
+class _Magnitudes(NamedTuple):
+    """The observed magnitudes of one target and sign.
+
+    Attributes
+    ----------
+    key, label : "variable/sign", and the name for messages.
+    rows : (m,) the records that have such an amount.
+    inputs : (m, p) float32, what the density depends on.
+    overlap : (m, BINS) of each magnitude's rank cell with the bins.
+    resolution : the amount's grid step.
+    """
+
+    key: str
+    label: str
+    rows: np.ndarray
+    inputs: np.ndarray
+    overlap: np.ndarray
+    resolution: float
+
+
+def _magnitudes(data: pl.DataFrame, transformer: Transformer) -> Iterator[_Magnitudes]:
+    """Yield the magnitudes of each target and sign, in the order in which they are drawn."""
+    parts = [transformer.context(data), transformer.encode_classes(transformer.classes(data))]
+    for variable, transform in transformer.transformers_.items():
+        if not isinstance(transform, AmountTransform):
+            continue
+        grid = transform.grid(data[variable])
+        for sign, marginal in transform.marginals.items():
+            rows = np.flatnonzero(np.sign(grid) == sign)
+            yield _Magnitudes(
+                f"{variable}/{sign}",
+                f"{variable} {'>' if sign > 0 else '<'} 0",
+                rows,
+                density_inputs(parts, rows),
+                bin_overlap(*marginal.cell(np.abs(grid[rows]))),
+                transform.resolution,
+            )
+        parts.append(transform.encode(grid))
+
+
+def _train_density(
+    observed: _Magnitudes,
+    weights: np.ndarray,
+    settings: TrainingSettings,
+    seed: int,
+    prior: Flow | None,
+    progress: Progress | None,
+) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+    """Train one density; return its parameters and training history."""
+    import torch
+
+    from microplex_pipeline.synthesis.networks import (
+        RankDensity,
+        parameters_of,
+        set_parameters,
+    )
+    from microplex_pipeline.synthesis.training import train
+
+    log_overlap = np.log(observed.overlap + 1e-12).astype(np.float32)
+    x = torch.from_numpy(observed.inputs).to(settings.device)
+    y = torch.from_numpy(log_overlap).to(settings.device)
+    with seeded(seed + 1):
+        network = RankDensity(
+            x.shape[1], BINS, settings.density_hidden, settings.layers, settings.dropout
+        )
+    if prior is not None:
+        set_parameters(network, prior.parameters_of(observed.key))
+    history = train(
+        network,
+        lambda net, rows: net.negative_log_prob(x[rows], y[rows]),  # type: ignore[operator]
+        tempered(weights[observed.rows], settings.weight_power), settings, seed + 1,
+        observed.label, progress,
+    )  # fmt: skip
+    return parameters_of(network), history
+
+
+def density_inputs(parts: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """Return the inputs of a density for some rows, (len(rows), p), float32.
+
+    Parameters
+    ----------
+    parts : context, encoded classes, and the encodings of the amounts before this one, each (n, .).
+    rows : indices of the rows.
+    """
+    return np.column_stack([part[rows] for part in parts])
 
 
 def bin_overlap(low: np.ndarray, high: np.ndarray) -> np.ndarray:

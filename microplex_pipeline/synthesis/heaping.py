@@ -1,13 +1,13 @@
-"""Heaping: how much likelier round figures are than their neighbours.
+"""Heaping: how much more likely round figures are than their neighbours.
 
-Reported amounts are rounded to multiples of 1000, 500, 100, 50, 10, 5 or not at all. Between two knots
-of a margin the probability of a whole number is therefore not even, but proportional to
+Reported amounts are rounded to multiples of 1000, 500, 100, 50, 10 or 5, or not at all. The probability
+of a whole number between two knots of a margin is therefore not constant, but proportional to
 
     h(x) = sum over levels r that divide x of  p_r r,
 
-with the shares p_r of the levels estimated from the values themselves (Heitjan and Rubin 1990, Journal
-of the American Statistical Association 85: 304-314). Only shares are learned, so roundness says nothing
-of any single record.
+where the shares p_r of the levels are estimated from the values themselves (Heitjan and Rubin 1990,
+Journal of the American Statistical Association 85: 304-314). Only shares are estimated, so heaping
+discloses nothing about a single record.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 LEVELS = np.array([1, 5, 10, 50, 100, 500, 1000])
-DECADES = np.array([0.0, 1e3, 1e4, 1e5])  # where shares may differ: large sums are rounder
+DECADES = np.array([0.0, 1e3, 1e4, 1e5])  # shares differ by size: large amounts are rounder
 EM_STEPS = 60
-PSEUDO = 5.0  # records by which a decade's shares are drawn to the shares of all decades
+PSEUDO = 5.0  # records that the shares of all decades count for in each decade's shares
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Heaping:
 
     Attributes
     ----------
-    shares : (len(DECADES), len(LEVELS)), each row adding up to one.
+    shares : (len(DECADES), len(LEVELS)); each row adds up to one.
     """
 
     shares: np.ndarray
 
     def cumulated(self, x: np.ndarray) -> np.ndarray:
-        """Return H(x), the sum of h over the whole numbers from 1 to x, for x >= 0."""
+        """Return H(x), the sum of h over the whole numbers from 1 to x, for x >= 0; same shape as x."""
         x = np.asarray(x, float)
         total = np.zeros_like(x)
         ends = np.append(DECADES[1:], np.inf)
@@ -47,7 +47,7 @@ class Heaping:
         return total
 
     def whole_number(self, h: np.ndarray) -> np.ndarray:
-        """Return the least whole number x with H(x) >= h."""
+        """Return the smallest whole number x with H(x) >= h, for each of h (n,)."""
         reach = 2.0 * LEVELS[-1] * len(DECADES)
         low = np.maximum(np.floor(h) - reach, 0.0)  # H(low) < h
         high = np.ceil(h) + reach
@@ -81,7 +81,7 @@ def fit_heaping(values: np.ndarray, weights: np.ndarray) -> Heaping:
 
 
 def even_heaping() -> Heaping:
-    """Return no heaping: every whole number is as likely as its neighbours."""
+    """Return the absence of heaping: every whole number is as likely as its neighbours."""
     shares = np.zeros((len(DECADES), len(LEVELS)))
     shares[:, 0] = 1.0
     return Heaping(shares)
@@ -90,7 +90,16 @@ def even_heaping() -> Heaping:
 def _shares(
     divides: np.ndarray, weights: np.ndarray, prior: np.ndarray, pseudo: float
 ) -> np.ndarray:
-    # values that the same levels divide share a row: at most one row per level
+    """Estimate the levels' shares by EM, shrunk towards prior shares.
+
+    Parameters
+    ----------
+    divides : (n, len(LEVELS)) which levels divide each value.
+    weights : (n,) positive.
+    prior : (len(LEVELS),) prior shares.
+    pseudo : number of records that the prior counts for.
+    """
+    # values divided by the same levels share a row: at most one row per level
     kinds, index = np.unique(divides, axis=0, return_inverse=True)
     counts = np.bincount(index.ravel(), weights, minlength=len(kinds)) if len(kinds) else weights
     shares = (prior + 1.0 / len(prior)) / 2

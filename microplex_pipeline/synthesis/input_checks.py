@@ -1,4 +1,4 @@
-"""Checks of what a caller gives a synthesizer, each with one message that names what is at fault."""
+"""Checks of a synthesizer's inputs, each with one message that names what is wrong."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ import polars as pl
 
 CATEGORY_TYPES = (pl.String, pl.Categorical, pl.Enum, pl.Boolean)
 MIN_TRAINING_RECORDS = 20
-LARGEST_AMOUNT = 1e15  # whole numbers above are not exact as floats
+LARGEST_AMOUNT = 1e15  # larger whole numbers are not exact as floats
 
 
 def check_options(
     lists: Mapping[str, Any], ranges: Mapping[str, tuple[float, float, float]]
 ) -> None:
-    """Raise ValueError for a text in the place of a list, or a number outside (value, low, high)."""
+    """Raise ValueError for a text instead of a list, or a number out of its range.
+
+    Parameters
+    ----------
+    lists : lists of column names, by parameter.
+    ranges : (value, lowest, highest) by parameter.
+    """
     for name, given in lists.items():
         if isinstance(given, str):
             raise ValueError(f"{name} must be a list of column names, not the text {given!r}")
@@ -25,7 +31,7 @@ def check_options(
 
 
 def check_names(targets: list[str], conditions: list[str], discrete: list[str]) -> None:
-    """Raise ValueError if names are missing, repeated or unknown."""
+    """Raise ValueError if there are no names, or names are repeated or unknown."""
     if not targets or not conditions:
         raise ValueError("give at least one target and one condition variable")
     named = [*targets, *conditions]
@@ -33,15 +39,14 @@ def check_names(targets: list[str], conditions: list[str], discrete: list[str]) 
     if twice:
         raise ValueError(f"named more than once among targets and conditions: {', '.join(twice)}")
     if unknown := sorted(set(discrete) - set(targets)):
-        raise ValueError(f"discrete_vars that are no targets: {', '.join(unknown)}")
+        raise ValueError(f"discrete_vars must be targets, but these are not: {', '.join(unknown)}")
 
 
 def require_columns(data: pl.DataFrame, names: Sequence[str]) -> None:
-    """Raise ValueError naming the columns that a frame lacks."""
+    """Raise ValueError naming the missing columns."""
     if missing := [name for name in names if name not in data.columns]:
         raise ValueError(
-            f"missing columns: {', '.join(missing)} (the frame has {', '.join(data.columns)}; "
-            "weight_col names the weights, None means that there are none)"
+            f"missing columns: {', '.join(missing)} (the frame has {', '.join(data.columns)})"
         )
 
 
@@ -55,15 +60,17 @@ def check_training(data: pl.DataFrame, targets: Sequence[str], discrete: Sequenc
 
 
 def check_targets(data: pl.DataFrame, targets: Sequence[str], discrete: Sequence[str]) -> None:
-    """Raise ValueError for the first target that cannot be used."""
+    """Raise ValueError naming the first target that cannot be used."""
     for name in targets:
         _check_target(data[name], discrete=name in discrete)
 
 
 def _check_target(column: pl.Series, *, discrete: bool) -> None:
-    """Raise ValueError if a target has gaps, is of an unusable type, or is not finite."""
+    """Raise ValueError if a target has missing or infinite values, or an unusable type."""
     if count := column.null_count():
-        raise ValueError(f"target {column.name!r} is missing in {count} rows: fill or drop them")
+        raise ValueError(
+            f"target {column.name!r} is missing in {count} rows: fill them in or drop them"
+        )
     if discrete:
         if not (column.dtype in CATEGORY_TYPES or column.dtype.is_integer()):
             raise ValueError(

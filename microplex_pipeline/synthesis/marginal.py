@@ -1,9 +1,9 @@
 """Marginal distribution of positive whole numbers: atoms, a thinned continuous part, a Pareto tail.
 
-Survey amounts are heaped (multiples of 100, 500, 1000; caps; benefit schedules). A value that at
-least `atom_holders` records hold becomes an atom and may be reproduced; every other value is only
-seen through a piecewise-linear distribution function whose knots lie between values, so that no
-amount of a single respondent comes back except by the chance that a density gives it.
+Survey amounts are heaped (multiples of 100, 500, 1000; caps; benefit schedules). A value held by at
+least `atom_holders` records becomes an atom, a point mass, and may be reproduced. All other values enter
+only through a piecewise-linear distribution function whose knots lie between values, so that a single
+respondent's amount is reproduced only by chance, with the probability that a density gives it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import numpy as np
 
 from microplex_pipeline.synthesis.heaping import Heaping, fit_heaping
 
-# respondents between two knots, at the least: a density that follows m of them gives their own amounts
-# about 1 / m more than other people's
+# smallest number of respondents between two knots: a density fitted to m respondents favours their own
+# amounts over other people's by about 1 / m
 INTERVAL_HOLDERS = 40
-PIECE = 1.3  # ratio of neighbouring knots inside an interval
+PIECE = 1.3  # largest ratio of neighbouring knots inside an interval
 MAX_PIECES = 40
-STEEPEST = 30.0  # power of a density inside an interval
-SPREAD = (
-    1e-5  # of an interval's mass, evenly over its pieces: rounding leaves no value without any
-)
-FARTHEST = 1000.0  # times the largest value: where the distribution ends
+STEEPEST = 30.0  # largest power of a density inside an interval
+# share of an interval's mass that is spread evenly over its pieces, so that rounding leaves no value
+# without mass
+SPREAD = 1e-5
+FARTHEST = 1000.0  # the distribution ends at this multiple of the largest value
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Marginal:
 
     Attributes
     ----------
-    x : (k,) knots at halves of whole numbers, increasing, first 0.5 or more.
+    x : (k,) increasing knots halfway between whole numbers; the first is at least 0.5.
     u : (k,) distribution function at the knots, from 0 to 1.
-    heaping : how the mass between two knots is spread over the whole numbers there.
-    bound : the largest number that is ever drawn. The distribution reaches further, so that no
+    heaping : distributes the mass between two knots over the whole numbers there.
+    bound : the largest number that can be drawn. The distribution extends further, so that no
         observation is impossible, but with less than a hundredth of one record's mass.
     """
 
@@ -50,21 +50,22 @@ class Marginal:
 
     @cached_property
     def _h(self) -> np.ndarray:
-        """Knots on the scale on which the distribution function is linear."""
+        """Knots on the scale on which the distribution function is piecewise linear."""
         return self.heaping.cumulated(np.floor(self.x))
 
     def cell(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rank cells (low, high) of whole numbers, each of shape (n,).
+        """Return the rank cells (low, high) of whole numbers (n,), each of shape (n,).
 
-        A value beyond the distribution's end owns an empty cell (low == high): it has probability zero.
+        A value beyond the end of the distribution has an empty cell (low == high), i.e. probability
+        zero.
         """
         low = np.interp(self.heaping.cumulated(values - 1), self._h, self.u)
         return low, np.maximum(np.interp(self.heaping.cumulated(values), self._h, self.u), low)
 
     def inverse(self, ranks: np.ndarray) -> np.ndarray:
-        """Return the whole numbers (float64) whose cells hold the given ranks in (0, 1).
+        """Return the whole numbers (float64, (n,)) whose cells contain the given ranks in (0, 1).
 
-        Ranks beyond that of `bound` are mirrored below it: no value piles up there.
+        Ranks beyond that of `bound` are mirrored below it, so that no mass piles up at the bound.
         """
         _, last = self.cell(np.array([self.bound]))
         ranks = np.where(ranks > last, np.maximum(2 * last - ranks, 0.0), ranks)
@@ -72,10 +73,10 @@ class Marginal:
         return np.clip(values, 1, self.bound)
 
     def mixed_with(self, other: Marginal, share: float) -> Marginal:
-        """Return share * self + (1 - share) * other, the shrinkage of a small area's margin.
+        """Return share * self + (1 - share) * other, a small area's margin shrunk towards another.
 
-        What is drawn stays within this margin's own bound: the largest fortune of a nation, drawn once
-        in a small area, would be most of what that area has.
+        Draws stay within this margin's own bound: the nation's largest fortune, drawn once in a small
+        area, would be most of that area's total.
         """
         x = np.unique(np.concatenate([self.x, other.x]))
         own, others = (
@@ -99,15 +100,15 @@ def fit_marginal(
     ----------
     values : (n,) whole numbers >= 1, n >= 1.
     weights : (n,) positive weights.
-    atom_holders : a value held by at least so many records becomes an atom.
-    max_knots : at most about so many knots outside the atoms; fewer smooth more.
-    tail_factor : nothing beyond tail_factor times the largest value, but for a few grid steps, is
-        ever drawn; the distribution itself ends at a thousand times the largest value.
+    atom_holders : a value held by at least this many records becomes an atom.
+    max_knots : approximate largest number of knots outside the atoms; fewer smooth more.
+    tail_factor : draws are at most tail_factor times the largest value, plus a few grid steps; the
+        distribution itself ends at a thousand times the largest value.
 
     Notes
     -----
-    The tail is Pareto with the Hill estimate of the top 5 %, held within 0.05 to 0.8 (Hill 1975,
-    Annals of Statistics 3: 1163-1174), carrying the mass that one more record would have.
+    The tail is a Pareto distribution with the Hill estimate of the top 5 %, limited to 0.05 to 0.8 (Hill
+    1975, Annals of Statistics 3: 1163-1174). Its mass is about half that of one more record.
     """
     n = len(values)
     distinct, index, holders = np.unique(values, return_inverse=True, return_counts=True)
@@ -120,7 +121,7 @@ def fit_marginal(
     x, u = _continuous_part(
         distinct[~is_atom], mass[~is_atom], holders[~is_atom], n, max_knots, tail_sum
     )
-    if not x:  # all values are atoms: a little room around them for what was not seen
+    if not x:  # all values are atoms: leave a little mass around them for unobserved values
         x, u = [0.5], [0.0]
         if distinct[0] > 1:
             x.append(distinct[0] - 0.5)
@@ -149,12 +150,17 @@ def _continuous_part(
     max_knots: int,
     tail_sum: float,
 ) -> tuple[list[float], list[float]]:
-    """Thinned distribution function of the values that are no atoms; knots between values.
+    """Return knots and thinned distribution function of the values that are not atoms.
 
-    Every interval between two knots holds at least INTERVAL_HOLDERS records, and the outermost ones
-    reach beyond their values, so that none closes in on one record's amount. Within an interval the
-    density falls such that the mean is that of its records; the last interval's mean pays for what the
-    tail beyond adds up to (`tail_sum`).
+    Knots lie between values. Each interval between two knots holds at least INTERVAL_HOLDERS records if
+    there are that many, and the outermost intervals extend beyond their values, so that no interval
+    narrows down one record's amount. The density within an interval is such that its mean is that of its
+    records; the last interval's mean is lowered by the tail's contribution (`tail_sum`).
+
+    Parameters
+    ----------
+    values, mass, holders : (k,) distinct values in increasing order, their mass and number of records.
+    n : number of all records, those of atoms included.
     """
     if not len(values):
         return [], []
@@ -183,10 +189,10 @@ def _continuous_part(
 
 
 def _falling(low: float, high: float, mean: float) -> tuple[np.ndarray, np.ndarray]:
-    """Knots inside (low, high) and the shares below them, of a power density with a given mean.
+    """Return knots inside (low, high), and the shares below them, of a power density with a given mean.
 
-    Where incomes thin out, forty records lie between one and a hundred times an amount: spread evenly
-    they would be worth many times what they are. The mean of forty or more is all that is kept of them.
+    In a thin upper tail, forty records can span two orders of magnitude; a uniform density would give
+    them a total many times too large. Only the mean of the forty or more records is used.
     """
     pieces = min(MAX_PIECES, math.ceil(math.log(high / low) / math.log(PIECE)))
     if pieces < 2:
@@ -208,17 +214,17 @@ def _falling(low: float, high: float, mean: float) -> tuple[np.ndarray, np.ndarr
 
 
 def _tail(values: np.ndarray, mass: float, factor: float) -> tuple[np.ndarray, np.ndarray]:
-    """Knots of the Pareto tail beyond the largest value, and their ranks above it."""
+    """Return the knots of the Pareto tail beyond the largest value, and the mass below each of them."""
     top = np.sort(values)[::-1][: max(3, int(0.05 * len(values))) + 1]
     hill = np.mean(np.log(top[:-1] / top[-1])) if len(top) > 3 else 0.3
     hill = float(np.clip(hill, 0.05, 0.8))
-    # a Pareto that ends at the bound, not one cut there: what lies beyond would pile up beside twice the
-    # largest amount, and tell it
+    # a Pareto distribution truncated at the bound: censoring would pile up mass at twice the largest
+    # amount and so disclose it
     powers = np.array([0.25, 0.5, 0.75, 1.0])
     rate = math.log(factor) / hill
     within = np.expm1(-rate * powers) / np.expm1(-rate) if rate else powers
     shares = np.append(0.99 * within, 1.0)
     x = top[0] * np.append(factor**powers, FARTHEST)
-    # whole-number steps keep the knots apart where the largest value is small
+    # whole-number steps keep the knots apart if the largest value is small
     x = np.floor(x) + 0.5 + np.arange(1, len(x) + 1)
     return x, mass * shares

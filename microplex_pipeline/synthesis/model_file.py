@@ -1,4 +1,4 @@
-"""The file of a fitted synthesizer: an archive of JSON and safetensors, nothing that runs."""
+"""The file of a fitted synthesizer: an archive of JSON and safetensors, no executable code."""
 
 from __future__ import annotations
 
@@ -7,30 +7,23 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from microplex_pipeline.synthesis.flow import Flow
+from microplex_pipeline.synthesis.parts import Parts
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.zero_model import ZeroModel
 
 FORMAT = "microplex synthesizer 1"
 
 
-class Parts(NamedTuple):
-    """The fitted parts of a synthesizer."""
-
-    transformer: Transformer
-    zero_model: ZeroModel
-    flow: Flow
-
-
 def write_model(path: str | Path, parts: Parts, options: Mapping[str, Any]) -> None:
-    """Write parts, and the options that they were fitted with. The same model gives the same bytes."""
+    """Write parts and the options they were fitted with. The same model gives the same bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
 
         def write(name: str, content: str | bytes) -> None:
-            # a fixed date keeps the same model the same bytes
+            # with a fixed date the same model gives the same bytes
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
 
         write("format.json", json.dumps({"format": FORMAT, "options": options}))
@@ -47,13 +40,13 @@ def read_model(path: str | Path) -> tuple[Parts, dict[str, Any]]:
     Raises
     ------
     ValueError
-        If the file is no such archive, or is damaged.
+        If the file is not such an archive, or is damaged.
     """
     name = Path(path).name
     try:
         with zipfile.ZipFile(path) as archive:
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                # `write_model` compresses nothing, and what is stored cannot unfold into gigabytes
+                # `write_model` compresses nothing; uncompressed entries cannot expand to gigabytes
                 raise ValueError("it has compressed entries")
             about = json.loads(archive.read("format.json"))
             if about["format"] != FORMAT:
@@ -66,11 +59,11 @@ def read_model(path: str | Path) -> tuple[Parts, dict[str, Any]]:
             return Parts(part(Transformer), part(ZeroModel), part(Flow)), dict(about["options"])
     except (
         zipfile.BadZipFile, KeyError, TypeError, ValueError, AttributeError, EOFError,
-        RuntimeError,  # an entry that wants a password, or JSON that is nested too deeply
+        RuntimeError,  # an encrypted entry, or JSON that is nested too deeply
     ) as error:  # fmt: skip
         raise damaged(name, error) from error
 
 
 def damaged(name: str, error: Exception) -> ValueError:
-    """Return the error of a file that cannot be a synthesizer."""
-    return ValueError(f"{name} is no synthesizer file, or is damaged: {error}")
+    """Return the error for a file from which no synthesizer can be read."""
+    return ValueError(f"{name} is not a synthesizer file, or is damaged: {error}")

@@ -1,6 +1,7 @@
-"""The two networks: masked autoregressive states, and a conditional density in rank space.
+"""The two networks: masked autoregressive classes, and a conditional density in rank space.
 
-The only module of this package that imports torch when it is itself imported.
+This module imports torch when it is imported itself, so the models import it only when they need a
+network.
 """
 
 from __future__ import annotations
@@ -14,34 +15,38 @@ from torch import Tensor, nn
 from zuko.nn import MaskedLinear
 
 
-class StateNetwork(nn.Module):
+class ClassNetwork(nn.Module):
     """Masked autoregressive categorical network (MADE; Germain et al. 2015, ICML).
 
-    Inputs are the context and the one-hot states (first dropped) of all D targets; the outputs of
-    target j are its states' logits and depend on the context and the targets before j alone.
-    A linear path runs beside the hidden layers; both start at zero, so training starts at `base`.
+    The class of a target is the sign of an amount (zero, negative, positive) or a category. Inputs are
+    the context and the one-hot classes (first class dropped) of all D targets. The outputs of target j
+    are its classes' logits; they depend only on the context and the targets before j. A linear path runs
+    parallel to the hidden layers; both start at zero, so training starts at the logits `base`.
 
     Parameters
     ----------
-    n_context : columns of the context.
-    n_states : states of each target.
-    base : (sum(n_states),) logits to start from.
+    n_context : number of columns of the context.
+    n_classes : number of classes of each target.
+    base : (sum(n_classes),) logits to start from.
+    hidden : units per hidden layer.
+    layers : number of hidden layers.
+    dropout : share of the hidden units dropped in training.
     """
 
     def __init__(
-        self, n_context: int, n_states: list[int], base: Tensor, hidden: int, layers: int,
+        self, n_context: int, n_classes: list[int], base: Tensor, hidden: int, layers: int,
         dropout: float,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.n_states = n_states
+        self.n_classes = n_classes
         self.n_context = n_context
-        self.offsets = np.concatenate([[0], np.cumsum(n_states)]).tolist()
+        self.offsets = np.concatenate([[0], np.cumsum(n_classes)]).tolist()
         degree_in = torch.tensor(
-            [0] * n_context + [j + 1 for j, k in enumerate(n_states) for _ in range(k - 1)]
+            [0] * n_context + [j + 1 for j, k in enumerate(n_classes) for _ in range(k - 1)]
         )
-        degree_hidden = torch.arange(hidden) % len(n_states)
+        degree_hidden = torch.arange(hidden) % len(n_classes)
         self.degrees = degree_hidden.tolist()
-        degree_out = torch.tensor([j + 1 for j, k in enumerate(n_states) for _ in range(k)])
+        degree_out = torch.tensor([j + 1 for j, k in enumerate(n_classes) for _ in range(k)])
         sizes = [degree_in] + [degree_hidden] * layers
         self.hidden = nn.ModuleList(
             MaskedLinear(after[:, None] >= before) for before, after in pairwise(sizes)
@@ -55,7 +60,7 @@ class StateNetwork(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def features(self, x: Tensor) -> Tensor:
-        """Hidden units of inputs x (n, p): (n, hidden)."""
+        """Return the last hidden layer (n, hidden) for inputs x (n, p)."""
         first, *others = self.hidden
         h = self.dropout(nn.functional.silu(first(x)))
         for layer in others:
@@ -63,11 +68,11 @@ class StateNetwork(nn.Module):
         return h
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of all targets' states, (n, sum(n_states))."""
+        """Return the logits of all targets' classes, (n, sum(n_classes))."""
         return self.out(self.features(x)) + self.skip(x) + self.base
 
     def logits_of(self, j: int, x: Tensor) -> Tensor:
-        """Logits of target j's states alone, (n, n_states[j])."""
+        """Return the logits of target j's classes only, (n, n_classes[j])."""
         rows = slice(self.offsets[j], self.offsets[j + 1])
         result = self.base[rows]
         for layer, inputs in ((self.out, self.features(x)), (self.skip, x)):
@@ -75,30 +80,38 @@ class StateNetwork(nn.Module):
             result = result + nn.functional.linear(inputs, weight, layer.bias[rows])
         return result
 
-    def negative_log_prob(self, x: Tensor, states: Tensor, applies: Tensor) -> Tensor:
-        """Negative log-probability (n,) of state indices (n, D), of those targets that apply (n, D)."""
-        logits = self.forward(x).split(self.n_states, dim=1)
+    def negative_log_prob(self, x: Tensor, classes: Tensor, applies: Tensor) -> Tensor:
+        """Return the negative log-probability of each row's classes, (n,), in nats.
+
+        Parameters
+        ----------
+        x : (n, p) inputs.
+        classes : (n, D) class indices.
+        applies : (n, D) 1 for targets that count, 0 for targets that are zero by rule.
+        """
+        logits = self.forward(x).split(self.n_classes, dim=1)
         losses = [
-            nn.functional.cross_entropy(logit, states[:, j], reduction="none")
+            nn.functional.cross_entropy(logit, classes[:, j], reduction="none")
             for j, logit in enumerate(logits)
         ]
         return (torch.stack(losses, dim=1) * applies).sum(1)
 
 
-class StateSteps:
-    """The states' probabilities target by target, as a draw needs them.
+class ClassSteps:
+    """Class probabilities target by target, for drawing.
 
-    A hidden unit of degree j sees the context and the targets before j, so it is computed when target
-    j's turn comes and kept: drawing all targets costs one pass through the network instead of D.
+    A hidden unit of degree j sees the context and the targets before j. It is computed once, when target
+    j is drawn, and kept: drawing all targets costs one pass through the network instead of D.
 
     Parameters
     ----------
+    network : the fitted network.
     context : (n, n_context) float32.
     """
 
-    def __init__(self, network: StateNetwork, context: np.ndarray) -> None:
+    def __init__(self, network: ClassNetwork, context: np.ndarray) -> None:
         self.network = network
-        width = network.n_context + sum(network.n_states) - len(network.n_states)
+        width = network.n_context + sum(network.n_classes) - len(network.n_classes)
         self.x = torch.zeros(len(context), width)
         self.x[:, : network.n_context] = torch.from_numpy(context)
         self.known = network.n_context
@@ -106,7 +119,10 @@ class StateSteps:
 
     @torch.no_grad()
     def probabilities(self, j: int) -> np.ndarray:
-        """Return the state probabilities of target j, (n, n_states[j]), float64; once, in order."""
+        """Return the class probabilities of target j, (n, n_classes[j]), float64.
+
+        Call it once per target, in the targets' order, each followed by `observe`.
+        """
         network = self.network
         units = [k for k, degree in enumerate(network.degrees) if degree == j]
         before = self.x[:, : self.known]
@@ -123,17 +139,28 @@ class StateSteps:
             logits = logits + nn.functional.linear(seen, weight, layer.bias[rows])
         return logits.double().softmax(-1).numpy()
 
-    def observe(self, codes: np.ndarray) -> None:
-        """Take in the next target's state codes (n, n_states - 1), drawn or observed."""
-        self.x[:, self.known : self.known + codes.shape[1]] = torch.from_numpy(codes)
-        self.known += codes.shape[1]
+    def observe(self, encoding: np.ndarray) -> None:
+        """Store the next target's one-hot classes (n, n_classes[j] - 1), drawn or observed."""
+        self.x[:, self.known : self.known + encoding.shape[1]] = torch.from_numpy(encoding)
+        self.known += encoding.shape[1]
 
 
 class RankDensity(nn.Module):
     """Conditional density of a rank in (0, 1), constant on `bins` equal bins.
 
-    Its distribution function is the piecewise-linear monotone transform of the flow. The logits are
-    a smooth basis in the rank (Gaussian bumps and the normal score) plus a damped free residual.
+    Its distribution function is the piecewise-linear monotone transform of the flow. The bins' logits
+    are a combination of smooth functions of the rank (Gaussian bumps and the normal score) plus a free
+    residual per bin, which is damped.
+
+    Parameters
+    ----------
+    n_inputs : number of columns of the inputs.
+    bins : number of bins of (0, 1).
+    hidden : units per hidden layer.
+    layers : number of hidden layers.
+    dropout : share of the hidden units dropped in training.
+    bumps : number of Gaussian bumps.
+    residual : factor of the free residual.
     """
 
     def __init__(
@@ -170,7 +197,13 @@ class RankDensity(nn.Module):
         return logits.log_softmax(-1)
 
     def negative_log_prob(self, x: Tensor, log_overlap: Tensor) -> Tensor:
-        """Negative log-probability (n,) of rank cells given by their `log_overlap` (n, bins)."""
+        """Return the negative log-probability of rank cells, (n,), in nats.
+
+        Parameters
+        ----------
+        x : (n, p) inputs.
+        log_overlap : (n, bins) log of each cell's overlap with each bin, relative to the bin's width.
+        """
         return -torch.logsumexp(self.forward(x) + log_overlap, dim=-1)
 
 
@@ -185,7 +218,7 @@ def set_parameters(network: nn.Module, arrays: dict[str, np.ndarray]) -> None:
     Raises
     ------
     ValueError
-        If an array is missing or has another shape.
+        If an array is missing or has the wrong shape.
     """
     own = dict(network.named_parameters())
     wrong = [n for n, p in own.items() if n not in arrays or arrays[n].shape != tuple(p.shape)]

@@ -1,4 +1,4 @@
-"""The prior: all parts of a synthesizer of a larger population, stored as one model."""
+"""The prior: all parts of a larger population's synthesizer, stored as one model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from microplex_pipeline.synthesis.fitted_model import FittedModel
+from microplex_pipeline.synthesis.fitted_model import FittedModel, arrays_under
 from microplex_pipeline.synthesis.flow import Flow
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.zero_model import ZeroModel
@@ -17,7 +17,7 @@ PARTS: tuple[type[FittedModel], ...] = (Transformer, ZeroModel, Flow)
 
 @dataclass(frozen=True)
 class Prior(FittedModel):
-    """Transformer, zero model and flow that small areas lean on."""
+    """Transformer, zero model and flow of a larger population, from which small areas start."""
 
     kind: ClassVar[str] = "prior"
 
@@ -30,7 +30,7 @@ class Prior(FittedModel):
         return {p.kind: p.architecture() for p in (self.transformer, self.zero_model, self.flow)}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the parts' arrays, their kind before their name."""
+        """Return the parts' arrays, by "kind/name"."""
         parts = (self.transformer, self.zero_model, self.flow)
         return {f"{p.kind}/{k}": a for p in parts for k, a in p.arrays().items()}
 
@@ -39,7 +39,6 @@ class Prior(FittedModel):
         """Rebuild from `architecture` and `arrays`."""
         parts: dict[str, Any] = {}
         for part in PARTS:
-            prefix = f"{part.kind}/"
-            own = {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
+            own = arrays_under(f"{part.kind}/", arrays)
             parts[part.kind] = part.restore(architecture[part.kind], own)
         return cls(**parts)

@@ -1,4 +1,4 @@
-"""Skeletons: real household compositions drawn by weight, before any amount is drawn."""
+"""Skeletons: real household compositions, drawn by weight before any amount is drawn."""
 
 from __future__ import annotations
 
@@ -19,25 +19,27 @@ def resample_households(
 ) -> pl.DataFrame:
     """Draw households with probability proportional to weight; members stay together.
 
-    A household whose expected count is x is drawn floor(x) or ceil(x) times (systematic sampling), so that
-    compositions keep their shares.
+    A household whose expected count is x is drawn floor(x) or ceil(x) times (systematic sampling), so
+    that compositions keep their shares.
 
     Parameters
     ----------
-    members : one row per member, in order within its household; a household's weight is its first
-        member's.
+    members : one row per member, in order within its household. A household's weight is that of its
+        first member.
     n_households : number of households to draw.
-    household_id, weight, unit_id : column names.
+    seed : decides the draw.
+    household_id, weight, unit_id : names of the columns.
 
     Returns
     -------
-    The drawn members, with new household and unit numbers from 1 on, `source_household_id`, and the
-    weight of every drawn household equal, so that they sum to the households' total.
+    The drawn members with new household and unit numbers, each starting at 1, and the column
+    `source_household_id`. All drawn households have the same weight, and their weights add up to the
+    total weight of the given households.
     """
     households = members.group_by(household_id, maintain_order=True).agg(pl.col(weight).first())
     weights = households[weight].to_numpy()
     rng = np.random.default_rng(seed)
-    # a random order makes the systematic sample as good as independent of the file's order
+    # in a random order, the systematic sample hardly depends on the order of the file
     order = rng.permutation(len(weights))
     counts = systematic_counts(weights[order], n_households, rng)
     drawn = pl.DataFrame(

@@ -4,66 +4,92 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import polars as pl
 from narwhals.typing import IntoFrameT
 
+from microplex_pipeline.estimator import Estimator, NotFittedError
 from microplex_pipeline.frames import to_polars, with_columns
-from microplex_pipeline.synthesis.copies import without_copies
-from microplex_pipeline.synthesis.drawing import draw_records
 from microplex_pipeline.synthesis.flow import Flow
 from microplex_pipeline.synthesis.input_checks import (
     check_names,
     check_options,
-    check_targets,
     check_training,
     require_columns,
 )
-from microplex_pipeline.synthesis.model_file import Parts, damaged, read_model, write_model
-from microplex_pipeline.synthesis.only_where import parse_only_where
-from microplex_pipeline.synthesis.target_transforms import CategoryTransform
-from microplex_pipeline.synthesis.training import (
-    FINE_TUNING,
-    Progress,
-    TrainingSettings,
-    one_thread,
-)
+from microplex_pipeline.synthesis.model_file import damaged, read_model, write_model
+from microplex_pipeline.synthesis.only_where import given_form, parse_only_where
+from microplex_pipeline.synthesis.parts import Parts, Variables, fit_parts
+from microplex_pipeline.synthesis.training_settings import FINE_TUNING, TrainingSettings
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.weights import checked_weights
 from microplex_pipeline.synthesis.zero_model import ZeroModel
 
-OPTIONS = ("seed", "atom_holders", "max_knots", "tail_factor")  # kept with the model, for a refit
+if TYPE_CHECKING:
+    from microplex_pipeline.synthesis.training import Progress
+
+MARGINS = ("atom_holders", "max_knots", "tail_factor")
+STORED = ("seed", *MARGINS)  # parameters kept in the file, for a refit
 
 
-class Synthesizer:
+class Synthesizer(Estimator):
     """Conditional synthesis of amounts that are mostly zero, heaped, skewed and signed.
 
-    The model is an exact likelihood, log p(y | c) = log P(states | c) + log p(magnitudes | states,
-    c): a masked autoregressive zero model over the targets' signs and categories, then a conditional
-    flow over the magnitudes that are not zero, in the rank space of fitted marginals.
+    The model is an exact likelihood, log p(y | c) = log P(classes | c) + log p(magnitudes | classes, c).
+    A masked autoregressive zero model gives the targets' classes: the signs of amounts, and categories.
+    A conditional flow gives the magnitudes that are not zero, in the rank space of fitted marginals.
 
     Parameters
     ----------
-    target_vars : columns to generate: amounts (any sign), or categories if in `discrete_vars`.
-    condition_vars : columns given at generation: numbers, text, truth values, with missing values.
-        The first one orders the stratified draws.
-    discrete_vars : the targets that are categories.
+    target_vars : columns to generate: amounts of any sign, or categories if in `discrete_vars`.
+    condition_vars : columns given at generation: numbers, text or truth values; missing values are
+        allowed. The first one orders the stratified draws.
+    discrete_vars : the targets that are categories; None for none.
     only_where : structural zeros, {target: earlier target that must be non-zero} or
-        {target: (condition, value that it must have)}; the target is zero everywhere else.
-    atom_holders : only a value held by so many training records may be reproduced as a point mass;
-        every other amount is drawn from a density.
-    max_knots : knots of each continuous margin; fewer smooth more.
+        {target: (condition, value that it must have)}; the target is zero in all other records.
+    atom_holders : only a value held by at least this many training records may be reproduced as a point
+        mass; every other amount is drawn from a density.
+    max_knots : number of knots of each continuous margin; fewer knots smooth more.
     tail_factor : bound of the amounts drawn, as a multiple of the largest training amount.
-    settings : hyper-parameters of the networks.
-    seed : decides training; `generate` takes its own.
+    settings : hyper-parameters of the networks; None for the defaults of `TrainingSettings`.
+    seed : decides training; `generate` takes its own seed.
 
     Attributes
     ----------
     is_fitted_ : whether `fit` has run.
-    transformer_, zero_model_, flow_model_ : the fitted parts, each storable by itself.
-    training_history_ : frame with one row per network and check (nats a record).
+    transformer_, zero_model_, flow_model_ : the fitted parts, each of which can be stored by itself.
+    training_history_ : frame with one row per network and check (nats per record).
+    n_records_ : number of records that trained; None if the synthesizer was loaded or composed from
+        parts.
+
+    Raises
+    ------
+    ValueError
+        If columns are named twice, a rule cannot be applied, or an option is out of range.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from microplex_pipeline import Synthesizer
+    >>> people = pl.DataFrame(
+    ...     {"age": [25, 40, 55, 70] * 50, "wage": [0, 30_000, 45_000, 0] * 50, "weight": 1.0}
+    ... )
+    >>> synthesizer = Synthesizer(["wage"], ["age"], seed=1)
+    >>> synthesizer.fit(people, weight_col="weight", epochs=20)
+    Synthesizer(target_vars=['wage'], condition_vars=['age'], seed=1)
+      targets: 1, conditions: 1, fitted on 200 records
+      (transformer): Transformer(amounts=1, categories=0, conditions=1, structural_zeros=0)
+      (zero_model): ZeroModel(targets=1, classes=2, ..., held_out_loss=...)
+      (flow): Flow(densities=1, layers=2, hidden=64, parameters=..., held_out_loss=...)
+    >>> drawn = synthesizer.generate(pl.DataFrame({"age": [25] * 100 + [40] * 100}), seed=0)
+    >>> drawn.columns
+    ['age', 'wage']
+    >>> (drawn["wage"][:100] == 0).mean() > 0.9, (drawn["wage"][100:] > 0).mean() > 0.9
+    (True, True)
+    >>> synthesizer.log_prob(people).shape
+    (200,)
     """
 
     def __init__(
@@ -80,7 +106,11 @@ class Synthesizer:
         seed: int = 0,
     ) -> None:
         check_options(
-            lists={"target_vars": target_vars, "condition_vars": condition_vars},
+            lists={
+                "target_vars": target_vars,
+                "condition_vars": condition_vars,
+                "discrete_vars": discrete_vars,
+            },
             ranges={
                 "atom_holders": (atom_holders, 1, np.inf),
                 "max_knots": (max_knots, 1, np.inf),
@@ -89,17 +119,15 @@ class Synthesizer:
         )
         self.target_vars = list(target_vars)
         self.condition_vars = list(condition_vars)
-        self.discrete_vars = list(discrete_vars or [])
+        self.discrete_vars = list(discrete_vars) if discrete_vars else None
+        self.only_where = dict(only_where) if only_where else None
         self.atom_holders = atom_holders
         self.max_knots = max_knots
         self.tail_factor = tail_factor
-        self.settings = settings or TrainingSettings()
+        self.settings = settings
         self.seed = seed
-        self.is_fitted_ = False
-        check_names(self.target_vars, self.condition_vars, self.discrete_vars)
-        self.only_where = parse_only_where(
-            only_where, self.target_vars, self.condition_vars, self.discrete_vars
-        )
+        check_names(self.target_vars, self.condition_vars, self._discrete)
+        self._variables()  # refuses impossible rules
 
     def fit(
         self,
@@ -118,104 +146,81 @@ class Synthesizer:
         Parameters
         ----------
         data : polars, pandas or pyarrow frame of training records.
-        weight_col : column of survey weights; None for equal weights.
+        weight_col : column of survey weights, which must exist; None for equal weights. The default is
+            the name under which `Reweighter` adds weights by default. Weights are scaled to a mean of
+            one; a record of weight zero does not train.
         epochs, batch_size, learning_rate : override the settings for this fit.
         verbose : print a line per network.
-        progress : is given that line instead.
+        progress : function that receives these lines instead.
         prior : a synthesizer of the same variables, fitted on a larger population of which `data` are
-            a small area. Margins are shrunk towards its margins and its networks are fine-tuned, with
-            `FINE_TUNING` in the place of the settings.
+            a small area. Margins are shrunk towards the prior's margins and its networks are fine-tuned,
+            with `FINE_TUNING` instead of the settings.
 
         Raises
         ------
         ValueError
-            For missing columns, missing or infinite targets, unusable weights, too few records.
+            For missing columns, missing or infinite targets, unusable weights, too few records, or a
+            prior of other variables.
+        NotFittedError
+            If the prior is not fitted.
         """
         given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
         changed = {k: v for k, v in given.items() if v is not None}
-        start = self.settings if prior is None else FINE_TUNING
+        start = self._training_settings if prior is None else FINE_TUNING
         settings = TrainingSettings(**{**start.model_dump(), **changed})
         frame, weights = self.training_records(to_polars(data), weight_col)
         progress = progress or (print if verbose else None)
-        if prior is not None:
-            self._check_prior(prior)
-        transformer = Transformer.fit(
+        parts = fit_parts(
             frame,
-            self.target_vars,
-            self.condition_vars,
             weights,
-            self.discrete_vars,
-            self.only_where,
-            atom_holders=self.atom_holders,
-            max_knots=self.max_knots,
-            tail_factor=self.tail_factor,
-            prior=prior.transformer_ if prior else None,
-        )
-        zero_model = ZeroModel.fit(
-            frame,
-            transformer,
-            weights,
+            self._variables(),
+            {name: getattr(self, name) for name in MARGINS},
             settings,
             self.seed,
-            prior=prior.zero_model_ if prior else None,
+            prior=None if prior is None else prior._fitted_parts(),
             progress=progress,
         )
-        flow = Flow.fit(
-            frame,
-            transformer,
-            weights,
-            settings,
-            self.seed,
-            prior=prior.flow_model_ if prior else None,
-            progress=progress,
-        )
-        self._set_parts(transformer, zero_model, flow)
+        self._set_parts(parts, frame.height)
         return self
 
     def training_records(
         self, data: pl.DataFrame, weight_col: str | None
     ) -> tuple[pl.DataFrame, np.ndarray]:
-        """Check records and return those that train, with their weights (n,), of mean one.
-
-        Records of zero weight are left out.
+        """Check records; return those with positive weight, and their weights (n,), of mean one.
 
         Raises
         ------
         ValueError
-            As `fit`.
+            See `fit`.
         """
-        named = [*self.target_vars, *self.condition_vars]
-        require_columns(data, named if weight_col is None else [*named, weight_col])
+        require_columns(data, [*self.target_vars, *self.condition_vars])
         weights = checked_weights(data, weight_col)
         data, weights = data.filter(weights > 0), weights[weights > 0]
-        check_training(data, self.target_vars, self.discrete_vars)
+        check_training(data, self.target_vars, self._discrete)
         return data, weights / weights.mean()
 
     @classmethod
     def from_parts(cls, transformer: Transformer, zero_model: ZeroModel, flow: Flow) -> Self:
         """Compose a fitted synthesizer from parts that were fitted or read one by one."""
-        discrete = [
-            v for v, t in transformer.transformers_.items() if isinstance(t, CategoryTransform)
-        ]
-        result = cls(transformer.target_vars, transformer.condition_vars, discrete)
-        result.only_where = transformer.only_where
-        result._set_parts(transformer, zero_model, flow)
+        return cls._composed(Parts(transformer, zero_model, flow))
+
+    @classmethod
+    def _composed(cls, parts: Parts, **options: Any) -> Self:
+        transformer = parts.transformer
+        result = cls(
+            transformer.target_vars,
+            transformer.condition_vars,
+            transformer.categories,
+            only_where=given_form(transformer.only_where, transformer.target_vars),
+            **options,
+        )
+        result._set_parts(parts, None)
         return result
 
-    def _set_parts(self, transformer: Transformer, zero_model: ZeroModel, flow: Flow) -> None:
-        self.transformer_ = transformer
-        self.zero_model_ = zero_model
-        self.flow_model_ = flow
-        self.training_history_ = pl.DataFrame(
-            zero_model.history + flow.history,
-            schema={
-                "network": pl.String,
-                "epoch": pl.Int64,
-                "train_loss": pl.Float64,
-                "validation_loss": pl.Float64,
-            },
-        )
-        self.is_fitted_ = True
+    def _set_parts(self, parts: Parts, n_records: int | None) -> None:
+        self.transformer_, self.zero_model_, self.flow_model_ = parts
+        self.training_history_ = parts.training_history()
+        self.n_records_ = n_records
 
     def generate(
         self,
@@ -230,12 +235,12 @@ class Synthesizer:
         Parameters
         ----------
         conditions : frame with the condition columns; its other columns are kept.
-        seed : the same seed gives the same records; None draws fresh ones.
-        draws : "stratified" takes sampling noise out of totals and distributions; "independent"
+        seed : the same seed gives the same records; None draws new ones at each call.
+        draws : "stratified" removes sampling noise from totals and distributions; "independent"
             makes rows independent of each other, as variance estimation needs.
-        no_copies_of : frame of records, such as the training data, or None. What comes out equal to one
-            of them in all conditions and targets, and has two non-zero amounts or more, is drawn again.
-            The model itself keeps no records.
+        no_copies_of : frame of records, such as the training data, or None. A drawn record that equals
+            one of them in all conditions and targets, and has at least two non-zero amounts, is drawn
+            again. The model itself keeps no records.
 
         Returns
         -------
@@ -244,45 +249,32 @@ class Synthesizer:
         Raises
         ------
         ValueError
-            For a missing column, an unseen category, a value missing where training had none; if some
-            conditions leave nothing but copies.
-        RuntimeError
+            For a missing column, an unknown category, or a value that is missing although training had
+            no missing values; also if some conditions allow nothing but copies.
+        NotFittedError
             If the synthesizer is not fitted.
         """
-        self._require_fit()
+        parts = self._fitted_parts()
         if draws not in ("stratified", "independent"):
             raise ValueError(f"draws must be 'stratified' or 'independent', not {draws!r}")
-        frame = to_polars(conditions)
-        require_columns(frame, self.condition_vars)
-        if not frame.height:
-            raise ValueError("no conditions were given: the frame has no rows")
-        parts = self.transformer_, self.zero_model_, self.flow_model_
-        with one_thread():
-            columns = draw_records(frame, *parts, seed, stratified=draws == "stratified")
-            if no_copies_of is not None:
-                apart = without_copies(
-                    frame.with_columns(columns),
-                    to_polars(no_copies_of),
-                    self.condition_vars,
-                    self.target_vars,
-                    self.transformer_.amounts,
-                    lambda some, again: draw_records(some, *parts, again, stratified=False),
-                    seed,
-                )
-                columns = [apart[target] for target in self.target_vars]
+        columns = parts.draw(
+            to_polars(conditions),
+            seed,
+            stratified=draws == "stratified",
+            no_copies_of=None if no_copies_of is None else to_polars(no_copies_of),
+        )
         return with_columns(conditions, columns)
 
     def implicates(self, conditions: Any, n: int, seed: int | None = None) -> list[Any]:
-        """Draw the targets n times, independently, each as `generate` does with a seed of its own.
+        """Draw the targets n times, each time like `generate`, with independent draws and a new seed.
 
-        What differs between the implicates is the uncertainty of the draw: add it to a statistic's
-        variance by Rubin's rules (Rubin 1987, Multiple Imputation for Nonresponse in Surveys). The draws
-        are independent ones.
+        The variation between the implicates is the uncertainty of the draw: add it to a statistic's
+        variance by Rubin's rules (Rubin 1987, Multiple Imputation for Nonresponse in Surveys).
 
         Raises
         ------
-        ValueError, RuntimeError
-            As `generate`; also if n is below 1.
+        ValueError, NotFittedError
+            See `generate`; also if n is below 1.
         """
         if n < 1:
             raise ValueError(f"at least one implicate is needed, not {n}")
@@ -292,23 +284,30 @@ class Synthesizer:
     def log_prob(self, data: IntoFrameT) -> np.ndarray:
         """Return the log-density of each record's targets given its conditions.
 
-        Nats per record in data units, shape (n,): a probability for amounts on their grid over the
-        grid's step, and for categories. -inf for a sign or category that training never saw, and
-        beyond the fitted tails.
+        Nats per record in data units, shape (n,): for amounts, the probability on their grid divided by
+        the grid's step; for categories, the probability. -inf for a sign or category that did not occur
+        in training, and beyond the fitted tails.
+
+        Raises
+        ------
+        ValueError
+            For missing columns, missing or infinite targets, or conditions as in `generate`.
+        NotFittedError
+            If the synthesizer is not fitted.
         """
-        self._require_fit()
-        frame = to_polars(data)
-        require_columns(frame, [*self.target_vars, *self.condition_vars])
-        check_targets(frame, self.target_vars, self.discrete_vars)
-        signs = self.zero_model_.log_prob(frame, self.transformer_)
-        return signs + self.flow_model_.log_prob(frame, self.transformer_)
+        return self._fitted_parts().log_prob(to_polars(data))
 
     def save(self, path: str | Path) -> None:
-        """Write the fitted synthesizer to one file: a zip of JSON and safetensors, no code."""
-        self._require_fit()
-        options = {name: getattr(self, name) for name in OPTIONS}
-        options["settings"] = self.settings.model_dump()
-        parts = Parts(self.transformer_, self.zero_model_, self.flow_model_)
+        """Write the fitted synthesizer to one file: a zip of JSON and safetensors, no code.
+
+        Raises
+        ------
+        NotFittedError
+            If the synthesizer is not fitted.
+        """
+        parts = self._fitted_parts()
+        options = {name: getattr(self, name) for name in STORED}
+        options["settings"] = self._training_settings.model_dump()
         write_model(path, parts, options)
 
     @classmethod
@@ -318,29 +317,40 @@ class Synthesizer:
         Raises
         ------
         ValueError
-            If the file is no such archive, or is damaged.
+            If the file is not such an archive, or is damaged.
         """
-        parts, options = read_model(path)
+        parts, stored = read_model(path)
         try:
-            result = cls.from_parts(*parts)
-            for option in OPTIONS:
-                setattr(result, option, options[option])
-            result.settings = TrainingSettings(**options["settings"])
+            settings = TrainingSettings(**stored["settings"])
+            options = {name: stored[name] for name in STORED}
+            if settings != TrainingSettings():
+                options["settings"] = settings
+            return cls._composed(parts, **options)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise damaged(Path(path).name, error) from error
-        return result
 
-    def _check_prior(self, prior: Synthesizer) -> None:
-        prior._require_fit()
-        theirs = (prior.target_vars, prior.condition_vars, prior.discrete_vars, prior.only_where)
-        if theirs != (
-            self.target_vars,
-            self.condition_vars,
-            self.discrete_vars,
-            self.only_where,
-        ):
-            raise ValueError("the prior was fitted with other targets, conditions or rules")
+    @property
+    def is_fitted_(self) -> bool:
+        """Whether `fit` has run, or the synthesizer was loaded."""
+        return "transformer_" in vars(self)
 
-    def _require_fit(self) -> None:
+    def _fit_summary(self) -> str | None:
+        return self._fitted_parts().summary(self.n_records_) if self.is_fitted_ else None
+
+    @property
+    def _discrete(self) -> list[str]:
+        return self.discrete_vars or []
+
+    @property
+    def _training_settings(self) -> TrainingSettings:
+        return self.settings or TrainingSettings()
+
+    def _variables(self) -> Variables:
+        """Return the variables with the rules in checked form."""
+        names = (self.target_vars, self.condition_vars, self._discrete)
+        return Variables(*names, parse_only_where(self.only_where, *names))
+
+    def _fitted_parts(self) -> Parts:
         if not self.is_fitted_:
-            raise RuntimeError("this synthesizer is not fitted: call fit first")
+            raise NotFittedError("this synthesizer is not fitted: call fit first")
+        return Parts(self.transformer_, self.zero_model_, self.flow_model_)

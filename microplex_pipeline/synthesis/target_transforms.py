@@ -7,21 +7,20 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.special import ndtri
 
 from microplex_pipeline.synthesis.heaping import Heaping
 from microplex_pipeline.synthesis.marginal import Marginal, fit_marginal
 
 RANK_EDGES = np.array([0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0])
 UNKNOWN = -1
-LARGEST_GRID = 1e12  # finer than that, a grid is only how floats are spaced
+LARGEST_GRID = 1e12  # beyond it a grid reflects only the spacing of floats
 
 
 def detect_resolution(values: np.ndarray) -> float:
-    """Return the coarsest power of ten, from 1000 down to 1e-6, whose multiples hold all values.
+    """Return the coarsest power of ten, from 1000 down to 1e-6, of which all values are multiples.
 
-    Values on no such grid are taken as continuous: the resolution is then a millionth of their
-    typical size, rounded to a power of ten.
+    If there is none, the values are treated as continuous: the resolution is then a millionth of their
+    median size, rounded down to a power of ten.
     """
     size = np.abs(values)
     size = size[size > 0]
@@ -38,11 +37,12 @@ def detect_resolution(values: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class AmountTransform:
-    """An amount that may be zero, positive or negative: states are signs, magnitudes have ranks.
+    """An amount of any sign, or zero: its classes are signs, its magnitudes have ranks.
 
     Attributes
     ----------
-    signs : the signs that occur, a sorted subset of (-1, 0, 1); the zero model's states.
+    name : the column.
+    signs : the signs that occur, a sorted subset of (-1, 0, 1); the zero model's classes.
     resolution : amounts are whole multiples of it (1 for whole dollars).
     marginals : one `Marginal` of |amount| / resolution per non-zero sign.
     """
@@ -53,17 +53,17 @@ class AmountTransform:
     marginals: dict[int, Marginal] = field(repr=False)
 
     @property
-    def n_states(self) -> int:
-        """Number of states of the zero model."""
+    def n_classes(self) -> int:
+        """Number of classes in the zero model."""
         return len(self.signs)
 
     @property
     def width(self) -> int:
-        """Number of columns by which later targets see this one's magnitude."""
+        """Number of columns that encode the magnitude for later targets."""
         return len(RANK_EDGES) if self.marginals else 0
 
-    def states(self, column: pl.Series) -> np.ndarray:
-        """Return the index of each amount's sign, shape (n,), UNKNOWN where it was never seen."""
+    def classes(self, column: pl.Series) -> np.ndarray:
+        """Return the index of each amount's sign, shape (n,); UNKNOWN for a sign never fitted."""
         sign = np.sign(self.grid(column)).astype(np.int64)
         index = np.searchsorted(self.signs, sign).clip(max=len(self.signs) - 1)
         return np.where(np.asarray(self.signs)[index] == sign, index, UNKNOWN)
@@ -72,11 +72,13 @@ class AmountTransform:
         """Return the amounts as signed whole multiples of the resolution, float64 (n,)."""
         return np.round(column.cast(pl.Float64).to_numpy() / self.resolution)
 
-    def code(self, grid: np.ndarray) -> np.ndarray:
-        """Return (n, width) what later targets see: normal score and piecewise-linear rank.
+    def encode(self, grid: np.ndarray) -> np.ndarray:
+        """Return the input of later targets, (n, width): normal score and piecewise-linear rank.
 
-        Rows whose amount is zero, or of a sign never seen, are all zeros.
+        Rows are all zeros if the amount is zero or its sign was never fitted.
         """
+        from scipy.special import ndtri  # costly to import, and needed only here
+
         out = np.zeros((len(grid), self.width), np.float32)
         for sign, marginal in self.marginals.items():
             rows = np.sign(grid) == sign
@@ -88,11 +90,11 @@ class AmountTransform:
         return out
 
     def architecture(self) -> dict[str, Any]:
-        """JSON part of the transform."""
+        """Return the JSON part of the transform."""
         return {"type": "amount", "signs": self.signs, "resolution": self.resolution}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Numeric part of the transform."""
+        """Return the arrays of the marginals, by "sign/name"."""
         return {
             f"{sign}/{part}": getattr(marginal, part)
             for sign, marginal in self.marginals.items()
@@ -110,7 +112,7 @@ class AmountTransform:
         """Rebuild from `architecture` and `arrays`."""
         signs, resolution = tuple(stored["signs"]), stored["resolution"]
         if not signs or not set(signs) <= {-1, 0, 1} or not 0 < resolution < np.inf:
-            raise ValueError(f"signs {signs}, resolution {resolution}")
+            raise ValueError(f"impossible signs {signs} or resolution {resolution}")
         marginals = {
             s: Marginal(
                 arrays[f"{s}/x"],
@@ -126,7 +128,7 @@ class AmountTransform:
 
 @dataclass(frozen=True)
 class CategoryTransform:
-    """A discrete target: its categories are the zero model's states, and it has no magnitude."""
+    """A discrete target: its categories are its classes in the zero model, and it has no magnitude."""
 
     name: str
     categories: tuple[Any, ...]
@@ -134,23 +136,23 @@ class CategoryTransform:
     width = 0
 
     @property
-    def n_states(self) -> int:
-        """Number of states of the zero model."""
+    def n_classes(self) -> int:
+        """Number of classes in the zero model."""
         return len(self.categories)
 
-    def states(self, column: pl.Series) -> np.ndarray:
-        """Return the index of each value's category, shape (n,), UNKNOWN where never seen."""
+    def classes(self, column: pl.Series) -> np.ndarray:
+        """Return the index of each value's category, shape (n,); UNKNOWN for one never fitted."""
         index = {category: i for i, category in enumerate(self.categories)}
         distinct = column.unique()
-        codes = [index.get(value, UNKNOWN) for value in distinct.to_list()]
-        return column.replace_strict(distinct, codes, return_dtype=pl.Int64).to_numpy()
+        indices = [index.get(value, UNKNOWN) for value in distinct.to_list()]
+        return column.replace_strict(distinct, indices, return_dtype=pl.Int64).to_numpy()
 
     def architecture(self) -> dict[str, Any]:
-        """JSON part of the transform."""
+        """Return the JSON part of the transform."""
         return {"type": "category", "categories": self.categories}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return nothing: categories live in the JSON part."""
+        """Return nothing: the categories are in the JSON part."""
         return {}
 
     @classmethod
@@ -176,9 +178,11 @@ def fit_amount(
 
     Parameters
     ----------
+    column : (n,) the amounts, finite.
     weights : (n,) positive.
-    resolution : the grid; found in the data where it is not given.
-    can_be_zero : zero is a state even if no record has it.
+    atom_holders, max_knots, tail_factor : see `marginal.fit_marginal`.
+    resolution : the grid step; None to detect it from the data.
+    can_be_zero : zero is a class even if no record has it.
     """
     values = column.cast(pl.Float64).to_numpy()
     resolution = detect_resolution(values) if resolution is None else resolution
@@ -199,20 +203,26 @@ def fit_amount(
 
 
 def shrunken(
-    own: AmountTransform, prior: AmountTransform, rows: dict[int, int], kappa: float
+    own: AmountTransform, prior: AmountTransform, records: dict[int, int], prior_records: float
 ) -> AmountTransform:
     """Shrink a small area's margins towards its nation's, in rank space.
 
-    G = n / (n + kappa) G_own + kappa / (n + kappa) G_prior for each sign, n being the area's records of
-    that sign: the empirical-Bayes weight of n records against kappa pseudo-records. A sign that the
-    area lacks keeps the prior's margin.
+    For each sign, G = n / (n + k) G_own + k / (n + k) G_prior, where n is the number of the area's
+    records of that sign and k is `prior_records`: the empirical-Bayes weight of n records against k
+    pseudo-records. A sign that does not occur in the area keeps the prior's margin.
+
+    Parameters
+    ----------
+    own, prior : the area's transform and the nation's, on the same grid.
+    records : number of the area's records by sign.
+    prior_records : number of records that the prior's margin counts for.
     """
     marginals = {}
     for sign, national in prior.marginals.items():
-        n = rows.get(sign, 0)
+        n = records.get(sign, 0)
         local = own.marginals.get(sign)
         marginals[sign] = (
-            national if local is None else local.mixed_with(national, n / (n + kappa))
+            national if local is None else local.mixed_with(national, n / (n + prior_records))
         )
     return AmountTransform(prior.name, prior.signs, prior.resolution, marginals)
 

@@ -1,69 +1,30 @@
-"""Training of one network: AdamW, one-cycle rate, weight averaging, early stopping on held-out rows."""
+"""Training of one network: AdamW, one-cycle rate, weight averaging, early stopping on held-out rows.
+
+This module imports torch when it is imported itself, so the models import it only when they are fitted.
+"""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+import torch
+from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
+from microplex_pipeline.synthesis.torch_state import one_thread, seeded
+from microplex_pipeline.synthesis.training_settings import TrainingSettings
 
 Progress = Callable[[str], None]
-Loss = Callable[["nn.Module", "Tensor"], "Tensor"]
+Loss = Callable[[nn.Module, Tensor], Tensor]
 
-
-class TrainingSettings(BaseModel):
-    """Hyper-parameters of the networks and their training; defaults suit 200 to 300,000 records."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    epochs: int = Field(40, ge=1, description="passes over the data, at the most")
-    batch_size: int = Field(512, ge=1, description="records a step")
-    learning_rate: float = Field(6e-3, gt=0, description="peak of the one-cycle schedule")
-    min_steps: int = Field(250, ge=0, description="small data get more epochs, to this many steps")
-    patience: int = Field(8, ge=1, description="checks without improvement before stopping")
-    validation_share: float = Field(0.15, gt=0, lt=1, description="rows held out for stopping")
-    weight_decay: float = Field(1e-2, ge=0)
-    dropout: float = Field(0.1, ge=0, lt=1)
-    averaging: float = Field(0.99, ge=0, lt=1, description="decay of the averaged weights")
-    weight_power: float = Field(
-        0.5, ge=0, le=1, description="weights enter the networks' likelihood to this power"
-    )
-    device: str = Field("cpu", description="torch device that trains, such as cpu or cuda")
-    hidden: int = Field(128, ge=1, description="units a layer of the zero model, at the least")
-    density_hidden: int = Field(64, ge=1, description="units a layer of each magnitude's density")
-    layers: int = Field(2, ge=1, description="hidden layers")
-
-
-class FineTuningSettings(TrainingSettings):
-    """The same, with defaults for going on from a prior's networks."""
-
-    epochs: int = Field(30, ge=1, description="passes over the data, at the most")
-    learning_rate: float = Field(1e-4, gt=0, description="peak of the one-cycle schedule")
-    min_steps: int = Field(0, ge=0, description="small data get more epochs, to this many steps")
-
-
-FINE_TUNING = FineTuningSettings()
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run torch on one thread: two runs on two cores beat one run on both, and bytes repeat."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+MAX_GRADIENT_NORM = 5.0
+WARM_UP = 0.15  # share of the steps before the learning rate peaks
+STEPS_PER_CHECK = 8  # at least this many steps between two looks at the held-out rows
+LEAST_GAIN = 1e-5  # nats; a smaller gain does not count as an improvement
+EVALUATION_BATCH = 8192
 
 
 def train(
@@ -75,122 +36,153 @@ def train(
     label: str,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
-    """Train a network in place and leave it at its best averaged weights.
+    """Train a network in place and leave it at its best averaged parameters.
 
     Parameters
     ----------
-    network : the network; its starting point counts as epoch 0 and may win. It trains on the settings'
-        device and comes back on the CPU.
-    loss : maps (network, row indices (b,) on the CPU) to losses (b,) on the device.
+    network : its initial parameters count as epoch 0 and are kept if training does not improve on them.
+        It trains on the settings' device and is moved back to the CPU afterwards.
+    loss : maps (network, row indices (b,) on the CPU) to losses (b,) on the device, in nats.
     weights : (n,) tempered weights of mean one.
-    seed : decides split, shuffling and dropout; the caller's random state is left alone.
-    label : names the network in the history and in progress lines.
+    seed : decides split, shuffling and dropout; the caller's random state is not changed.
+    label : name of the network in the history and in progress messages.
+    progress : called with one message when training ends.
 
     Returns
     -------
-    One row per check: network, epoch, train_loss, validation_loss (nats a record).
+    One row per check: network, epoch, train_loss, validation_loss (nats per record).
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss becomes infinite or NaN.
     """
-    import torch
-
-    with torch.random.fork_rng(devices=[]), one_thread():
-        torch.manual_seed(seed)
-        return _train(network, loss, torch.as_tensor(weights), settings, seed, label, progress)
-
-
-def _train(
-    network: nn.Module,
-    loss: Loss,
-    weights: Tensor,
-    settings: TrainingSettings,
-    seed: int,
-    label: str,
-    progress: Progress | None,
-) -> list[dict[str, Any]]:
-    import torch
-
-    network.to(settings.device)
-    weights = weights.to(torch.float32).to(settings.device)
-    rng = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(weights), generator=rng)
-    n_held_out = max(1, int(len(weights) * settings.validation_share))
-    held_out, training = order[:n_held_out], order[n_held_out:]
-    batch = min(settings.batch_size, max(32, len(training) // 8))
-    steps = max(1, len(training) // batch)
-    epochs = max(settings.epochs, math.ceil(settings.min_steps / steps))
-    check_every = max(1, math.ceil(8 / steps))
-
-    parameters: list[torch.Tensor] = list(network.parameters())
-    averaged = [p.detach().clone() for p in parameters]
-    optimizer = torch.optim.AdamW(
-        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=epochs * steps + 1, pct_start=0.15
-    )
-    shadow = copy.deepcopy(network).eval()
-
-    def held_out_loss() -> float:
-        load(shadow, averaged)
-        with torch.no_grad():
-            total = sum(
-                float((loss(shadow, rows) * weights[rows]).sum()) for rows in held_out.split(8192)
-            )
-        return total / float(weights[held_out].sum())
-
-    network.train()
-    best, best_weights, failures, step = held_out_loss(), [a.clone() for a in averaged], 0, 0
-    history = [
-        {"network": label, "epoch": 0, "train_loss": None, "validation_loss": round(best, 6)}
-    ]
-    for epoch in range(1, epochs + 1):
-        shuffled = training[torch.randperm(len(training), generator=rng)]
-        epoch_loss = 0.0
-        for i in range(steps):
-            rows = shuffled[i * batch : (i + 1) * batch]
-            value = (loss(network, rows) * weights[rows]).mean()
-            optimizer.zero_grad(set_to_none=True)
-            value.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 5.0)
-            optimizer.step()
-            schedule.step()
-            step += 1
-            epoch_loss += float(value.detach())
-            decay = min(settings.averaging, (1 + step) / (10 + step))
-            with torch.no_grad():
-                torch._foreach_lerp_(averaged, parameters, 1 - decay)
-        if not math.isfinite(epoch_loss):
-            raise FloatingPointError(f"training of {label} diverged: lower the learning rate")
-        if epoch % check_every:
-            continue
-        value_now = held_out_loss()
-        history.append(
-            {
-                "network": label,
-                "epoch": epoch,
-                "train_loss": round(epoch_loss / steps, 6),
-                "validation_loss": round(value_now, 6),
-            }
-        )
-        if value_now < best - 1e-5:
-            best, best_weights, failures = value_now, [a.clone() for a in averaged], 0
-        else:
-            failures += 1
-            if failures >= settings.patience:
-                break
-    load(network, best_weights)
-    network.to("cpu").eval()
+    with seeded(seed), one_thread():
+        history, best = _train(_Training(network, loss, weights, settings, seed), label)
     if progress:
-        last = history[-1]["epoch"]
         progress(
-            f"{label}: {last} epochs, held-out loss {history[0]['validation_loss']:.4f} -> {best:.4f}"
+            f"{label}: {history[-1]['epoch']} epochs, "
+            f"held-out loss {history[0]['validation_loss']:.4f} -> {best:.4f}"
         )
     return history
 
 
-def load(network: nn.Module, values: list[torch.Tensor]) -> None:
-    """Copy values into the network's parameters, in order."""
-    import torch
+def _train(training: _Training, label: str) -> tuple[list[dict[str, Any]], float]:
+    """Run epochs until the held-out loss stops falling; return the history and the best loss."""
 
+    def check(epoch: int, train_loss: float | None, validation_loss: float) -> dict[str, Any]:
+        return {
+            "network": label,
+            "epoch": epoch,
+            "train_loss": train_loss if train_loss is None else round(train_loss, 6),
+            "validation_loss": round(validation_loss, 6),
+        }
+
+    best, best_parameters, failures = training.held_out_loss(), training.averages(), 0
+    history = [check(0, None, best)]
+    for epoch in range(1, training.epochs + 1):
+        train_loss = training.run_epoch()
+        if not math.isfinite(train_loss):
+            raise FloatingPointError(f"training of {label} diverged: lower the learning rate")
+        if epoch % training.check_every:
+            continue
+        found = training.held_out_loss()
+        history.append(check(epoch, train_loss, found))
+        if found < best - LEAST_GAIN:
+            best, best_parameters, failures = found, training.averages(), 0
+        else:
+            failures += 1
+            if failures >= training.settings.patience:
+                break
+    training.finish(best_parameters)
+    return history, best
+
+
+class _Training:
+    """A network in training: the split of its rows, its optimizer and its averaged parameters."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Loss,
+        weights: np.ndarray,
+        settings: TrainingSettings,
+        seed: int,
+    ) -> None:
+        self.network, self.loss, self.settings = network.to(settings.device), loss, settings
+        self.weights = torch.as_tensor(weights).to(torch.float32).to(settings.device)
+        self.rng = torch.Generator().manual_seed(seed)
+        n = len(weights)
+        order = torch.randperm(n, generator=self.rng)
+        n_held_out = max(1, int(n * settings.validation_share))
+        self.held_out, self.rows = order[:n_held_out], order[n_held_out:]
+        self.batch = min(settings.batch_size, max(32, len(self.rows) // 8))
+        self.steps = max(1, len(self.rows) // self.batch)
+        self.epochs = max(settings.epochs, math.ceil(settings.min_steps / self.steps))
+        self.check_every = max(1, math.ceil(STEPS_PER_CHECK / self.steps))
+
+        self.parameters: list[Tensor] = list(network.parameters())
+        self.averaged = [p.detach().clone() for p in self.parameters]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters,
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer,
+            settings.learning_rate,
+            total_steps=self.epochs * self.steps + 1,
+            pct_start=WARM_UP,
+        )
+        self.steps_done = 0
+        self.evaluated = copy.deepcopy(network).eval()  # a copy that holds the averaged parameters
+        network.train()
+
+    def run_epoch(self) -> float:
+        """Pass once over the training rows in random order; return the mean loss of the steps."""
+        shuffled = self.rows[torch.randperm(len(self.rows), generator=self.rng)]
+        total = 0.0
+        for i in range(self.steps):
+            total += self._step(shuffled[i * self.batch : (i + 1) * self.batch])
+        return total / self.steps
+
+    def _step(self, rows: Tensor) -> float:
+        value = (self.loss(self.network, rows) * self.weights[rows]).mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, MAX_GRADIENT_NORM)
+        self.optimizer.step()
+        self.schedule.step()
+        self.steps_done += 1
+        # the average follows closely at first, when parameters change fast
+        decay = min(self.settings.averaging, (1 + self.steps_done) / (10 + self.steps_done))
+        with torch.no_grad():
+            torch._foreach_lerp_(self.averaged, self.parameters, 1 - decay)
+        return float(value.detach())
+
+    def held_out_loss(self) -> float:
+        """Return the weighted mean loss of the averaged parameters on the held-out rows."""
+        _load(self.evaluated, self.averaged)
+        with torch.no_grad():
+            total = sum(
+                float((self.loss(self.evaluated, rows) * self.weights[rows]).sum())
+                for rows in self.held_out.split(EVALUATION_BATCH)
+            )
+        return total / float(self.weights[self.held_out].sum())
+
+    def averages(self) -> list[Tensor]:
+        """Return a copy of the averaged parameters."""
+        return [a.clone() for a in self.averaged]
+
+    def finish(self, parameters: list[Tensor]) -> None:
+        """Load the parameters into the network, and move it to the CPU for evaluation."""
+        _load(self.network, parameters)
+        self.network.to("cpu").eval()
+
+
+def _load(network: nn.Module, values: list[Tensor]) -> None:
+    """Copy values into the network's parameters, in order."""
     with torch.no_grad():
         for parameter, value in zip(network.parameters(), values, strict=True):
             parameter.copy_(value)

@@ -1,4 +1,4 @@
-"""The transformer: how conditions and targets of a data set become what the networks see."""
+"""The transformer: encodes the conditions and targets of a data set for the networks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 from pydantic import TypeAdapter
 
 from microplex_pipeline.synthesis.conditions import ConditionEncoding, fit_condition
-from microplex_pipeline.synthesis.fitted_model import FittedModel
+from microplex_pipeline.synthesis.fitted_model import FittedModel, arrays_under
 from microplex_pipeline.synthesis.only_where import OnlyWhere
 from microplex_pipeline.synthesis.target_transforms import (
     UNKNOWN,
@@ -24,21 +24,21 @@ from microplex_pipeline.synthesis.target_transforms import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Transformer(FittedModel):
     """Fitted encodings of the conditions and transforms of the targets.
 
     Attributes
     ----------
-    conditions : encodings, in the order of `condition_vars`.
-    transformers_ : target transform by variable, in the order of `target_vars`.
-    only_where : targets that are zero except where another column allows them.
+    conditions : the conditions' encodings, in the order of `condition_vars`.
+    transformers_ : the targets' transforms by name, in the order of `target_vars`.
+    only_where : rules of structural zeros, by target.
     """
 
     kind: ClassVar[str] = "transformer"
 
-    conditions: tuple[ConditionEncoding, ...] = field(repr=False)
-    transformers_: dict[str, TargetTransform] = field(repr=False)
+    conditions: tuple[ConditionEncoding, ...]
+    transformers_: dict[str, TargetTransform]
     only_where: dict[str, OnlyWhere] = field(default_factory=dict)
 
     @classmethod
@@ -55,20 +55,26 @@ class Transformer(FittedModel):
         max_knots: int = 80,
         tail_factor: float = 2.0,
         prior: Transformer | None = None,
-        kappa: float = 75.0,
+        prior_records: float = 75.0,
     ) -> Self:
         """Fit every encoding and transform.
 
         Parameters
         ----------
-        data : (n, ...) training records, columns present and checked.
+        data : (n, ...) training records; the columns must exist and have been checked.
+        target_vars, condition_vars : names of the columns.
         weights : (n,) positive survey weights.
         discrete_vars : the targets that are categories.
-        only_where : targets with structural zeros.
+        only_where : rules of structural zeros, by target.
         atom_holders, max_knots, tail_factor : see `marginal.fit_marginal`.
         prior : a transformer of the same variables, fitted on a larger population. Its encodings and
-            categories are taken over, and margins are shrunk towards its margins.
-        kappa : how many records the prior's margin counts for.
+            categories are used unchanged, and margins are shrunk towards its margins.
+        prior_records : the number of records that the prior's margin counts for.
+
+        Raises
+        ------
+        ValueError
+            If a condition cannot be encoded.
         """
         options: dict[str, Any] = {
             "atom_holders": atom_holders, "max_knots": max_knots, "tail_factor": tail_factor,
@@ -76,7 +82,7 @@ class Transformer(FittedModel):
         if prior is not None:
             transforms = {
                 name: _shrunken_transform(
-                    data[name], weights, prior.transformers_[name], kappa, options
+                    data[name], weights, prior.transformers_[name], prior_records, options
                 )
                 for name in target_vars
             }
@@ -106,64 +112,85 @@ class Transformer(FittedModel):
         return [n for n, t in self.transformers_.items() if isinstance(t, AmountTransform)]
 
     @property
-    def n_states(self) -> list[int]:
-        """Number of states of each target in the zero model."""
-        return [transform.n_states for transform in self.transformers_.values()]
+    def categories(self) -> list[str]:
+        """Names of the targets that are categories."""
+        return [n for n, t in self.transformers_.items() if isinstance(t, CategoryTransform)]
+
+    @property
+    def n_classes(self) -> list[int]:
+        """Number of classes of each target in the zero model."""
+        return [transform.n_classes for transform in self.transformers_.values()]
+
+    def __repr__(self) -> str:
+        """Numbers of variables by type."""
+        counts = {
+            "amounts": len(self.amounts),
+            "categories": len(self.categories),
+            "conditions": len(self.conditions),
+            "structural_zeros": len(self.only_where),
+        }
+        return f"Transformer({', '.join(f'{k}={v}' for k, v in counts.items())})"
 
     def context(self, data: pl.DataFrame) -> np.ndarray:
-        """Return the encoded conditions, shape (n, p), float32."""
-        parts = [encoding.encode(data[encoding.name]) for encoding in self.conditions]
-        return np.column_stack([np.ones((data.height, 1), np.float32), *parts])
-
-    def states(self, data: pl.DataFrame) -> np.ndarray:
-        """Return the state index of each record and target, shape (n, D)."""
-        return np.column_stack([t.states(data[v]) for v, t in self.transformers_.items()])
-
-    def applies(self, j: int, data: pl.DataFrame, states: np.ndarray) -> np.ndarray:
-        """Return where target j may be other than zero, (n,) bool, given conditions and states.
+        """Return the encoded conditions after a column of ones, shape (n, p), float32.
 
         Raises
         ------
         ValueError
-            If the condition that decides it is missing in some rows.
+            See `ConditionEncoding.encode`.
+        """
+        parts = [encoding.encode(data[encoding.name]) for encoding in self.conditions]
+        return np.column_stack([np.ones((data.height, 1), np.float32), *parts])
+
+    def classes(self, data: pl.DataFrame) -> np.ndarray:
+        """Return the class index of each record and target, shape (n, D); UNKNOWN if never fitted."""
+        return np.column_stack([t.classes(data[v]) for v, t in self.transformers_.items()])
+
+    def applies(self, j: int, data: pl.DataFrame, classes: np.ndarray) -> np.ndarray:
+        """Return where target j may be non-zero, given conditions and classes, (n,) bool.
+
+        Raises
+        ------
+        ValueError
+            If the condition in the target's `only_where` rule is missing in some rows.
         """
         rule = self.only_where.get(self.target_vars[j])
         if rule is None:
             return np.ones(data.height, bool)
         if rule.column in self.transformers_:
             i = self.target_vars.index(rule.column)
-            return states[:, i] != self.zero_state(i)
+            return classes[:, i] != self.zero_class(i)
         allowed = data[rule.column] == rule.equals
         if allowed.null_count():
             raise ValueError(
                 f"condition {rule.column!r} is missing in {allowed.null_count()} rows, but decides "
-                f"where {self.target_vars[j]!r} may be other than zero"
+                f"where {self.target_vars[j]!r} may be non-zero: fill it in"
             )
         return allowed.to_numpy()
 
-    def all_apply(self, data: pl.DataFrame, states: np.ndarray) -> np.ndarray:
+    def all_apply(self, data: pl.DataFrame, classes: np.ndarray) -> np.ndarray:
         """Return `applies` of every target side by side, (n, D)."""
-        return np.column_stack([self.applies(j, data, states) for j in range(states.shape[1])])
+        return np.column_stack([self.applies(j, data, classes) for j in range(classes.shape[1])])
 
-    def zero_state(self, j: int) -> int:
-        """Return the index of amount j's state zero, UNKNOWN if it was never zero."""
+    def zero_class(self, j: int) -> int:
+        """Return the index of amount j's class zero; UNKNOWN if it was never zero in training."""
         transform = self.transformers_[self.target_vars[j]]
         if isinstance(transform, AmountTransform) and 0 in transform.signs:
             return transform.signs.index(0)
         return UNKNOWN
 
-    def state_codes(self, j: int, states: np.ndarray) -> np.ndarray:
-        """Return the one-hot code (first state dropped) of target j's states, (n, S_j - 1)."""
-        return (states[:, None] == np.arange(1, self.n_states[j])).astype(np.float32)
+    def encode_class(self, j: int, classes: np.ndarray) -> np.ndarray:
+        """Return target j's classes (n,) one-hot, first class dropped, (n, n_classes[j] - 1)."""
+        return (classes[:, None] == np.arange(1, self.n_classes[j])).astype(np.float32)
 
-    def all_state_codes(self, states: np.ndarray) -> np.ndarray:
-        """Return the one-hot codes of all targets' states side by side, (n, sum(S_j - 1))."""
+    def encode_classes(self, classes: np.ndarray) -> np.ndarray:
+        """Return the one-hot classes of all targets side by side, (n, sum(n_classes) - D)."""
         return np.column_stack(
-            [self.state_codes(j, states[:, j]) for j in range(len(self.transformers_))]
+            [self.encode_class(j, classes[:, j]) for j in range(len(self.transformers_))]
         )
 
     def architecture(self) -> dict[str, Any]:
-        """JSON part: everything but the marginals' knots."""
+        """Return the JSON part: everything except the arrays of the marginals."""
         targets = [{"name": v, **t.architecture()} for v, t in self.transformers_.items()]
         return {
             "conditions": [asdict(c) for c in self.conditions],
@@ -172,7 +199,7 @@ class Transformer(FittedModel):
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the knots of the marginals."""
+        """Return the arrays of the marginals, by "variable/sign/name"."""
         return {
             f"{variable}/{name}": array
             for variable, transform in self.transformers_.items()
@@ -187,18 +214,16 @@ class Transformer(FittedModel):
         )
         transforms: dict[str, TargetTransform] = {}
         for stored in architecture["targets"]:
-            name, prefix = stored["name"], f"{stored['name']}/"
+            name = stored["name"]
             if stored["type"] == "category":
                 transforms[name] = CategoryTransform.restore(name, stored)
             elif stored["type"] == "amount":
-                own = {
-                    k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)
-                }
+                own = arrays_under(f"{name}/", arrays)
                 transforms[name] = AmountTransform.restore(name, stored, own)
             else:
-                raise ValueError(f"no type of target: {stored['type']!r}")
+                raise ValueError(f"unknown type of target: {stored['type']!r}")
         if not conditions or not transforms:
-            raise ValueError("no condition, or no target")
+            raise ValueError("it has no conditions or no targets")
         rules = {v: OnlyWhere(*rule) for v, rule in architecture["only_where"].items()}
         return cls(conditions, transforms, rules)
 
@@ -207,11 +232,13 @@ def _shrunken_transform(
     column: pl.Series,
     weights: np.ndarray,
     prior: TargetTransform,
-    kappa: float,
+    prior_records: float,
     options: dict[str, Any],
 ) -> TargetTransform:
+    """Return the prior's transform with margins shrunk by the column's own; a category's unchanged."""
     if isinstance(prior, CategoryTransform):
         return prior
     own = fit_amount(column, weights, resolution=prior.resolution, **options)
     signs, counts = np.unique(np.sign(own.grid(column)).astype(int), return_counts=True)
-    return shrunken(own, prior, dict(zip(signs.tolist(), counts.tolist(), strict=True)), kappa)
+    records = dict(zip(signs.tolist(), counts.tolist(), strict=True))
+    return shrunken(own, prior, records, prior_records)

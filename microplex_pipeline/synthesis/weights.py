@@ -1,4 +1,4 @@
-"""Survey weights: checks, and the tempering with which they enter a fit."""
+"""Survey weights: checks, and tempering before they enter a network's likelihood."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ import polars as pl
 
 
 def checked_weights(data: pl.DataFrame, weight_col: str | None) -> np.ndarray:
-    """Return the weights of the records, float64 (n,); ones where no column is named.
+    """Return the weights of the records, float64 (n,); ones if `weight_col` is None.
 
     Raises
     ------
     ValueError
-        If a weight is missing, NaN, infinite or negative, or all are zero.
+        If there is no such column or it is not numeric; if a weight is missing, NaN, infinite or
+        negative; or if all are zero.
     """
     if weight_col is None:
         return np.ones(data.height)
+    if weight_col not in data.columns:
+        raise ValueError(
+            f"no column of weights {weight_col!r}: weight_col must name one of the frame's columns "
+            f"({', '.join(data.columns)}), or be None for equal weights"
+        )
     column = data[weight_col]
     if not column.dtype.is_numeric():
         raise ValueError(f"weight column {weight_col!r} has type {column.dtype}, not a number")
@@ -28,7 +34,7 @@ def checked_weights(data: pl.DataFrame, weight_col: str | None) -> np.ndarray:
         if rows.any():
             raise ValueError(
                 f"weight column {weight_col!r} is {fault} in {rows.sum()} rows "
-                f"(first: row {int(np.argmax(rows))}): repair or drop them"
+                f"(first: row {int(np.argmax(rows))}): correct or drop them"
             )
     if not weights.any():
         raise ValueError(f"weight column {weight_col!r} is zero in every row")
@@ -36,10 +42,10 @@ def checked_weights(data: pl.DataFrame, weight_col: str | None) -> np.ndarray:
 
 
 def tempered(weights: np.ndarray, power: float) -> np.ndarray:
-    """Return weights ** power scaled to mean one, the form in which they enter a network's likelihood.
+    """Return weights ** power scaled to mean one, as they enter a network's likelihood.
 
-    A full power lets a few heavy records dominate the gradient, a zero power forgets the design;
-    the square root fits held-out weighted records best.
+    With power 1 a few heavy records dominate the gradient; power 0 ignores the design. The square root
+    fits held-out weighted records best.
     """
     result = (weights / weights.mean()) ** power
     return result / result.mean()

@@ -1,47 +1,46 @@
-"""The zero model: which amounts are zero, negative or positive, and which category holds, jointly."""
+"""The zero model: joint model of the amounts' signs (zero, negative, positive) and of the categories."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
 
-from microplex_pipeline.synthesis.fitted_model import FittedModel
-from microplex_pipeline.synthesis.stored_network import check_sizes
 from microplex_pipeline.synthesis.target_transforms import UNKNOWN
-from microplex_pipeline.synthesis.training import Progress, TrainingSettings, one_thread, train
+from microplex_pipeline.synthesis.torch_state import one_thread, seeded
+from microplex_pipeline.synthesis.trained_model import TrainedModel, check_sizes
+from microplex_pipeline.synthesis.training_settings import TrainingSettings
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.weights import tempered
 
 if TYPE_CHECKING:
-    from microplex_pipeline.synthesis.networks import StateNetwork, StateSteps
+    from microplex_pipeline.synthesis.networks import ClassNetwork, ClassSteps
+    from microplex_pipeline.synthesis.training import Progress
 
-HIDDEN_PER_TARGET = 10
+HIDDEN_PER_TARGET = 10  # hidden units are divided among the targets: many targets need many units
+RAKING_RECORDS = 10.0
+RAKING_RECORDS_WITH_PRIOR = 50.0  # a prior knows better than a small area's shares
+RAKING_ROUNDS = 4  # each round divides the gap by about ten
 
 
-@dataclass(frozen=True)
-class ZeroModel(FittedModel):
-    """P(states | conditions) as a product of conditionals, one masked network for all targets.
+@dataclass(frozen=True, repr=False)
+class ZeroModel(TrainedModel):
+    """P(classes | conditions) as a product of conditionals, one masked network for all targets.
 
     Attributes
     ----------
-    n_context : columns of the encoded conditions.
-    n_states : states of each target.
-    parameters : the network's parameters by name.
-    history : one row per check of the training.
+    n_context : number of columns of the encoded conditions.
+    n_classes : number of classes of each target.
+    hidden, layers, parameters, history : see `TrainedModel`.
     """
 
     kind: ClassVar[str] = "zero_model"
 
     n_context: int
-    n_states: list[int]
-    hidden: int
-    layers: int
-    parameters: dict[str, np.ndarray] = field(repr=False)
-    history: list[dict[str, Any]] = field(repr=False)
+    n_classes: list[int]
 
     @classmethod
     def fit(
@@ -56,178 +55,227 @@ class ZeroModel(FittedModel):
         raking_records: float | None = None,
         progress: Progress | None = None,
     ) -> Self:
-        """Train on the states of `data`.
+        """Train on the classes of `data`.
 
         Parameters
         ----------
-        weights : (n,) survey weights. Shares are met by them as they are; the likelihood takes them
-            tempered, by the settings' `weight_power`.
-        raking_records : after training the intercepts are moved so that the mean probability of each
-            state meets its weighted share, shrunk by so many pseudo-records: 10 by default, 50 with a
-            prior, which knows better than a small area's shares.
-        prior : a fitted model of a larger population to start from, with its transformer's encodings.
+        data : (n, ...) training records.
+        transformer : encodes conditions and targets.
+        weights : (n,) survey weights. The classes' shares are met with the full weights; the likelihood
+            uses tempered weights, see the settings' `weight_power`.
+        settings : hyper-parameters.
+        seed : decides initial parameters, split, shuffling and dropout.
+        prior : a fitted model of a larger population to start from; `transformer` must have its
+            encodings.
+        raking_records : after training, the intercepts are moved so that the mean probability of each
+            class meets its weighted share, shrunk by this many pseudo-records. None for the default: 10,
+            or 50 with a prior.
+        progress : called with a message when training ends.
+
+        Raises
+        ------
+        ValueError
+            If the data contain a class unknown to the prior, or break an `only_where` rule.
         """
         import torch
 
-        from microplex_pipeline.synthesis.networks import (
-            StateNetwork,
-            parameters_of,
-            set_parameters,
-        )
+        from microplex_pipeline.synthesis.networks import parameters_of
 
-        context, states = transformer.context(data), transformer.states(data)
-        inputs = torch.from_numpy(np.column_stack([context, transformer.all_state_codes(states)]))
-        target = torch.from_numpy(states)
-        applies = transformer.all_apply(data, states)
-        counted = torch.from_numpy(applies.astype(np.float32))
-        _refuse_unknown(states, transformer)
-        _refuse_broken_rules(states, applies, transformer)
-        if prior is None:
-            shares = [
-                np.bincount(states[:, j], weights * applies[:, j], minlength=k) + 0.5
-                for j, k in enumerate(transformer.n_states)
-            ]
-            base = np.concatenate([np.log(s / s.sum()) for s in shares])
-        else:
-            base = prior.parameters["base"]
-        # hidden units are divided among the targets: many targets need many
-        hidden = max(settings.hidden, HIDDEN_PER_TARGET * len(transformer.n_states))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network = StateNetwork(
-                context.shape[1], transformer.n_states,
-                torch.tensor(base, dtype=torch.float32),
-                hidden, settings.layers, settings.dropout,
-            )  # fmt: skip
-        if prior is not None:
-            set_parameters(network, prior.parameters)
-        x, y, counts = (t.to(settings.device) for t in (inputs, target, counted))
-        history = train(
-            network,
-            lambda net, rows: net.negative_log_prob(x[rows], y[rows], counts[rows]),  # type: ignore[operator]
-            tempered(weights, settings.weight_power), settings, seed, "zero model", progress,
-        )  # fmt: skip
-        pseudo = (
-            raking_records if raking_records is not None else (10.0 if prior is None else 50.0)
-        )
-        _rake_intercepts(network, inputs, states, weights, applies, pseudo)
+        context, classes = transformer.context(data), transformer.classes(data)
+        inputs = torch.from_numpy(np.column_stack([context, transformer.encode_classes(classes)]))
+        applies = transformer.all_apply(data, classes)
+        _refuse_unknown(classes, transformer)
+        _refuse_broken_rules(classes, applies, transformer)
+        shares = _log_shares(classes, weights, applies, transformer.n_classes)
+        network = _new_network(context.shape[1], shares, transformer, settings, seed, prior)
+        history = _train(network, inputs, classes, applies, weights, settings, seed, progress)
+        if raking_records is None:
+            raking_records = RAKING_RECORDS if prior is None else RAKING_RECORDS_WITH_PRIOR
+        _rake_intercepts(network, inputs, classes, weights, applies, raking_records)
         return cls(
-            context.shape[1], transformer.n_states, hidden, settings.layers,
-            parameters_of(network), history,
-        )  # fmt: skip
+            n_context=context.shape[1],
+            n_classes=transformer.n_classes,
+            hidden=len(network.degrees),
+            layers=settings.layers,
+            parameters=parameters_of(network),
+            history=history,
+        )
 
     @cached_property
-    def network(self) -> StateNetwork:
+    def network(self) -> ClassNetwork:
         """The network, rebuilt from the parameters."""
         import torch
 
-        from microplex_pipeline.synthesis.networks import StateNetwork, set_parameters
+        from microplex_pipeline.synthesis.networks import ClassNetwork, set_parameters
 
-        base = torch.zeros(sum(self.n_states))
+        base = torch.zeros(sum(self.n_classes))
         with torch.random.fork_rng(devices=[]):
-            network = StateNetwork(
-                self.n_context, self.n_states, base, self.hidden, self.layers, 0.0
+            network = ClassNetwork(
+                self.n_context, self.n_classes, base, self.hidden, self.layers, 0.0
             )
         set_parameters(network, self.parameters)
         return network
 
-    def steps(self, context: np.ndarray) -> StateSteps:
-        """Return the state probabilities target by target, for encoded conditions (n, n_context)."""
-        from microplex_pipeline.synthesis.networks import StateSteps
+    def steps(self, context: np.ndarray) -> ClassSteps:
+        """Return the class probabilities target by target, for encoded conditions (n, n_context)."""
+        from microplex_pipeline.synthesis.networks import ClassSteps
 
-        return StateSteps(self.network, context)
+        return ClassSteps(self.network, context)
 
     def log_prob(self, data: pl.DataFrame, transformer: Transformer) -> np.ndarray:
-        """Return log P(states | conditions) of each record, nats, (n,); -inf for unseen states."""
+        """Return log P(classes | conditions) of each record, in nats, (n,).
+
+        -inf for classes that did not occur in training, and for amounts that break an `only_where` rule.
+        """
         import torch
 
-        states = transformer.states(data)
-        unknown = (states == UNKNOWN).any(axis=1)
-        states = np.where(states == UNKNOWN, 0, states)
-        inputs = np.column_stack([transformer.context(data), transformer.all_state_codes(states)])
-        applies = transformer.all_apply(data, states)
-        zero = np.array([transformer.zero_state(j) for j in range(states.shape[1])])
-        impossible = unknown | (~applies & (states != zero)).any(axis=1)
+        classes = transformer.classes(data)
+        unknown = (classes == UNKNOWN).any(axis=1)
+        classes = np.where(classes == UNKNOWN, 0, classes)
+        inputs = np.column_stack([transformer.context(data), transformer.encode_classes(classes)])
+        applies = transformer.all_apply(data, classes)
+        zero = np.array([transformer.zero_class(j) for j in range(classes.shape[1])])
+        impossible = unknown | (~applies & (classes != zero)).any(axis=1)
         with torch.no_grad(), one_thread():
             nll = self.network.negative_log_prob(
                 torch.from_numpy(inputs),
-                torch.from_numpy(states),
+                torch.from_numpy(classes),
                 torch.from_numpy(applies.astype(np.float32)),
             )
         return np.where(impossible, -np.inf, -nll.double().numpy())
 
-    def architecture(self) -> dict[str, Any]:
-        """JSON part: sizes and training history."""
+    def _counts(self) -> dict[str, int]:
         return {
-            "n_context": self.n_context,
-            "n_states": self.n_states,
-            "hidden": self.hidden,
-            "layers": self.layers,
-            "history": self.history,
+            "targets": len(self.n_classes),
+            "classes": sum(self.n_classes),
+            "context": self.n_context,
         }
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return the network's parameters."""
-        return self.parameters
+    def architecture(self) -> dict[str, Any]:
+        """Return the JSON part: sizes and training history."""
+        sizes = {"n_context": self.n_context, "n_states": self.n_classes}
+        return {**super().architecture(), **sizes}
 
     @classmethod
     def restore(cls, architecture: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
         """Rebuild from `architecture` and `arrays`."""
-        model = cls(parameters=arrays, **architecture)
-        if arrays["base"].shape != (sum(model.n_states),) or min(model.n_states) < 1:
-            raise ValueError(f"base is {arrays['base'].shape}, not ({sum(model.n_states)},)")
-        inputs = model.n_context + sum(model.n_states) - len(model.n_states)
+        sizes = dict(architecture)
+        model = cls(n_classes=sizes.pop("n_states"), parameters=arrays, **sizes)
+        width = sum(model.n_classes)
+        if arrays["base"].shape != (width,) or min(model.n_classes) < 1:
+            raise ValueError(f"base has shape {arrays['base'].shape}, not ({width},)")
+        inputs = model.n_context + width - len(model.n_classes)
         check_sizes(arrays, inputs, model.hidden, model.layers)
         return model
 
 
-def _rake_intercepts(
-    network: StateNetwork,
-    inputs: Any,
-    states: np.ndarray,
-    weights: np.ndarray,
-    applies: np.ndarray,
-    prior: float,
-) -> None:
-    """Calibration in the large: move intercepts until mean probabilities meet the shares."""
+def _new_network(
+    n_context: int,
+    log_shares: np.ndarray,
+    transformer: Transformer,
+    settings: TrainingSettings,
+    seed: int,
+    prior: ZeroModel | None,
+) -> ClassNetwork:
+    """Return a network to train, which starts from the classes' shares or from the prior."""
     import torch
 
-    rounds = 4  # each round divides the gap by ten or so
+    from microplex_pipeline.synthesis.networks import ClassNetwork, set_parameters
+
+    n_classes = transformer.n_classes
+    hidden = max(settings.hidden, HIDDEN_PER_TARGET * len(n_classes))
+    with seeded(seed):
+        network = ClassNetwork(
+            n_context, n_classes, torch.tensor(log_shares, dtype=torch.float32),
+            hidden, settings.layers, settings.dropout,
+        )  # fmt: skip
+    if prior is not None:
+        set_parameters(network, prior.parameters)
+    return network
+
+
+def _train(
+    network: ClassNetwork,
+    inputs: Any,
+    classes: np.ndarray,
+    applies: np.ndarray,
+    weights: np.ndarray,
+    settings: TrainingSettings,
+    seed: int,
+    progress: Progress | None,
+) -> list[dict[str, Any]]:
+    """Train the network on the settings' device; return the history."""
+    import torch
+
+    from microplex_pipeline.synthesis.training import train
+
+    x = inputs.to(settings.device)
+    y = torch.from_numpy(classes).to(settings.device)
+    counts = torch.from_numpy(applies.astype(np.float32)).to(settings.device)
+    return train(
+        network,
+        lambda net, rows: net.negative_log_prob(x[rows], y[rows], counts[rows]),  # type: ignore[operator]
+        tempered(weights, settings.weight_power), settings, seed, "zero model", progress,
+    )  # fmt: skip
+
+
+def _log_shares(
+    classes: np.ndarray, weights: np.ndarray, applies: np.ndarray, n_classes: list[int]
+) -> np.ndarray:
+    """Return the log of each class's weighted share, with half a record added to each class."""
+    counts = [
+        np.bincount(classes[:, j], weights * applies[:, j], minlength=k) + 0.5
+        for j, k in enumerate(n_classes)
+    ]
+    return np.concatenate([np.log(c / c.sum()) for c in counts])
+
+
+def _rake_intercepts(
+    network: ClassNetwork,
+    inputs: Any,
+    classes: np.ndarray,
+    weights: np.ndarray,
+    applies: np.ndarray,
+    pseudo_records: float,
+) -> None:
+    """Calibrate in the large: move intercepts until mean probabilities meet the weighted shares."""
+    import torch
+
     with torch.no_grad(), one_thread():
-        for j, size in enumerate(network.n_states):
+        for j, size in enumerate(network.n_classes):
             rows = np.flatnonzero(applies[:, j])
             if size == 1 or not len(rows):
                 continue
             w = weights[rows]
             effective = w.sum() ** 2 / (w**2).sum()
-            share = np.bincount(states[rows, j], w, minlength=size) / w.sum()
+            share = np.bincount(classes[rows, j], w, minlength=size) / w.sum()
             columns = slice(network.offsets[j], network.offsets[j + 1])
             seen = inputs[torch.from_numpy(rows)]
-            for _ in range(rounds):
+            for _ in range(RAKING_ROUNDS):
                 p = network.logits_of(j, seen).double().softmax(-1).numpy()
                 mean = np.average(p, axis=0, weights=w)
-                goal = (effective * share + prior * mean) / (effective + prior)
+                goal = (effective * share + pseudo_records * mean) / (effective + pseudo_records)
                 network.base[columns] += torch.tensor(np.log(goal / mean), dtype=torch.float32)
 
 
-def _refuse_unknown(states: np.ndarray, transformer: Transformer) -> None:
-    """Raise ValueError naming the target whose sign or category the prior never saw."""
-    for variable, unknown in zip(transformer.target_vars, (states == UNKNOWN).T, strict=True):
+def _refuse_unknown(classes: np.ndarray, transformer: Transformer) -> None:
+    """Raise ValueError naming a target with a sign or category that the prior does not have."""
+    for variable, unknown in zip(transformer.target_vars, (classes == UNKNOWN).T, strict=True):
         if unknown.any():
             raise ValueError(
-                f"target {variable!r} has a sign or category in {unknown.sum()} records that the "
-                "prior never saw: fit the prior on data that hold it"
+                f"target {variable!r} has a sign or category in {unknown.sum()} records that does "
+                "not occur in the prior's training data: fit the prior on data that contain it"
             )
 
 
 def _refuse_broken_rules(
-    states: np.ndarray, applies: np.ndarray, transformer: Transformer
+    classes: np.ndarray, applies: np.ndarray, transformer: Transformer
 ) -> None:
-    """Raise ValueError naming a target that is other than zero where `only_where` rules it out."""
+    """Raise ValueError naming a target that is not zero although `only_where` requires it."""
     for j, variable in enumerate(transformer.target_vars):
-        broken = ~applies[:, j] & (states[:, j] != transformer.zero_state(j))
+        broken = ~applies[:, j] & (classes[:, j] != transformer.zero_class(j))
         if broken.any():
             raise ValueError(
-                f"target {variable!r} is other than zero in {broken.sum()} records where only_where "
-                f"({transformer.only_where[variable].column!r}) says that it cannot be"
+                f"target {variable!r} is not zero in {broken.sum()} records where only_where "
+                f"({transformer.only_where[variable].column!r}) requires zero"
             )

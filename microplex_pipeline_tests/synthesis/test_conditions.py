@@ -20,25 +20,27 @@ from microplex_pipeline.synthesis.conditions import fit_condition
     ],
     ids=lambda c: f"{c.dtype}-{len(c)}-{c.null_count()}",
 )
-def test_codes_are_finite_and_tell_values_apart(column):
+def test_encodings_are_finite_and_differ_between_values(column):
     encoding = fit_condition(column)
-    codes = encoding.encode(column)
-    assert codes.dtype == np.float32
-    assert np.isfinite(codes).all()
+    encoded = encoding.encode(column)
+    assert encoded.dtype == np.float32
+    assert np.isfinite(encoded).all()
     texts = column.cast(pl.String).to_list()
     for i, text in enumerate(texts):
         same = np.array([t == text for t in texts])
-        assert (codes[same] == codes[i]).all()
-        assert (codes[~same] != codes[i]).any(axis=1).all()
+        assert (encoded[same] == encoded[i]).all()
+        assert (encoded[~same] != encoded[i]).any(axis=1).all()
 
 
 def test_unseen_category_is_named():
     encoding = fit_condition(pl.Series("region", ["north", "south"]))
-    with pytest.raises(ValueError, match=r"'region' has categories .* never saw: 'west'"):
+    with pytest.raises(
+        ValueError, match=r"'region' has categories .* not occur in training: 'west'"
+    ):
         encoding.encode(pl.Series("region", ["north", "west"]))
 
 
-def test_missing_where_training_had_none_is_named():
+def test_a_condition_missing_only_after_training_is_named():
     encoding = fit_condition(pl.Series("age", [30, 40, 50]))
     with pytest.raises(ValueError, match="'age' is missing in 1 rows"):
         encoding.encode(pl.Series("age", [30, None]))
@@ -57,13 +59,13 @@ def test_unusable_columns_are_refused(column, message):
         fit_condition(column)
 
 
-def test_a_number_in_training_stays_a_number():
+def test_a_numeric_condition_must_stay_numeric():
     encoding = fit_condition(pl.Series("age", range(50)))
-    with pytest.raises(ValueError, match="'age' was a number in training and has type Date here"):
+    with pytest.raises(ValueError, match="'age' was numeric in training and has type Date here"):
         encoding.encode(pl.Series("age", ["2020-01-01"]).str.to_date())
 
 
-def test_far_outside_the_training_range_codes_stay_finite():
+def test_encodings_far_outside_the_training_range_are_finite():
     encoding = fit_condition(pl.Series("age", range(50)))
-    codes = encoding.encode(pl.Series("age", [1e300, -1e300]))
-    assert np.isfinite(codes).all()
+    encoded = encoding.encode(pl.Series("age", [1e300, -1e300]))
+    assert np.isfinite(encoded).all()

@@ -1,4 +1,4 @@
-"""What comes out as a copy of a given record is drawn again."""
+"""Drawn records that copy a given record are drawn again."""
 
 import numpy as np
 import polars as pl
@@ -12,7 +12,7 @@ TARGETS, CONDITIONS = ["wage", "benefit"], ["age"]
 
 @pytest.fixture(scope="module")
 def people():
-    """Amounts of few values, so that records coincide often."""
+    """Amounts with few distinct values, so that records often coincide."""
     rng = np.random.default_rng(0)
     n = 1500
     return pl.DataFrame(
@@ -35,7 +35,7 @@ def copies(people, drawn):
 
 
 @pytest.mark.parametrize("draws", ["stratified", "independent"])
-def test_no_copy_comes_out_and_nothing_else_changes(people, fitted, draws):
+def test_copies_are_redrawn_and_nothing_else_changes(people, fitted, draws):
     ages = people.select("age", name=pl.int_range(pl.len()))
     free = fitted.generate(ages, 1, draws=draws)
     apart = fitted.generate(ages, 1, draws=draws, no_copies_of=people)
@@ -48,7 +48,7 @@ def test_no_copy_comes_out_and_nothing_else_changes(people, fitted, draws):
     )["name"]
     kept = ~pl.col("name").is_in(were_copies.implode())
     assert apart.filter(kept).equals(free.filter(kept))
-    # people with one amount or none are alike in great numbers: they come out as before
+    # many people with at most one amount have equal records: these are not redrawn
     for frame in (free, apart):
         assert (frame["wage"] == 0).mean() == pytest.approx((people["wage"] == 0).mean(), abs=0.03)
 
@@ -60,14 +60,14 @@ def test_same_seed_same_records(people, fitted):
     assert not first.equals(other)
 
 
-def test_frames_of_other_kinds_and_types_are_understood(people, fitted):
+def test_frames_of_other_kinds_and_types_are_accepted(people, fitted):
     types = {"wage": pl.Float32, "benefit": pl.Int16, "age": pl.UInt8}
     narrow = people.cast(types)
     drawn = fitted.generate(people.select("age").to_pandas(), 1, no_copies_of=narrow.to_arrow())
     assert copies(people, pl.from_pandas(drawn)) == 0
 
 
-def test_missing_conditions_are_alike():
+def test_missing_conditions_count_as_equal():
     rng = np.random.default_rng(1)
     n = 400
     people = pl.DataFrame(
@@ -84,7 +84,7 @@ def test_missing_conditions_are_alike():
     assert copies(people, drawn) == 0
 
 
-def test_conditions_that_leave_only_copies_and_missing_columns_are_named(people):
+def test_conditions_that_allow_only_copies_and_missing_columns_are_refused(people):
     alike = pl.DataFrame(
         {"age": [30] * 50, "wage": [100] * 50, "benefit": [200] * 50, "weight": 1.0}
     )
@@ -92,16 +92,18 @@ def test_conditions_that_leave_only_copies_and_missing_columns_are_named(people)
     every = pl.DataFrame({"wage": range(1, 300)}).join(
         pl.DataFrame({"benefit": range(1, 500)}), how="cross"
     )
-    with pytest.raises(ValueError, match="came out as copies 50 times: their conditions leave no"):
+    with pytest.raises(
+        ValueError, match="were copies in each of 50 draws: their conditions allow no"
+    ):
         model.generate(alike.select("age"), 1, no_copies_of=every.with_columns(age=pl.lit(30)))
     with pytest.raises(ValueError, match="benefit"):
         model.generate(alike.select("age"), 1, no_copies_of=alike.drop("benefit"))
 
 
-def test_records_that_cannot_be_copied_forbid_nothing_and_text_is_refused(people, fitted):
+def test_records_that_cannot_be_copied_are_ignored_and_text_is_refused(people, fitted):
     ages = people.select("age")
     free = fitted.generate(ages, 1)
     odd = pl.DataFrame({"age": [18.5, 1e30], "wage": [1000.5, 2000.0], "benefit": [500.0, 1e30]})
     assert fitted.generate(ages, 1, no_copies_of=odd).equals(free)
-    with pytest.raises(ValueError, match="no_copies_of: wage is String"):
+    with pytest.raises(ValueError, match="no_copies_of: wage has type String"):
         fitted.generate(ages, 1, no_copies_of=odd.with_columns(wage=pl.lit("many")))

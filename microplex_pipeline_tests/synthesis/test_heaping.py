@@ -12,7 +12,7 @@ amounts = st.integers(1, 60).flatmap(
 
 
 @given(values=amounts)
-def test_cumulated_adds_up_the_density(values):
+def test_cumulated_is_the_sum_of_the_density(values):
     heaping = fit_heaping(values, np.ones(len(values)))
     x = np.arange(0, 12_001)
     steps = np.diff(heaping.cumulated(x))
@@ -30,7 +30,7 @@ def test_whole_number_undoes_cumulated(values, x):
     np.testing.assert_array_equal(heaping.whole_number((above + below) / 2), x)
 
 
-def test_shares_of_the_levels_are_found():
+def test_shares_of_the_levels_are_recovered():
     rng = np.random.default_rng(0)
     level = rng.choice([1, 100, 500], 20_000, p=[0.2, 0.5, 0.3])
     values = (rng.integers(10_000, 99_000, 20_000) // level + 1) * level
@@ -42,5 +42,5 @@ def test_shares_of_the_levels_are_found():
     assert shares[500] == pytest.approx(0.3, abs=0.02)
 
 
-def test_even_heaping_counts():
+def test_even_heaping_gives_every_number_the_same_mass():
     np.testing.assert_allclose(even_heaping().cumulated(np.arange(0, 5000)), np.arange(0, 5000))

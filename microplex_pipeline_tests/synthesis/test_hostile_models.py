@@ -1,4 +1,4 @@
-"""Stored models that somebody tampered with: nothing runs, and each is one clear error."""
+"""Tampered models: no code runs, and each is refused with one clear error."""
 
 import json
 import struct
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from microplex_pipeline.synthesis import Flow, Synthesizer, Transformer, ZeroModel
-from microplex_pipeline.synthesis.training import TrainingSettings
+from microplex_pipeline.synthesis.training_settings import TrainingSettings
 
 
 @pytest.fixture(scope="module")
@@ -90,16 +90,16 @@ def rewritten(source, target, change, compression=zipfile.ZIP_STORED):
         ("flow.safetensors", b""),
     ],
 )
-def test_a_forged_file_is_one_error_that_names_it(fitted, tmp_path, entry, content):
+def test_a_forged_file_is_refused_by_name(fitted, tmp_path, entry, content):
     fitted.save(tmp_path / "own.mpx")
     forged = rewritten(
         tmp_path / "own.mpx", tmp_path / "forged.mpx", lambda n, b: content if n == entry else b
     )
-    with pytest.raises(ValueError, match=r"^forged\.mpx is no synthesizer file, or is damaged"):
+    with pytest.raises(ValueError, match=r"^forged\.mpx is not a synthesizer file, or is damaged"):
         Synthesizer.load(forged)
 
 
-def test_a_file_that_unfolds_is_refused_before_it_does(fitted, tmp_path):
+def test_a_compressed_file_is_refused_before_it_expands(fitted, tmp_path):
     fitted.save(tmp_path / "own.mpx")
     bomb = rewritten(
         tmp_path / "own.mpx",
@@ -122,7 +122,7 @@ def test_entries_named_like_paths_are_never_written(fitted, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["own.mpx"]
 
 
-def test_weights_that_are_no_numbers_are_refused(stored):
+def test_parameters_that_are_not_finite_are_refused(stored):
     import safetensors.numpy
 
     text, weights = stored[Flow]

@@ -21,7 +21,7 @@ def test_distribution_function_rises_from_zero_to_one(values):
 
 
 @given(values=whole_numbers)
-@example(values=np.array([1.0, 4.0, 5.0, 5.0, 5.0]))  # all mass is pressed down to 1
+@example(values=np.array([1.0, 4.0, 5.0, 5.0, 5.0]))  # all mass is mapped to 1
 def test_inverse_undoes_cell(values):
     marginal = fit_marginal(values, np.ones(len(values)))
     low, high = marginal.cell(values)
@@ -51,7 +51,7 @@ def test_only_values_of_enough_holders_are_point_masses():
     marginal = fit_marginal(values, np.ones(len(values)), atom_holders=3)
     drawn = marginal.inverse(np.random.default_rng(0).random(200_000))
     assert np.mean(drawn == 50_000) == pytest.approx(40 / len(values), rel=0.1)
-    # a density hits one of 400 whole numbers out of 400,000 by chance, no more
+    # by chance, a density hits one of 400 values out of 400,000 whole numbers
     assert np.mean(np.isin(drawn, [*unique, 123_457.0])) < 0.004
 
 
@@ -75,18 +75,18 @@ def test_mixing_lies_between_the_two():
 
 @pytest.mark.parametrize("rare", [[3855.0], [3855.0, 3855.0], [3855.0, 3856.0]])
 @pytest.mark.parametrize("others", [[], [500.0] * 20])
-def test_a_lone_respondents_amount_does_not_come_back(rare, others):
+def test_a_single_respondents_amount_is_not_reproduced(rare, others):
     values = np.array([*others, *rare])
     marginal = fit_marginal(values, np.ones(len(values)))
     drawn = marginal.inverse(np.random.default_rng(0).random(100_000))
     assert np.mean(np.isin(drawn, rare)) < 0.02
 
 
-def test_ten_respondents_are_known_by_their_mean_and_range_alone():
-    """Amounts that move within their ten, keeping the mean, leave the distribution as it is."""
+def test_only_the_mean_and_range_of_an_interval_matter():
+    """Amounts that change within their interval, but not its mean, do not change the distribution."""
     values = np.unique(np.random.default_rng(3).integers(1, 10**5, 70)).astype(float)
     moved = values.copy()
-    moved[23] += 1000  # the third ten: neither its ends nor its mean change
+    moved[23] += 1000  # neither the ends nor the mean of its interval change
     moved[27] -= 1000
     one, other = (fit_marginal(v, np.ones(len(v))) for v in (values, moved))
     np.testing.assert_array_equal(one.x, other.x)
@@ -96,7 +96,7 @@ def test_ten_respondents_are_known_by_their_mean_and_range_alone():
 
 
 @pytest.mark.parametrize("spread", [0.5, 1.5, 2.5])
-def test_the_mean_is_kept_however_heavy_the_tail(spread):
+def test_the_mean_is_kept_for_light_and_heavy_tails(spread):
     rng = np.random.default_rng(1)
     values = np.unique(np.floor(np.exp(rng.normal(8, spread, 900)))) + 1
     weights = rng.uniform(1, 3, len(values))
@@ -120,7 +120,7 @@ def test_a_small_area_draws_no_larger_than_its_own_bound():
     assert np.mean(drawn == drawn.max()) < 0.001  # nothing piles up at the bound
 
 
-def test_no_draws_crowd_at_the_bound_which_would_tell_the_largest_amount():
+def test_no_pile_up_at_the_bound_discloses_the_largest_amount():
     rng = np.random.default_rng(6)
     state = np.round(np.exp(rng.normal(9, 1.5, 300)))
     nation = np.round(np.exp(rng.normal(9, 2.0, 20_000)))
@@ -129,4 +129,4 @@ def test_no_draws_crowd_at_the_bound_which_would_tell_the_largest_amount():
         drawn = marginal.inverse(np.linspace(0.9, 1, 200_000, endpoint=False))
         beyond = drawn[drawn > state.max()]
         assert len(beyond) > 50
-        assert (beyond > 1.98 * state.max()).mean() < 0.05  # a fiftieth of where they lie
+        assert (beyond > 1.98 * state.max()).mean() < 0.05  # the last fiftieth of that range

@@ -6,7 +6,7 @@ import torch
 
 from microplex_pipeline.synthesis.drawing import invert
 from microplex_pipeline.synthesis.flow import BINS, bin_overlap
-from microplex_pipeline.synthesis.networks import RankDensity, StateNetwork, StateSteps
+from microplex_pipeline.synthesis.networks import ClassNetwork, ClassSteps, RankDensity
 
 
 def scrambled(network):
@@ -18,47 +18,47 @@ def scrambled(network):
 
 
 @pytest.fixture
-def states():
-    return scrambled(StateNetwork(2, [3, 2, 4], torch.zeros(9), 16, 2, 0.1))
+def network():
+    return scrambled(ClassNetwork(2, [3, 2, 4], torch.zeros(9), 16, 2, 0.1))
 
 
-def test_targets_depend_on_context_and_earlier_targets_alone(states):
+def test_targets_depend_on_context_and_earlier_targets_alone(network):
     x = torch.randn(8)
-    jacobian = torch.autograd.functional.jacobian(lambda v: states(v[None])[0], x)
-    # inputs: context 0-1, codes of target 0 at 2-3, of target 1 at 4, of target 2 at 5-7
+    jacobian = torch.autograd.functional.jacobian(lambda v: network(v[None])[0], x)
+    # inputs: context 0-1, classes of target 0 at 2-3, of target 1 at 4, of target 2 at 5-7
     for rows, allowed in ((slice(0, 3), 2), (slice(3, 5), 4), (slice(5, 9), 5)):
         assert jacobian[rows, :allowed].abs().min() > 0
         assert jacobian[rows, allowed:].abs().max() == 0
 
 
-def test_probabilities_of_all_state_patterns_add_up_to_one(states):
+def test_probabilities_of_all_class_patterns_add_up_to_one(network):
     patterns = list(itertools.product(range(3), range(2), range(4)))
-    codes = [
+    encoded = [
         np.concatenate([np.eye(k)[s][1:] for s, k in zip(p, (3, 2, 4), strict=True)])
         for p in patterns
     ]
     context = np.tile([0.3, -1.2], (len(patterns), 1))
-    x = torch.tensor(np.column_stack([context, codes]), dtype=torch.float32)
+    x = torch.tensor(np.column_stack([context, encoded]), dtype=torch.float32)
     with torch.no_grad():
-        nll = states.negative_log_prob(x, torch.tensor(patterns), torch.ones(len(patterns), 3))
+        nll = network.negative_log_prob(x, torch.tensor(patterns), torch.ones(len(patterns), 3))
     assert float(torch.exp(-nll.double()).sum()) == pytest.approx(1.0, abs=1e-6)
 
 
-def test_logits_of_one_target_agree_with_all(states):
+def test_logits_of_one_target_agree_with_all(network):
     x = torch.randn(5, 8)
-    for j, part in enumerate(states(x).split([3, 2, 4], dim=1)):
-        torch.testing.assert_close(states.logits_of(j, x), part)
+    for j, part in enumerate(network(x).split([3, 2, 4], dim=1)):
+        torch.testing.assert_close(network.logits_of(j, x), part)
 
 
-def test_stepwise_probabilities_agree_with_the_whole_network(states):
+def test_stepwise_probabilities_agree_with_the_whole_network(network):
     x = torch.randn(7, 8)
-    steps = StateSteps(states, x[:, :2].numpy())
+    steps = ClassSteps(network, x[:, :2].numpy())
     with torch.no_grad():
-        whole = states(x).split([3, 2, 4], dim=1)
-    for j, codes in enumerate((x[:, 2:4], x[:, 4:5], x[:, 5:])):
+        whole = network(x).split([3, 2, 4], dim=1)
+    for j, encoded in enumerate((x[:, 2:4], x[:, 4:5], x[:, 5:])):
         expected = whole[j].double().softmax(-1).numpy()
         np.testing.assert_allclose(steps.probabilities(j), expected, atol=1e-6)
-        steps.observe(codes.numpy())
+        steps.observe(encoded.numpy())
 
 
 def test_rank_density_integrates_to_one():

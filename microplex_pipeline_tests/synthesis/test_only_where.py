@@ -36,9 +36,7 @@ def test_structural_zeros_hold_and_cost_no_likelihood():
     again = Synthesizer.from_parts(model.transformer_, model.zero_model_, model.flow_model_)
     assert again.generate(data, seed=1).equals(model.generate(data, seed=1))
     broken = data.with_columns(spouse_wages=pl.lit(20_000))
-    with pytest.raises(
-        ValueError, match=r"'spouse_wages' is other than zero in .* where only_where"
-    ):
+    with pytest.raises(ValueError, match=r"'spouse_wages' is not zero in .* where only_where"):
         Synthesizer(
             ["spouse_wages"], ["married"], only_where={"spouse_wages": ("married", "yes")}
         ).fit(broken, None)
@@ -47,9 +45,9 @@ def test_structural_zeros_hold_and_cost_no_likelihood():
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ({"z": "x"}, "'z' is no amount among the targets"),
-        ({"x": "y"}, "'x' depends on 'y', which is no amount that stands before it"),
-        ({"y": ("w", 1)}, "'y' depends on 'w', no condition"),
+        ({"z": "x"}, "'z' is not an amount among the targets"),
+        ({"x": "y"}, "'x' depends on 'y', which is not an amount that comes before it"),
+        ({"y": ("w", 1)}, "'y' depends on 'w', which is not a condition"),
     ],
 )
 def test_impossible_rules_are_named(rules, message):

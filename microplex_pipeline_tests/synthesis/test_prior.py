@@ -1,4 +1,4 @@
-"""A larger population's model as prior of a small area's."""
+"""A larger population's model as the prior of a small area's model."""
 
 import numpy as np
 import polars as pl
@@ -8,7 +8,7 @@ from microplex_pipeline import Synthesizer
 from microplex_pipeline_tests.conftest import CHECKOUT
 
 
-def test_a_prior_lends_strength_to_a_small_area(schema):
+def test_a_prior_improves_the_fit_of_a_small_area(schema):
     survey = pl.read_parquet(CHECKOUT / "data" / schema.file).filter(pl.col("year") == 2014)
     nation = survey.filter(pl.col("state") != "RI").sample(6000, seed=0)
     area = survey.filter(pl.col("state") == "RI").sample(fraction=1.0, shuffle=True, seed=0)
@@ -22,7 +22,7 @@ def test_a_prior_lends_strength_to_a_small_area(schema):
     assert pooled.generate(held_out, seed=0).equals(pooled.generate(held_out, seed=0))
 
 
-def test_another_models_prior_is_refused(records):
+def test_a_prior_of_other_variables_is_refused(records):
     fitted = Synthesizer(["social_security"], ["age_head"]).fit(records, epochs=1)
     with pytest.raises(ValueError, match="fitted with other targets"):
         Synthesizer(["snap"], ["age_head"]).fit(records, prior=fitted)

@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 
 from microplex_pipeline.synthesis import Transformer, ZeroModel
-from microplex_pipeline.synthesis.training import TrainingSettings
+from microplex_pipeline.synthesis.training_settings import TrainingSettings
 
 
 def shares(data, weights):

@@ -12,8 +12,7 @@ import polars as pl
 import pytest
 
 from microplex_pipeline.defs.partitions import state_years
-from microplex_pipeline.synthesis import Transformer, ZeroModel
-from microplex_pipeline.synthesis.training import TrainingSettings
+from microplex_pipeline.synthesis import TrainingSettings, Transformer, ZeroModel
 from microplex_pipeline.warehouse.faults import WarehouseUnreadable
 from microplex_pipeline.warehouse.io_manager import Warehouse
 from microplex_pipeline.warehouse.reading import query

@@ -22,7 +22,8 @@ def transformer(
     Margins are the distributions of single amounts; the zero model and the flow add what binds them.
     An amount that at least `atom_holders` respondents share is a point mass and may come back; every
     other amount is only seen through a density, so that no respondent's own figure is reproduced.
-    Margins are shrunk towards the nation's: n records of the state against `kappa` of the nation.
+    Margins are shrunk towards the nation's: n records of the state count against
+    `prior_records` of the nation.
     """
     records, weights = training_records(survey, data.survey_schema)
     fitted = Transformer.fit(

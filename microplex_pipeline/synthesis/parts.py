@@ -1,0 +1,148 @@
+"""The fitted parts of a synthesizer, and what they do together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from microplex_pipeline.synthesis.copies import without_copies
+from microplex_pipeline.synthesis.drawing import draw_records
+from microplex_pipeline.synthesis.flow import Flow
+from microplex_pipeline.synthesis.input_checks import check_targets, require_columns
+from microplex_pipeline.synthesis.only_where import OnlyWhere
+from microplex_pipeline.synthesis.training_settings import TrainingSettings
+from microplex_pipeline.synthesis.transformer import Transformer
+from microplex_pipeline.synthesis.zero_model import ZeroModel
+
+if TYPE_CHECKING:
+    from microplex_pipeline.synthesis.training import Progress
+
+
+HISTORY = {
+    "network": pl.String,
+    "epoch": pl.Int64,
+    "train_loss": pl.Float64,
+    "validation_loss": pl.Float64,
+}
+
+
+class Variables(NamedTuple):
+    """The columns that a synthesizer models, and its rules of structural zeros."""
+
+    target_vars: Sequence[str]
+    condition_vars: Sequence[str]
+    discrete_vars: Sequence[str]
+    only_where: Mapping[str, OnlyWhere]
+
+
+class Parts(NamedTuple):
+    """The fitted parts of a synthesizer."""
+
+    transformer: Transformer
+    zero_model: ZeroModel
+    flow: Flow
+
+    def draw(
+        self,
+        conditions: pl.DataFrame,
+        seed: int | None,
+        *,
+        stratified: bool,
+        no_copies_of: pl.DataFrame | None,
+    ) -> Sequence[pl.Series]:
+        """Draw the targets, one series each, in order. See `Synthesizer.generate`."""
+        require_columns(conditions, self.transformer.condition_vars)
+        if not conditions.height:
+            raise ValueError("no conditions were given: the frame has no rows")
+        columns = draw_records(conditions, *self, seed, stratified)
+        if no_copies_of is None:
+            return columns
+        targets = self.transformer.target_vars
+        apart = without_copies(
+            conditions.with_columns(columns),
+            no_copies_of,
+            self.transformer.condition_vars,
+            targets,
+            self.transformer.amounts,
+            lambda some, again: draw_records(some, *self, again, stratified=False),
+            seed,
+        )
+        return apart.select(targets).get_columns()
+
+    def log_prob(self, data: pl.DataFrame) -> np.ndarray:
+        """Return the log-density of each record's targets, (n,). See `Synthesizer.log_prob`."""
+        transformer = self.transformer
+        require_columns(data, [*transformer.target_vars, *transformer.condition_vars])
+        check_targets(data, transformer.target_vars, transformer.categories)
+        classes = self.zero_model.log_prob(data, transformer)
+        return classes + self.flow.log_prob(data, transformer)
+
+    def training_history(self) -> pl.DataFrame:
+        """Return one row per network and check."""
+        return pl.DataFrame(self.zero_model.history + self.flow.history, schema=HISTORY)
+
+    def summary(self, n_records: int | None) -> str:
+        """Return a repr of several lines, with the number of training records if it is known."""
+        counts = f"targets: {len(self.transformer.target_vars)}"
+        counts += f", conditions: {len(self.transformer.condition_vars)}"
+        if n_records is not None:
+            counts += f", fitted on {n_records:,} records"
+        return "\n".join(
+            [f"  {counts}", *(f"  ({part.kind}): {part}" for part in self)],
+        )
+
+
+def fit_parts(
+    data: pl.DataFrame,
+    weights: np.ndarray,
+    variables: Variables,
+    margins: Mapping[str, Any],
+    settings: TrainingSettings,
+    seed: int,
+    *,
+    prior: Parts | None,
+    progress: Progress | None,
+) -> Parts:
+    """Fit the three parts one after the other.
+
+    Parameters
+    ----------
+    data : (n, ...) checked training records.
+    weights : (n,) positive survey weights of mean one.
+    margins : atom_holders, max_knots and tail_factor, see `fit_marginal`.
+    settings, seed, progress : see `ZeroModel.fit` and `Flow.fit`.
+    prior : the parts of a larger population's synthesizer, from which these start.
+
+    Raises
+    ------
+    ValueError
+        If the prior was fitted with other variables or rules; otherwise see the parts' own `fit`.
+    """
+    if prior is not None:
+        _require_same(prior.transformer, variables)
+    transformer = Transformer.fit(
+        data,
+        weights=weights,
+        prior=None if prior is None else prior.transformer,
+        **variables._asdict(),
+        **margins,
+    )
+    common = (data, transformer, weights, settings, seed)
+    zero_model = ZeroModel.fit(
+        *common, prior=None if prior is None else prior.zero_model, progress=progress
+    )
+    flow = Flow.fit(*common, prior=None if prior is None else prior.flow, progress=progress)
+    return Parts(transformer, zero_model, flow)
+
+
+def _require_same(prior: Transformer, variables: Variables) -> None:
+    if (
+        prior.target_vars != variables.target_vars
+        or prior.condition_vars != variables.condition_vars
+        or set(prior.categories) != set(variables.discrete_vars)
+        or prior.only_where != variables.only_where
+    ):
+        raise ValueError("the prior was fitted with other targets, conditions or rules")
