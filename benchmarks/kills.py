@@ -35,7 +35,7 @@ BRIEF = {
     "fine_tuning": {"epochs": 2},
     "population": {"households": 1500},
 }
-PREAMBLE = [sys.executable, "-m", "microplex_pipeline.cli"]
+PREAMBLE = [sys.executable, "-m", "microplex_pipeline"]
 BUILD = [*PREAMBLE, "build", "RI", "2014"]
 AGAIN = [*PREAMBLE, "backfill", "--states", "RI", "--year", "2014", "--jobs", "1"]
 
@@ -76,7 +76,11 @@ def main() -> None:
 
 
 def configure(project: Path, seed: int) -> None:
-    settings = {"warehouse": "w.duckdb", "parameters": {"seed": seed, **BRIEF}}
+    settings = {
+        "data": str(CHECKOUT / "data"),
+        "warehouse": "w.duckdb",
+        "parameters": {"seed": seed, **BRIEF},
+    }
     (project / "microplex.yaml").write_text(yaml.safe_dump(settings))
 
 
@@ -109,7 +113,8 @@ def contents(project: Path) -> dict[str, str]:
     warehouse = project / "w.duckdb"
     tables = query(
         warehouse,
-        "select table_schema || '.' || table_name as t from information_schema.tables order by t",
+        "select table_schema || '.' || table_name as t from information_schema.tables "
+        "where table_schema <> 'provenance' order by t",  # which names the run, too
     )["t"]
     found = {}
     for table in tables:

@@ -44,7 +44,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 def backfill(folder: Path, year: str, states: str, jobs: int) -> dict[str, Any]:
     """Run the command; return its lines and its wall time."""
-    command = [sys.executable, "-m", "microplex_pipeline.cli", "backfill"]
+    command = [sys.executable, "-m", "microplex_pipeline", "backfill"]
     options = ["--year", year, "--states", states, "--jobs", str(jobs)]
     start = time.monotonic()
     done = subprocess.run(

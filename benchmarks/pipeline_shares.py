@@ -14,9 +14,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from dagster._core.storage.db_io_manager import DbIOManager
-
 from microplex_pipeline.execution.backfill import Task, build_partition
+from microplex_pipeline.warehouse.io_manager import Warehouse
+from microplex_pipeline.warehouse.partition import Partition
 
 spent = {"computing": 0.0, "warehouse": 0.0}
 
@@ -38,7 +38,7 @@ def timed(kind: str, function: Callable[..., Any]) -> Callable[..., Any]:
 def main() -> None:
     """Build the states named and print what their seconds were spent on."""
     for name in ("load_input", "handle_output"):
-        setattr(DbIOManager, name, timed("warehouse", getattr(DbIOManager, name)))
+        setattr(Warehouse, name, timed("warehouse", getattr(Warehouse, name)))
     from microplex_pipeline.defs.assets import CHAIN
 
     for asset in CHAIN:  # the function that `versioned` wraps is in its closure
@@ -48,7 +48,9 @@ def main() -> None:
         cell.cell_contents = timed("computing", cell.cell_contents)
     start = time.perf_counter()
     for state in sys.argv[1:]:
-        outcome = build_partition(Task("build_state", f"{state}|2014", "shares", force=True))
+        outcome = build_partition(
+            Task("build_state", Partition(state, 2014), "shares", force=True)
+        )
         if outcome.failure:
             sys.exit(outcome.failure)
     total = time.perf_counter() - start

@@ -1,7 +1,7 @@
-"""microplex_pipeline: synthetic, calibrated survey microdata, as a library and as a Dagster project.
+"""Synthetic, calibrated survey microdata: a library and a Dagster project.
 
-The names below are imported when they are first used, so that a process that only loads the
-pipeline's definitions pays for neither torch nor cvxpy.
+The names below are imported when they are first used, so that a process that needs one of them does not
+load what the others need.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     )
     from microplex_pipeline.synthesis import Synthesizer
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["GeographicReweighter", "InfeasibleTargets", "Reweighter", "Synthesizer", "Targets"]
 
 _HOMES = {
@@ -34,3 +34,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -78,11 +78,16 @@ def prior_project(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("prior")
     (folder / "home").mkdir()
     shutil.copyfile(CHECKOUT / "dagster.yaml", folder / "home" / "dagster.yaml")
-    settings = {"warehouse": "w.duckdb", "parameters": BRIEF.model_dump(mode="json")}
+    settings = {
+        "data": str(DATA),
+        "warehouse": "w.duckdb",
+        "parameters": BRIEF.model_dump(mode="json"),
+    }
     (folder / "microplex.yaml").write_text(yaml.safe_dump(settings))
+    shutil.copyfile(CHECKOUT / "workspace.yaml", folder / "workspace.yaml")
     with dg.DagsterInstance.from_config(str(folder / "home")) as instance:
         result = (
-            build_definitions(Settings(warehouse=folder / "w.duckdb", parameters=BRIEF))
+            build_definitions(Settings(data=DATA, warehouse=folder / "w.duckdb", parameters=BRIEF))
             .resolve_job_def("build_prior")
             .execute_in_process(instance=instance, partition_key="2014")
         )
@@ -134,6 +139,7 @@ def backfilled(tmp_path_factory) -> Project:
     shutil.copyfile(CHECKOUT / "dagster.yaml", folder / "home" / "dagster.yaml")
     settings = {"parameters": BRIEF.model_dump(mode="json")}
     (folder / "microplex.yaml").write_text(yaml.safe_dump(settings))
+    shutil.copyfile(CHECKOUT / "workspace.yaml", folder / "workspace.yaml")
     _definitions.cache_clear()  # a command starts anew
     options = ["--jobs", "1", "--states", "RI,VT", "--year", "2014"]
     result = CliRunner(env=variables(folder)).invoke(main, ["backfill", *options])

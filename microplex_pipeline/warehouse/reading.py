@@ -72,6 +72,8 @@ def query(
             return _interruptible(
                 connection, lambda: _rows(connection, statements[0], list(parameters), first)
             )
+    except WarehouseUnreadable:
+        raise
     except duckdb.Error as error:
         if fault := explained(warehouse, error):
             raise fault from error

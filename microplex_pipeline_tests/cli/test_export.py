@@ -138,7 +138,7 @@ def test_an_export_replaces_its_partition_and_leaves_others(microplex, tmp_path)
         (["RI", "2014", "--table", "x; drop table y"], 1, "no table"),
         (["RI"], 2, "give a state and a year"),
         (["RI", "2014", "--year", "2014"], 2, "give a state and a year"),
-        (["ZZ", "2014"], 2, "'ZZ' is no state"),
+        (["ZZ", "2014"], 2, "'ZZ' is not a state"),
         (["--year", "1990"], 2, "'1990' is not among"),
         (["RI", "2014", "--format", "xlsx"], 2, "'xlsx' is not one of"),
     ],

@@ -69,7 +69,6 @@ def test_the_ui_makes_the_folder_for_later_editions_and_names_a_port_that_is_tak
     microplex, monkeypatch, tmp_path
 ):
     monkeypatch.setenv("MICROPLEX_INCOMING", str(tmp_path / "incoming"))
-    monkeypatch.setenv("PYTHONWARNINGS", "")  # which it adds to
     monkeypatch.chdir(tmp_path)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with socket.socket() as taken:

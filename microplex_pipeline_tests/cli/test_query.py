@@ -136,12 +136,12 @@ def test_a_warehouse_long_in_use_is_said(microplex, warehouse, monkeypatch, word
     with FileLock(f"{warehouse}.lock"):
         result = microplex(*words)
     assert result.exit_code == 1
-    assert "w.duckdb is in use by another query or build" in result.stderr
+    assert "another query or build has used the warehouse w.duckdb" in result.stderr
 
 
 def test_ctrl_c_ends_a_query_with_130(backfilled):
     endless = "select count(*) as n from range(100000000000) a where hash(a.range) = 7"
-    command = [sys.executable, "-m", "microplex_pipeline.cli", "query", endless]
+    command = [sys.executable, "-m", "microplex_pipeline", "query", endless]
     environment = {**os.environ, **variables(backfilled.folder), "PYTHONPATH": str(CHECKOUT)}
     with subprocess.Popen(
         command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=_with_ctrl_c

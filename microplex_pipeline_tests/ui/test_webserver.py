@@ -62,7 +62,7 @@ def ui(project):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, **variables(project), "PYTHONPATH": str(CHECKOUT)}
-    command = [sys.executable, "-m", "microplex_pipeline.cli", "ui", "--port", str(port)]
+    command = [sys.executable, "-m", "microplex_pipeline", "ui", "--port", str(port)]
     with (project / "ui.log").open("wb") as log:
         process = subprocess.Popen(
             command, env=environment, stdout=log, stderr=log, start_new_session=True
@@ -251,7 +251,7 @@ def test_a_page_of_another_site_can_start_nothing(browser, ui, tmp_path):
 
 def test_no_daemon_outlives_a_ui_that_is_killed(project, tmp_path):
     environment = {**os.environ, **variables(project), "PYTHONPATH": str(CHECKOUT)}
-    command = [sys.executable, "-m", "microplex_pipeline.cli", "ui", "--port", "0"]
+    command = [sys.executable, "-m", "microplex_pipeline", "ui", "--port", "0"]
     with subprocess.Popen(
         command,
         env={**environment, "DAGSTER_HOME": str(tmp_path / "home")},
