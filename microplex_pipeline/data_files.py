@@ -13,7 +13,6 @@ from typing import Annotated, Any, TypeVar
 import polars as pl
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
 
 class Strict(BaseModel):
@@ -139,7 +138,7 @@ def load_declared(
         raise error(f"{label} is not valid YAML: {message}. Correct it") from fault
 
 
-def _fault_of(detail: ErrorDetails) -> str:
+def _fault_of(detail: Mapping[str, Any]) -> str:
     """Return the place of a key or value, and what is wrong with it."""
     place, message = ".".join(map(str, detail["loc"])), detail["msg"].removeprefix("Value error, ")
     value = detail["input"]

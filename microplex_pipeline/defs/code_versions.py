@@ -213,9 +213,11 @@ def _home(module: str, name: str) -> str:
     file = _file_of(module)
     if file is None or file.name != "__init__.py":
         return module
-    for node in _imports(ast.parse(file.read_text("utf-8"))):
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not node.module:
+            continue
         names = [alias.asname or alias.name for alias in node.names]
-        if isinstance(node, ast.ImportFrom) and node.module and name in names:
+        if name in names:
             return _home(node.module, name)
     return module
 

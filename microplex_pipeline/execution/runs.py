@@ -11,6 +11,7 @@ import dagster as dg
 
 from microplex_pipeline.defs.reasons import reasons
 from microplex_pipeline.defs.settings import Settings
+from microplex_pipeline.defs.up_to_date import NAME as UP_TO_DATE
 from microplex_pipeline.execution.processes import process_tag
 from microplex_pipeline.warehouse.failures import write_failure
 from microplex_pipeline.warehouse.partition import Partition
@@ -39,13 +40,11 @@ def run_job(
         its step cannot be stopped in any other way.
     """
     run_id = run_id or str(uuid.uuid4())
-    selection = None if assets is None else [dg.AssetKey(name) for name in assets]
     try:
         result = _in_a_thread(
-            lambda: definitions.resolve_job_def(job).execute_in_process(
+            lambda: _job_of(definitions, job, assets).execute_in_process(
                 instance=instance,
                 partition_key=partition.key,
-                asset_selection=selection,
                 run_id=run_id,
                 run_config=QUIET,
                 tags={**process_tag(instance), **(tags or {})},
@@ -59,6 +58,20 @@ def run_job(
     for step, why in reasons(result.all_events):
         write_failure(settings.warehouse, run_id, partition.key, step, why)
     return result
+
+
+def _job_of(
+    definitions: dg.Definitions, name: str, assets: Sequence[str] | None
+) -> dg.JobDefinition:
+    """Return a job, or the part of it that builds some of its assets and asks their checks."""
+    job = definitions.resolve_job_def(name)
+    if assets is None:
+        return job
+    keys = {dg.AssetKey(asset) for asset in assets}
+    graph = definitions.resolve_asset_graph()
+    # as in the job itself, what was just built is not asked whether it is up to date
+    checks = {c for key in keys for c in graph.get(key).check_keys if c.name != UP_TO_DATE}
+    return job.get_subset(asset_selection=keys, asset_check_selection=checks)
 
 
 def _in_a_thread(work: Callable[[], dg.ExecuteInProcessResult]) -> dg.ExecuteInProcessResult:

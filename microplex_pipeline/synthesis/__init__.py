@@ -4,18 +4,24 @@ This package depends neither on Dagster nor on any survey's columns or country. 
 imported only when they are needed, so that importing the package stays cheap.
 """
 
-from microplex_pipeline.synthesis.fitted_model import FittedModel
-from microplex_pipeline.synthesis.flow import Flow
-from microplex_pipeline.synthesis.prior import Prior
-from microplex_pipeline.synthesis.skeleton import resample_households
-from microplex_pipeline.synthesis.synthesizer import Synthesizer
-from microplex_pipeline.synthesis.training_settings import (
-    FINE_TUNING,
-    FineTuningSettings,
-    TrainingSettings,
-)
-from microplex_pipeline.synthesis.transformer import Transformer
-from microplex_pipeline.synthesis.zero_model import ZeroModel
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from microplex_pipeline.synthesis.fitted_model import FittedModel
+    from microplex_pipeline.synthesis.flow import Flow
+    from microplex_pipeline.synthesis.prior import Prior
+    from microplex_pipeline.synthesis.skeleton import resample_households
+    from microplex_pipeline.synthesis.synthesizer import Synthesizer
+    from microplex_pipeline.synthesis.training_settings import (
+        FINE_TUNING,
+        FineTuningSettings,
+        TrainingSettings,
+    )
+    from microplex_pipeline.synthesis.transformer import Transformer
+    from microplex_pipeline.synthesis.zero_model import ZeroModel
 
 __all__ = [
     "FINE_TUNING",
@@ -29,3 +35,23 @@ __all__ = [
     "ZeroModel",
     "resample_households",
 ]
+
+# imported when they are first used: settings of a project need no numpy
+_HOMES = {
+    "FINE_TUNING": "training_settings",
+    "FineTuningSettings": "training_settings",
+    "FittedModel": "fitted_model",
+    "Flow": "flow",
+    "Prior": "prior",
+    "Synthesizer": "synthesizer",
+    "TrainingSettings": "training_settings",
+    "Transformer": "transformer",
+    "ZeroModel": "zero_model",
+    "resample_households": "skeleton",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

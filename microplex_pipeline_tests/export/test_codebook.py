@@ -8,13 +8,14 @@ import polars as pl
 from microplex_pipeline.export.codebook import codebook, descriptions_of
 
 
-def test_own_columns_take_precedence_over_the_surveys(schema, data):
-    population = descriptions_of("calibration.calibrated_population", schema, data)
+def test_columns_mean_what_the_warehouses_comments_say(backfilled):
+    warehouse = backfilled.folder / "w.duckdb"
+    population = descriptions_of(warehouse, "calibration.calibrated_population")
     assert population["tax_unit_id"].startswith("synthetic unit")
     assert population["wages"].endswith("(dollars)")
-    assert (
-        descriptions_of("survey.survey", schema, data)["tax_unit_id"] != population["tax_unit_id"]
-    )
+    surveyed = descriptions_of(warehouse, "survey.survey")
+    assert surveyed["tax_unit_id"] != population["tax_unit_id"]
+    assert descriptions_of(warehouse, "no.table") == {}
 
 
 def test_codes_follow_the_description():
@@ -28,16 +29,10 @@ def test_codes_follow_the_description():
     ]
 
 
-def test_codebook_and_stata_need_neither_dagster_nor_scipy():
-    """Without the package around them, whose other modules read the warehouse."""
+def test_exports_need_neither_dagster_nor_scipy():
     code = (
-        "import sys, types, importlib; from pathlib import Path; import microplex_pipeline; "
-        "package = types.ModuleType('microplex_pipeline.export'); "
-        "package.__path__ = [str(Path(microplex_pipeline.__file__).parent / 'export')]; "
-        "sys.modules[package.__name__] = package; "
-        "importlib.import_module('microplex_pipeline.export.codebook'); "
-        "importlib.import_module('microplex_pipeline.export.stata'); "
-        "print(*[m for m in ('dagster', 'scipy', 'duckdb', 'torch') if m in sys.modules])"
+        "import sys; import microplex_pipeline.export.files, microplex_pipeline.export.reports; "
+        "print(*[m for m in ('dagster', 'scipy', 'sklearn', 'torch') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
