@@ -10,14 +10,8 @@ from microplex_pipeline.defs.arrivals import take_in_survey
 from microplex_pipeline.defs.assets import CHAIN, NATIONAL, SUMMARY
 from microplex_pipeline.defs.assets.observed_files import FILES
 from microplex_pipeline.defs.checks import CHECKS
-from microplex_pipeline.defs.jobs import (
-    build_prior,
-    build_state,
-    ingest,
-    recalibrate,
-    report_nation,
-)
-from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.defs.jobs import JOBS
+from microplex_pipeline.defs.resources import DataFolder, PresentSettings
 from microplex_pipeline.defs.schedules import annual_rebuild, states_follow_the_nation
 from microplex_pipeline.defs.sensors import SENSORS
 from microplex_pipeline.defs.settings import Settings, load_settings
@@ -25,25 +19,28 @@ from microplex_pipeline.defs.up_to_date import UP_TO_DATE, out_of_date_shown
 from microplex_pipeline.warehouse.io_manager import Warehouse
 
 
-def build_definitions(settings: Settings | None = None, **resources: Any) -> dg.Definitions:
-    """Build the definitions for given settings; `resources` replace the default ones."""
-    settings = settings or load_settings()
+def build_definitions(given: Settings | None = None, **resources: Any) -> dg.Definitions:
+    """Build the definitions, for the project's settings unless others are given.
+
+    Parameters
+    ----------
+    resources : replace those of the same names.
+    """
+    present = PresentSettings(load_settings if given is None else lambda: given)
+    settings = present.read()
     return dg.Definitions(
         assets=[*FILES, *NATIONAL, *CHAIN, *SUMMARY],
         asset_checks=[*CHECKS, *UP_TO_DATE],
-        jobs=[build_prior, build_state, ingest, recalibrate, report_nation, take_in_survey],
+        jobs=[*JOBS, take_in_survey],
         schedules=[annual_rebuild],
         sensors=[states_follow_the_nation, *SENSORS, out_of_date_shown],
         resources={
             "settings": _resource(settings, "Paths and parameters, from microplex.yaml."),
-            "parameters": _resource(
-                settings.parameters, "Sizes, hyper-parameters, tolerances, seeds of a build."
-            ),
-            "data": _resource(
-                DataFolder(path=str(settings.data)), "The folder of bundled surveys and targets."
-            ),
+            "present_settings": _resource(present, "Settings as they are in microplex.yaml now."),
+            "parameters": _resource(settings.parameters, "What a build is told."),
+            "data": _resource(DataFolder(str(settings.data)), "The surveys and targets."),
             "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(
-                Warehouse(database=settings.warehouse),
+                Warehouse(settings.warehouse),
                 "The DuckDB file: a schema per asset group, a table per asset, a slice per partition.",
             ),
             **resources,
@@ -59,5 +56,5 @@ def _resource(value: Any, description: str) -> dg.ResourceDefinition:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Definitions for `dagster dev` and the daemon."""
+    """Definitions for `dagster dev`, `dg` and the daemon."""
     return build_definitions()

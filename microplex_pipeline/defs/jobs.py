@@ -47,3 +47,5 @@ report_nation = _job(
     SUMMARY,
     "The page of one year that puts the states built so far side by side.",
 )
+
+JOBS = [build_prior, build_state, ingest, recalibrate, report_nation]

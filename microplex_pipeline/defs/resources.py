@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from microplex_pipeline.calibration.targets.sources import TargetSources, load_target_sources
+from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.survey import (
     SurveySchema,
     SurveyWords,
@@ -94,6 +95,18 @@ class DataFolder:
             self._read[name] = stamps, load()
         value: Value = self._read[name][1]
         return value
+
+
+@dataclass(frozen=True)
+class PresentSettings:
+    """The settings as they are now, for what compares with them while Dagster keeps the definitions loaded.
+
+    Attributes
+    ----------
+    read : reads them anew.
+    """
+
+    read: Callable[[], Settings]
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -12,9 +12,8 @@ import dagster as dg
 
 from microplex_pipeline.defs.assets import CHAIN, NATIONAL, SUMMARY
 from microplex_pipeline.defs.data_versions import Comparison
-from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.partitions import partition_of
-from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.defs.resources import DataFolder, PresentSettings
 from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.versions import stored_versions
@@ -31,6 +30,10 @@ def out_of_date(reasons: Sequence[str]) -> str:
     return f"out of date: {', '.join(reasons)} changed. `microplex backfill` builds it again"
 
 
+def _comparison(settings: Settings, data: DataFolder) -> Comparison:
+    return Comparison(stored_versions(settings.warehouse), data, settings.parameters)
+
+
 def _check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     name = asset.key.path[-1]
 
@@ -43,11 +46,9 @@ def _check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     def up_to_date(
         context: dg.AssetCheckExecutionContext,
         data: dg.ResourceParam[DataFolder],
-        parameters: dg.ResourceParam[Parameters],
-        settings: dg.ResourceParam[Settings],
+        present_settings: dg.ResourceParam[PresentSettings],
     ) -> dg.AssetCheckResult:
-        stored = stored_versions(settings.warehouse)
-        reasons = Comparison(stored, data, parameters).reasons(name, partition_of(context))
+        reasons = _comparison(present_settings.read(), data).reasons(name, partition_of(context))
         return dg.AssetCheckResult(
             passed=not reasons,
             severity=dg.AssetCheckSeverity.WARN,
@@ -69,17 +70,16 @@ UP_TO_DATE = [_check(asset) for asset in (*NATIONAL, *CHAIN, *SUMMARY)]
 def out_of_date_shown(
     context: dg.SensorEvaluationContext,
     data: dg.ResourceParam[DataFolder],
-    parameters: dg.ResourceParam[Parameters],
-    settings: dg.ResourceParam[Settings],
+    present_settings: dg.ResourceParam[PresentSettings],
 ) -> dg.SensorResult | dg.SkipReason:
     """Report the checks whose answer is another one than at the last tick."""
+    settings = present_settings.read()
     if not settings.warehouse.exists():
         return dg.SkipReason("nothing was built yet")
-    stored = stored_versions(settings.warehouse)
-    comparison = Comparison(stored, data, parameters)
+    comparison = _comparison(settings, data)
     now = {
         f"{asset} {of.key}": reasons
-        for asset, of in stored
+        for asset, of in comparison.stored
         if (reasons := comparison.reasons(asset, of))
     }
     before: Mapping[str, list[str]] = json.loads(context.cursor) if context.cursor else {}

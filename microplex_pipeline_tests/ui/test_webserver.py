@@ -19,6 +19,7 @@ import pytest
 from microplex_pipeline.definitions import build_definitions
 from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.export.reports import write_state_report
+from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline_tests.conftest import CHECKOUT, EXACTING, variables
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -136,7 +137,7 @@ def test_the_graph_shows_every_group(page, ui):
 def test_an_asset_says_what_it_is_and_what_its_columns_mean(page, ui):
     page.goto(f"{ui[0]}/assets/calibrated_population?view=overview")
     sees(page, "weighted so that the state's totals come out right", "age_head", "DuckDB")
-    sees(page, "units of the population that the record stands for")
+    sees(page, "number of units in the population that the record represents")
 
 
 def test_a_partition_shows_rows_weights_and_their_chart(page, ui):
@@ -165,14 +166,14 @@ def test_a_report_is_told_how_to_open(page, ui):
 
 
 def test_a_report_needs_no_network(browser, project):
-    report = write_state_report(project / "w.duckdb", project / "pages", "RI", 2014)
+    report = write_state_report(project / "w.duckdb", project / "pages", Partition("RI", 2014))
     context = browser.new_context(offline=True)
     page, errors, asked = context.new_page(), [], []
     page.on("console", lambda m: m.type in ("error", "warning") and errors.append(m.text))
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
     page.goto(report.as_uri())
-    sees(page, "Rhode Island 2014", "What went in", "Provenance")
+    sees(page, "Rhode Island 2014", "Input data", "Provenance")
     boxes = page.locator("svg").evaluate_all(
         "all => all.map(s => s.getBoundingClientRect().width)"
     )
