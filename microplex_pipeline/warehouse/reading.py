@@ -86,13 +86,9 @@ def _rows(
     parameters: list[object],
     first: int | None,
 ) -> pl.DataFrame:
-    result = connection.execute(statement, parameters)
-    if first is None:
-        return pl.DataFrame(result.to_arrow_table())
-    reader = result.to_arrow_reader(first)
-    batch = next(iter(reader), None)
-    rows = reader.schema.empty_table() if batch is None else batch
-    return pl.DataFrame(rows).head(first)
+    # as a relation, which polars reads without pyarrow: loading that takes longer than most queries
+    relation = connection.sql(statement, params=parameters)  # type: ignore[arg-type]
+    return pl.DataFrame(relation if first is None else relation.limit(first))
 
 
 def _interruptible(
