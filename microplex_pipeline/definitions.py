@@ -1,4 +1,4 @@
-"""The code location: everything that Dagster serves, put together."""
+"""The code location: everything that Dagster serves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from microplex_pipeline.warehouse.io_manager import Warehouse
 
 
 def build_definitions(settings: Settings | None = None, **resources: Any) -> dg.Definitions:
-    """Build the definitions for given settings; `resources` replace the default ones."""
+    """Return the definitions for given settings; `resources` replace the default resources."""
     settings = settings or load_settings()
     return dg.Definitions(
         assets=[*FILES, *NATIONAL, *CHAIN, *SUMMARY],
@@ -35,20 +35,23 @@ def build_definitions(settings: Settings | None = None, **resources: Any) -> dg.
         schedules=[annual_rebuild],
         sensors=[states_follow_the_nation, *SENSORS, out_of_date_shown],
         resources={
-            "settings": _resource(settings, "Paths and parameters, from microplex.yaml."),
+            "settings": _resource(
+                settings, "Paths and parameters, from microplex.yaml and the environment."
+            ),
             "parameters": _resource(
-                settings.parameters, "Sizes, hyper-parameters, tolerances, seeds of a build."
+                settings.parameters, "Sizes, hyper-parameters, tolerances and seed of a build."
             ),
             "data": _resource(
-                DataFolder(path=str(settings.data)), "The folder of bundled surveys and targets."
+                DataFolder(path=str(settings.data)), "The folder of survey and target files."
             ),
             "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(
                 Warehouse(database=settings.warehouse),
-                "The DuckDB file: a schema per asset group, a table per asset, a slice per partition.",
+                "The DuckDB file with a schema per asset group, a table per asset and a slice of its rows "
+                "per partition.",
             ),
             **resources,
         },
-        # one process a run: starting one per step costs more than most steps
+        # one process per run: starting one per step would take longer than most steps
         executor=dg.in_process_executor,
     )
 

@@ -59,8 +59,8 @@ class PopulationParameters(Strict):
     households: int = Field(
         0,
         ge=0,
-        description="number of synthetic households; 0: the survey's number or min_households, "
-        "whichever is larger",
+        description="number of synthetic households; 0: the survey's number, but at least "
+        "min_households",
     )
     min_households: int = Field(
         5000, ge=1, description="smallest number of synthetic households if households is 0"
@@ -98,8 +98,7 @@ class CheckParameters(Strict):
         3.0,
         gt=1,
         allow_inf_nan=False,
-        description="largest ratio of a published subtotal (e.g. an income bracket) to the survey's "
-        "estimate, or the reverse",
+        description="the same for a published subtotal, e.g. an income bracket, and its estimate",
     )
 
 

@@ -134,7 +134,7 @@ def test_the_graph_shows_every_group(page, ui):
 
 def test_an_asset_says_what_it_is_and_what_its_columns_mean(page, ui):
     page.goto(f"{ui[0]}/assets/calibrated_population?view=overview")
-    sees(page, "weighted so that the state's totals come out right", "age_head", "DuckDB")
+    sees(page, "weighted so that the state's totals are met", "age_head", "DuckDB")
     sees(page, "units of the population that the record stands for")
 
 

@@ -1,4 +1,6 @@
-"""The assets, one per file; each is a thin layer over the library. The main chain is:
+"""The assets, one per file; each is a thin layer over the library.
+
+The main chain is
 
 raw_survey -> survey -> transformer -> zero_model -> flow -> synthetic_population
     -> calibrated_population -> county_weights, target_report, fidelity_report, disclosure_report
