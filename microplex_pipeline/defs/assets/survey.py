@@ -15,7 +15,7 @@ def survey(
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One row per surveyed tax unit, ready for modelling: in whole dollars of the year.
 
-    The undocumented state factor on wages is undone. After the last survey, amounts are aged by per-person
+    The source's state factor on wages is undone. After the last survey, amounts are aged by per-person
     growth factors and weights by the state's population. Every row has the unit's place in its household,
     and the household's size and income.
     """
