@@ -1,10 +1,10 @@
-"""Kill -9 in every step of a state's and its nation's chain: what is left, what a repetition gives.
+"""Kills a build with kill -9 in every step: what is left, and what a repeated build gives.
 
-python -m benchmarks.kills FOLDER    prints a Markdown table; some ten minutes on two cores
+python -m benchmarks.kills FOLDER    prints a Markdown table; takes about ten minutes on two cores
 
-A state is built briefly with one seed. Then it is built with another seed, again and again, and killed
-each time in another step. Every table then has to hold exactly what it held, or exactly what an
-undisturbed build with that seed gives; a backfill after it has to give the latter throughout.
+A state is built with one seed and short training. Then it is built again and again with another seed, and
+killed in a different step each time. Afterwards, every table must be either unchanged or the same as after
+an undisturbed build with the new seed; a backfill must then make all tables the latter.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def environment(project: Path) -> dict[str, str]:
 
 
 def kill_in(step: str, project: Path) -> None:
-    """Build with the project's seed and kill the process once a step has begun."""
+    """Build the state and kill the process once a step has begun."""
     run = subprocess.Popen(BUILD, env=environment(project), stdout=subprocess.PIPE, text=True)
     for line in cast(IO[str], run.stdout):
         if line.strip() == step:
@@ -106,15 +106,15 @@ def kill_in(step: str, project: Path) -> None:
 
 
 def contents(project: Path) -> dict[str, str]:
-    """Return a hash of every table's rows, in an order that does not depend on how they were written.
+    """Return a hash of every table's rows, independent of the order in which they were written.
 
-    Left out is what tells of a fit's duration.
+    The column `architecture` is left out, since it contains the duration of the fit.
     """
     warehouse = project / "w.duckdb"
     tables = query(
         warehouse,
         "select table_schema || '.' || table_name as t from information_schema.tables "
-        "where table_schema <> 'provenance' order by t",  # which names the run, too
+        "where table_schema <> 'provenance' order by t",  # provenance contains ids of runs
     )["t"]
     found = {}
     for table in tables:

@@ -1,10 +1,11 @@
-"""All states of a year from an empty warehouse, then again after one state's targets changed.
+"""Builds all states of a year from an empty warehouse, and again after one state's targets changed.
 
     python -m benchmarks.pipeline                      all 51 states of 2014, two processes
     python -m benchmarks.pipeline --states RI,VT,DE    some of them
 
-Runs `microplex backfill` on a copy of the data, in a folder of its own. Prints, and writes to
-docs/benchmarks/pipeline.md: minutes, seconds a state, where they go, peak memory, size of the warehouse.
+Runs `microplex backfill` on a copy of the data in a temporary folder. Prints, and writes to
+docs/benchmarks/pipeline.md, the total time, the time per state and what it is spent on, peak memory and the
+size of the warehouse.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ from benchmarks import CHECKOUT
 PAGE = CHECKOUT / "docs" / "benchmarks" / "pipeline.md"
 CHANGED = "RI"
 TARGETS = "bundled_state_population_2010_2019.csv"
-ALONE = ["RI", "CO", "CA"]  # a small, a middling and the largest state
+ALONE = ["RI", "CO", "CA"]  # a small, a medium and the largest state
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return the environment in which commands speak of the folder."""
+    """Return the environment in which commands use the folder as their project."""
     return {
         **os.environ,
         "MICROPLEX_DATA": str(folder / "data"),
@@ -43,7 +44,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def backfill(folder: Path, year: str, states: str, jobs: int) -> dict[str, Any]:
-    """Run the command; return its lines and its wall time."""
+    """Run `microplex backfill`; return its output lines and wall time."""
     command = [sys.executable, "-m", "microplex_pipeline", "backfill"]
     options = ["--year", year, "--states", states, "--jobs", str(jobs)]
     start = time.monotonic()
@@ -57,7 +58,7 @@ def backfill(folder: Path, year: str, states: str, jobs: int) -> dict[str, Any]:
 
 
 def shares(folder: Path) -> dict[str, float]:
-    """Build a few states again, one after the other; return what their seconds were spent on."""
+    """Build a few states again, one after the other; return the seconds spent by kind of work."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "benchmarks.pipeline_shares", *ALONE],
         env={**environment(folder), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
@@ -67,7 +68,7 @@ def shares(folder: Path) -> dict[str, float]:
 
 
 def seconds_of_runs(home: Path, began: float) -> pl.DataFrame:
-    """Return a row for each run begun since: job, partition, wall seconds."""
+    """Return one row per run that began after a time: job, partition, wall seconds."""
     with dg.DagsterInstance.from_config(str(home)) as instance:
         return pl.DataFrame(
             [
@@ -83,7 +84,7 @@ def seconds_of_runs(home: Path, began: float) -> pl.DataFrame:
 
 
 def change_targets(data: Path) -> None:
-    """Raise the persons of one state."""
+    """Change the number of persons of one state."""
     file = data / "targets" / TARGETS
     table = pl.read_csv(file, infer_schema=False)
     of_state = (pl.col("state") == CHANGED) & (pl.col("year") == "2014")
@@ -100,7 +101,7 @@ def report(
     size: int,
     jobs: int,
 ) -> str:
-    """Return the page."""
+    """Return the text of the page."""
     states = runs.filter(pl.col("job") == "build_state")
     nation = runs.filter(pl.col("job") == "build_prior")
     idle = 1 - runs["wall"].sum() / (first["seconds"] * jobs)
@@ -110,17 +111,17 @@ def report(
     lines = [
         "# The pipeline", "",
         f"`python -m benchmarks.pipeline`: {states.height} states of a year from an empty warehouse, "
-        f"{jobs} processes; then again after the persons of {CHANGED} changed.", "",
-        f"* {first['seconds'] / 60:.1f} minutes, {nation['wall'].sum():.0f} s of them the nation's "
-        "models",
-        f"* a state {states['wall'].mean():.1f} s (median {states['wall'].median():.1f}, most "
+        f"{jobs} processes; then again after the number of persons of {CHANGED} changed.", "",
+        f"* {first['seconds'] / 60:.1f} minutes in total, {nation['wall'].sum():.0f} s of them for the "
+        "national models",
+        f"* {states['wall'].mean():.1f} s per state (median {states['wall'].median():.1f} s, longest "
         f"{states['wall'].max():.1f} s, {states.sort('wall')['partition'][-1]})",
-        f"* {idle:.0%} of the processes' time is start, imports and waiting: for the nation's models, "
-        "which one process makes, and for the last state",
-        f"* a state alone ({', '.join(ALONE)}): {alone['total'] / len(ALONE):.1f} s, "
+        f"* {idle:.0%} of the processes' time is start-up, imports and waiting, for the national models "
+        "(built by one process) and for the last state",
+        f"* a state built alone ({', '.join(ALONE)}): {alone['total'] / len(ALONE):.1f} s, of which "
         f"{spent['computing']:.0%} computing, {spent['warehouse']:.0%} loading from and storing in "
         f"DuckDB, {spent['dagster']:.0%} Dagster (events, checks, plans)",
-        f"* peak memory of a process {peak:,.0f} MB; the warehouse {size / 1e6:,.0f} MB",
+        f"* peak memory of a process: {peak:,.0f} MB; size of the warehouse: {size / 1e6:,.0f} MB",
         f"* after one state's targets changed: {second['seconds']:.0f} s; built: "
         + "; ".join(" ".join(line.split("]")[-1].split()) for line in built),
         "",

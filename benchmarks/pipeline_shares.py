@@ -1,8 +1,8 @@
-"""Where the seconds of a state's run go, when it runs alone: computing, warehouse, Dagster.
+"""Measures what the time of a state's run is spent on if it runs alone: computing, warehouse, Dagster.
 
     python -m benchmarks.pipeline_shares RI CA    builds these states of 2014 again, in this process
 
-Prints one JSON object. Settings and history are those of the environment.
+Prints one JSON object. Settings and history are taken from the environment.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ spent = {"computing": 0.0, "warehouse": 0.0}
 
 
 def timed(kind: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add a function's seconds to what was spent on a kind of work."""
+    """Return the function, made to add its wall time to that of a kind of work."""
 
     @wraps(function)
     def call(*args: Any, **options: Any) -> Any:
@@ -36,7 +36,7 @@ def timed(kind: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def main() -> None:
-    """Build the states named and print what their seconds were spent on."""
+    """Build the states given and print the seconds spent by kind of work."""
     for name in ("load_input", "handle_output"):
         setattr(Warehouse, name, timed("warehouse", getattr(Warehouse, name)))
     from microplex_pipeline.defs.assets import CHAIN

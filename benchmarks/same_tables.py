@@ -1,10 +1,10 @@
-"""Whether two warehouses hold the same rows, table by table, to the byte.
+"""Compares the rows of two warehouses table by table, to the byte.
 
     python -m benchmarks.same_tables BEFORE.duckdb AFTER.duckdb
 
-Prints a line per table and partition with the digest of its rows, in the order in which they are stored.
-To compare two versions of the code, build the same partitions with each into a warehouse of its own
-(MICROPLEX_WAREHOUSE names it) on the same machine. Exit code 1 if any table differs or is missing.
+Prints one line per table and partition with the digest of its rows, in the order in which they are stored.
+To compare two versions of the code, build the same partitions with each version on the same machine, each
+into a warehouse of its own (set MICROPLEX_WAREHOUSE). Exit code 1 if any table differs or is missing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-# what holds no rows of a partition of the chain
+# schemas without rows of partitions
 SKIPPED = ("information_schema", "pg_catalog", "provenance")
 
 
@@ -37,7 +37,7 @@ def digests(warehouse: Path) -> dict[tuple[str, str], str]:
 
 
 def _digest(rows: pl.DataFrame) -> str:
-    """Digest of names, types and values; floats by their bits."""
+    """Return a digest of column names, types and values; floats are compared by their bits."""
     digest = hashlib.sha256(repr(list(rows.schema.items())).encode())
     for column in rows:
         if column.dtype.is_float():
@@ -55,8 +55,8 @@ def main(before: str, after: str) -> int:
     for place in sorted({*first, *second}):
         a, b = first.get(place), second.get(place)
         differing += a != b
-        said = f"same       {a}" if a == b else f"DIFFERENT  {a} {b}"
-        print(f"{place[0]:40}{place[1]:10}{said}")
+        message = f"same       {a}" if a == b else f"DIFFERENT  {a} {b}"
+        print(f"{place[0]:40}{place[1]:10}{message}")
     print(f"{len({*first, *second}) - differing} the same, {differing} different")
     return int(differing > 0)
 

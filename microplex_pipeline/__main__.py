@@ -1,10 +1,10 @@
-"""python -m microplex_pipeline, the same as microplex."""
+"""`python -m microplex_pipeline`, the same as `microplex`."""
 
 import sys
 
 
 def main() -> None:
-    """Run the command line, or say what it needs."""
+    """Run the command line, or name the missing extra."""
     try:
         from microplex_pipeline.cli import main as commands
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""The code location: everything that Dagster serves, put together."""
+"""The code location: everything that Dagster serves."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def build_definitions(given: Settings | None = None, **resources: Any) -> dg.Def
             ),
             **resources,
         },
-        # one process a run: starting one per step costs more than most steps
+        # one process per run: starting one per step would take longer than most steps
         executor=dg.in_process_executor,
     )
 

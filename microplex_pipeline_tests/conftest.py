@@ -1,4 +1,4 @@
-"""Shared data of the tests: the bundled survey, small real cases of it, temporary warehouses."""
+"""Fixtures shared by the tests: the bundled survey, small real cases of it, temporary warehouses."""
 
 import shutil
 from pathlib import Path
@@ -34,14 +34,14 @@ from microplex_pipeline.synthesis import FineTuningSettings
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DATA = CHECKOUT / "data"
-# enough to go through every step
+# parameters for short runs that still go through every step
 BRIEF = Parameters(
     sample=SampleParameters(records=3000, held_out=2000),
     prior=PriorParameters(epochs=2, min_steps=20),
     fine_tuning=FineTuningSettings(epochs=2),
     population=PopulationParameters(households=1500),
 )
-# no weights meet a target to so many digits: its check must fail
+# no weights meet targets this exactly, so the check must fail
 EXACTING = BRIEF.model_copy(update={"checks": CheckParameters(target_tolerance=1e-18)})
 
 
@@ -74,7 +74,7 @@ def records(rhode_island, schema) -> pl.DataFrame:
 
 @pytest.fixture(scope="session")
 def prior_project(tmp_path_factory) -> Path:
-    """Settings of brief training, warehouse and Dagster's history (home) with 2014's national prior."""
+    """A project with short training whose warehouse and history (home) have the national prior of 2014."""
     folder = tmp_path_factory.mktemp("prior")
     (folder / "home").mkdir()
     shutil.copyfile(CHECKOUT / "dagster.yaml", folder / "home" / "dagster.yaml")
@@ -97,31 +97,31 @@ def prior_project(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def project_with_prior(prior_project, tmp_path) -> Path:
-    """A copy of it that a test may write to."""
+    """A copy of `prior_project` that a test may change."""
     return Path(shutil.copytree(prior_project, tmp_path / "project"))
 
 
 @pytest.fixture(scope="session")
 def prior_warehouse(prior_project) -> Path:
-    """A warehouse that holds the national prior of 2014, trained briefly on few records."""
+    """A warehouse with the national prior of 2014, trained briefly on few records."""
     return prior_project / "w.duckdb"
 
 
 @pytest.fixture
 def warehouse_with_prior(prior_warehouse, tmp_path) -> Path:
-    """A copy of it that a test may write to."""
+    """A copy of `prior_warehouse` that a test may change."""
     return Path(shutil.copy(prior_warehouse, tmp_path / "w.duckdb"))
 
 
 class Project(NamedTuple):
-    """A project of its own, and what the backfill that built it said."""
+    """A project, and the output of the backfill that built it."""
 
     folder: Path
-    said: str
+    output: str
 
 
 def variables(folder: Path) -> dict[str, str]:
-    """Return the environment in which commands speak of a project."""
+    """Return the environment variables with which commands use a project."""
     return {
         "MICROPLEX_CONFIG": str(folder / "microplex.yaml"),
         "MICROPLEX_DATA": str(folder / "data"),
@@ -132,7 +132,7 @@ def variables(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def backfilled(tmp_path_factory) -> Project:
-    """Rhode Island and Vermont 2014, built briefly by the command from nothing; for reading only."""
+    """Rhode Island and Vermont 2014, built from nothing with short training; tests must not change it."""
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(DATA, folder / "data")
     (folder / "home").mkdir()
@@ -140,7 +140,7 @@ def backfilled(tmp_path_factory) -> Project:
     settings = {"parameters": BRIEF.model_dump(mode="json")}
     (folder / "microplex.yaml").write_text(yaml.safe_dump(settings))
     shutil.copyfile(CHECKOUT / "workspace.yaml", folder / "workspace.yaml")
-    _definitions.cache_clear()  # a command starts anew
+    _definitions.cache_clear()  # as in a new process
     options = ["--jobs", "1", "--states", "RI,VT", "--year", "2014"]
     result = CliRunner(env=variables(folder)).invoke(main, ["backfill", *options])
     _definitions.cache_clear()

@@ -1,4 +1,4 @@
-"""What the code location holds, and what loading it costs."""
+"""What the code location contains, and what loading it imports."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ def test_definitions_are_valid():
     assert definitions.resolve_job_def("build_state").partitions_def is not None
 
 
-def test_the_assets_are_these():
+def test_every_asset_has_the_expected_parents():
     graph = build_definitions().resolve_asset_graph()
     parents = {
         key.path[-1]: sorted(p.path[-1] for p in graph.get(key).parent_keys)
@@ -45,7 +45,7 @@ def test_the_assets_are_these():
     }  # fmt: skip
 
 
-def test_every_asset_says_what_it_is():
+def test_every_asset_is_described():
     graph = build_definitions().resolve_asset_graph()
     for key in graph.get_all_asset_keys():
         assert graph.get(key).description, key

@@ -1,4 +1,4 @@
-"""The whole chain through Dagster into DuckDB, on two states and one year, with short training."""
+"""The whole chain through Dagster into DuckDB, for two states and one year, with short training."""
 
 import shutil
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_both_states_are_built_and_pass_their_checks(built):
         assert len(result.get_asset_materialization_events()) == 14
 
 
-def test_every_table_holds_both_partitions(built):
+def test_every_table_has_both_partitions(built):
     warehouse, _ = built
     tables = query(
         warehouse,
@@ -81,7 +81,7 @@ def test_every_table_holds_both_partitions(built):
         assert keys == [(state, 2014) for state in states], table
 
 
-def test_counties_add_up_to_the_state_and_have_their_persons(built):
+def test_county_weights_add_up_to_the_state_and_give_the_published_persons(built):
     warehouse, _ = built
     gaps = query(
         warehouse,
@@ -113,7 +113,7 @@ def test_reports_are_stored_and_read_as_files(built, tmp_path, monkeypatch):
     assert row["counties"] == 5
     assert row["worst_county_error"] < 1e-9
     assert "<h1>Rhode Island 2014</h1>" in row["html"]
-    assert "<dt>flow</dt>" in row["html"]  # its seed, from the run's own history
+    assert "<dt>flow</dt>" in row["html"]  # its seed, from the run's history
 
     monkeypatch.setenv("MICROPLEX_WAREHOUSE", str(warehouse))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
@@ -124,7 +124,7 @@ def test_reports_are_stored_and_read_as_files(built, tmp_path, monkeypatch):
     one = CliRunner().invoke(main, ["report", "ri", "2014", *pages])
     assert one.exit_code == 0, one.output
     assert one.stdout.strip() == "pages/2014/RI.html"
-    assert "out of date: RI 2014" in one.stderr  # this history knows of nothing
+    assert "out of date: RI 2014" in one.stderr  # the parameters are not those of the build
     assert Path("pages/2014/RI.html").read_text() == row["html"]
     missing = CliRunner().invoke(main, ["report", "TX", "2014", *pages])
     assert missing.exit_code == 1
@@ -146,7 +146,7 @@ def test_reports_are_stored_and_read_as_files(built, tmp_path, monkeypatch):
     ]
 
 
-def test_disclosure_is_reported_beside_chance(built):
+def test_disclosure_is_reported_with_the_value_given_by_chance(built):
     warehouse, _ = built
     report = query(warehouse, "select * from evaluation.disclosure_report where state = 'RI'")
     values = {row["measure"]: row for row in report.to_dicts()}
@@ -191,7 +191,7 @@ def test_synthetic_records_keep_identities_and_copy_no_one(built, schema, rhode_
     assert copies.height / synthetic.height < 0.005
 
 
-def test_building_again_changes_nothing_else_and_repeats_bytes(built):
+def test_rebuilding_a_state_gives_the_same_bytes_and_leaves_others_unchanged(built):
     warehouse, _ = built
     select = "select * exclude (architecture) from models.flow order by state"
     population = "select * from calibration.calibrated_population order by state, tax_unit_id"
@@ -201,7 +201,7 @@ def test_building_again_changes_nothing_else_and_repeats_bytes(built):
     assert query(warehouse, population).equals(before[1])
 
 
-def test_an_aged_year_says_so(warehouse_with_prior):
+def test_an_aged_year_is_marked_as_aged(warehouse_with_prior):
     with duckdb.connect(str(warehouse_with_prior)) as connection:
         connection.execute("update models.national_prior set year = 2018")
         connection.execute("update survey.national_survey set year = 2018")
@@ -218,7 +218,7 @@ def test_an_aged_year_says_so(warehouse_with_prior):
     "key",
     ["ZZ|2014", "RI|2011", "RI|2099", "RI", "RI' or 1=1 --|2014", "../../x|2014", "RI|2014|2013"],
 )
-def test_what_is_no_partition_is_refused(tmp_path, key):
+def test_an_unknown_partition_is_refused(tmp_path, key):
     with pytest.raises((dg.DagsterUnknownPartitionError, dg.DagsterError)):
         build(tmp_path / "w.duckdb", key)
     assert not (tmp_path / "w.duckdb").exists()
@@ -241,9 +241,9 @@ def test_a_bad_survey_file_stops_the_run_with_one_message(tmp_path, schema, chan
         (folder / name).symlink_to(CHECKOUT / "data" / name)
     survey = pl.read_parquet(CHECKOUT / "data" / schema.file).filter(pl.col("state") == "RI")
     change(survey).write_parquet(folder / schema.file)
-    step, said = failure_of(build(tmp_path / "w.duckdb", "RI|2014", data=folder))
+    step, reason = failure_of(build(tmp_path / "w.duckdb", "RI|2014", data=folder))
     assert step == "raw_survey"
-    assert message in said
+    assert message in reason
 
 
 def test_a_missing_column_dictionary_stops_the_run_with_one_message(tmp_path):
@@ -252,18 +252,18 @@ def test_a_missing_column_dictionary_stops_the_run_with_one_message(tmp_path):
     for path in (CHECKOUT / "data").iterdir():
         if path.name != "cps_tax_units_columns.csv":
             (folder / path.name).symlink_to(path)
-    step, said = failure_of(build(tmp_path / "w.duckdb", "RI|2014", data=folder))
+    step, reason = failure_of(build(tmp_path / "w.duckdb", "RI|2014", data=folder))
     assert step == "raw_survey"
-    assert said == "file cps_tax_units_columns.csv is not in the data folder. Put it there"
+    assert reason == "file cps_tax_units_columns.csv is not in the data folder. Put it there"
 
 
-def test_without_the_national_prior_the_run_says_what_to_do(tmp_path):
-    step, said = failure_of(build(tmp_path / "w.duckdb", "RI|2014"))
+def test_a_run_without_the_national_prior_says_what_to_do(tmp_path):
+    step, reason = failure_of(build(tmp_path / "w.duckdb", "RI|2014"))
     assert step == "transformer"
-    assert "models.national_prior has no rows of this partition: materialize" in said
+    assert "models.national_prior has no rows of this partition: materialize" in reason
 
 
-def test_a_target_that_no_record_carries_is_named(tmp_path):
+def test_a_target_to_which_no_record_contributes_is_named(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
     for path in (CHECKOUT / "data").iterdir():
@@ -279,9 +279,9 @@ def test_a_target_that_no_record_carries_is_named(tmp_path):
         text
         + "state,44,RI,2013,household,count,households,household_income:900000000+,7,made up\n"
     )
-    step, said = failure_of(build(tmp_path / "w.duckdb", "RI|2014", data=folder))
+    step, reason = failure_of(build(tmp_path / "w.duckdb", "RI|2014", data=folder))
     assert step == "targets"
     assert (
         "no record contributes to: household count households [household_income:900000000+]"
-        in said
+        in reason
     )

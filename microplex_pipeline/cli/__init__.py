@@ -1,7 +1,7 @@
 """The command line: microplex COMMAND, one file per command.
 
-A command's file is imported when the command is run. Command files import what they need within their
-functions, so that help and mistakes are answered at once.
+A command's file is imported when the command is run. Command files import heavy modules inside their
+functions, so that help and error messages appear at once.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import click
 from microplex_pipeline.cli.faults import message_of
 from microplex_pipeline.cli.stopping import INTERRUPTED
 
-# in the order in which a newcomer needs them
+# in the order in which a new user needs them
 COMMANDS = ("init", "build", "report", "query", "export", "backfill", "status", "ui")
 
 
 class Commands(click.Group):
-    """Commands that are imported when they are needed, and end with one message on a fault."""
+    """Commands that are imported when needed, and end with one message if a file is unusable."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands' names."""
@@ -27,7 +27,7 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command, None if there is none of this name."""
+        """Return the command of this name, or None."""
         del ctx
         if cmd_name not in COMMANDS:
             return None
@@ -54,17 +54,18 @@ def main() -> None:
 
     \b
     How to start:
-      microplex init demo && cd demo  a project: settings, survey and targets
-      microplex build RI 2014         one state, from survey to calibrated records
-      microplex report RI 2014        read how good they are
+      microplex init demo && cd demo  make a project: settings, survey and targets
+      microplex build RI 2014         build one state, from survey to calibrated records
+      microplex report RI 2014        read how good the records are
       microplex export RI 2014 --format stata --to exports
 
-    Commands work on the project of the current folder, or the one whose microplex.yaml MICROPLEX_CONFIG
-    names. Tables are written to a DuckDB warehouse (warehouse/microplex.duckdb), the record of runs to
-    .dagster. microplex.yaml sets paths and parameters; MICROPLEX_ variables override it. In a checkout
-    without an installation, use python3 run.py in the place of microplex.
+    Commands work on the project in the current folder or a folder above it, or on the one whose
+    microplex.yaml MICROPLEX_CONFIG names. Tables are written to a DuckDB file, the warehouse
+    (warehouse/microplex.duckdb), and the history of runs to .dagster. microplex.yaml sets paths and
+    parameters; MICROPLEX_ variables override it. In a checkout without an installation, use python3 run.py
+    instead of microplex.
 
     \b
-    Exit codes: 0 done; 1 something failed, and the message says what; 2 the command was not understood;
+    Exit codes: 0 done; 1 something failed, and the message says what; 2 wrong usage of the command;
     130 stopped by Ctrl-C.
     """

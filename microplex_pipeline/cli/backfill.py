@@ -1,4 +1,4 @@
-"""microplex backfill: many states and years, what is up to date left as it is."""
+"""microplex backfill: builds many states and years, skipping what is up to date."""
 
 from __future__ import annotations
 
@@ -15,35 +15,37 @@ from microplex_pipeline.cli.places import read_settings_and_data, use_dagster_ho
 from microplex_pipeline.cli.stopping import stoppable
 
 
-@click.command(short_help="Build many; leave what is up to date.")
-@click.option("--states", help="codes: RI,VT,DE; without it all 51 of the years given")
-@click.option("--year", "years_", help="a year, several (2013,2014) or 2012-2014")
-@click.option("--jobs", default=2, show_default=True, help="processes side by side, one core each")
-@click.option("--force", is_flag=True, help="build what is up to date, too")
+@click.command(short_help="Build many states; skip what is up to date.")
+@click.option("--states", help="postal codes, e.g. RI,VT,DE; all 51 by default, with --year")
+@click.option("--year", "years_", help="a year, a list (2013,2014) or a range (2012-2014)")
+@click.option(
+    "--jobs", default=2, show_default=True, help="number of parallel processes, one core each"
+)
+@click.option("--force", is_flag=True, help="also build what is up to date")
 def backfill(states: str | None, years_: str | None, jobs: int, force: bool) -> None:
-    """Build many states and years; what is up to date is left as it is.
+    """Build many states and years; what is up to date is skipped.
 
     \b
     Examples:  microplex backfill
                microplex backfill --year 2014
                microplex backfill --states RI,VT,DE --year 2012-2014 --jobs 4
 
-    The first builds what microplex status calls out of date, and nothing else. The second builds all
-    states of a year.
+    The first command rebuilds what microplex status lists as out of date, and nothing else. The second
+    builds all states of a year.
 
-    Each state is a run of its own: a failure does not affect the others, and the same command builds the
-    failed states again. A change of targets builds calibration and reports again, a change of
-    hyper-parameters everything from the models on. On a terminal a bar shows what is done, how many failed
-    and the time left; in a file or pipe there is a line per partition.
+    Each state is a run of its own: a failure does not affect the others, and the same command tries the
+    failed states again. If targets change, only calibration and reports are rebuilt; if hyper-parameters
+    change, everything from the models on. On a terminal, a bar shows the progress, the number of failures
+    and the time left; in a file or pipe, there is one line per partition.
 
-    Exit code 0, or 1 if any partition failed or a check of one did; 130 after Ctrl-C.
+    Exit code 0; 1 if a partition or a check failed; 130 after Ctrl-C.
     """
     from microplex_pipeline.defs.coverage import STATES
     from microplex_pipeline.execution.backfill import backfill as run
     from microplex_pipeline.execution.status import built_states
 
     if jobs < 1:
-        raise click.BadParameter("at least one process is needed", param_hint="--jobs")
+        raise click.BadParameter("give at least one process", param_hint="--jobs")
     settings = read_settings_and_data()
     if years_ is None and states is not None:
         raise click.UsageError("give the years of these states, as in --year 2014")

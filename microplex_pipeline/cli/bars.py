@@ -1,4 +1,4 @@
-"""Progress bars, where a person looks on."""
+"""Progress bars on terminals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLEAR_LINE = "\r\033[2K"
 
 @contextmanager
 def bar(length: int, label: str) -> Iterator[ProgressBar[Any] | None]:
-    """Show a bar on the terminal; None where output goes elsewhere, or there is one thing to do."""
+    """Show a bar on the terminal; yield None if output goes elsewhere or there is only one step."""
     if length < 2 or not (sys.stdout.isatty() and sys.stderr.isatty()):
         yield None
         return
@@ -33,6 +33,6 @@ def bar(length: int, label: str) -> Iterator[ProgressBar[Any] | None]:
 
 
 def above(message: str) -> None:
-    """Print a line that stays, where the bar was; the bar's next step draws it again below."""
+    """Print a permanent line in place of the bar; the bar is drawn again below it at its next step."""
     click.echo(CLEAR_LINE, nl=False, err=True)
     click.secho(message, fg="red", err=True)

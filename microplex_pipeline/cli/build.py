@@ -1,4 +1,4 @@
-"""microplex build: one state and year, from the survey's file to calibrated records."""
+"""microplex build: builds one state and year, from the survey's file to calibrated records."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def build(state: str, year: str) -> None:
     \b
     Example:  microplex build RI 2014
 
-    The tables are written to the DuckDB warehouse and the run to Dagster's history, so that the UI shows
-    it. Building again replaces exactly this state and year. The year's national models are built first
-    if they are missing or out of date.
+    The tables are written to the DuckDB warehouse, and the run to Dagster's history, where the UI shows it.
+    Building again replaces only this state and year. The year's national models are built first if they are
+    missing or out of date.
 
-    Exit code 0; 1 if a step or a check failed: the message says which and why, and a failed step leaves
-    its table unchanged; 130 after Ctrl-C.
+    Exit code 0; 1 if a step or a check failed: the message says which and why, and a failed step leaves its
+    table unchanged; 130 after Ctrl-C.
     """
     with stoppable():
         _build(state, year)
@@ -56,7 +56,7 @@ def _build(state: str, year: str) -> None:
             sys.exit(1)
     _print_summary(settings, of_state, time.monotonic() - started)
     if any(not check.warning for check in failed_checks(result.all_events)):
-        click.echo("\nA check failed (above): do not use these records as they are.", err=True)
+        click.echo("\nA check failed (see above): do not use these records as they are.", err=True)
         sys.exit(1)
 
 
@@ -84,8 +84,8 @@ standing for {records["persons"]:,.0f} persons
   targets    {fit["met"]} of {fit["targets"]} met within 0.1 %, worst error {fit["worst"]:.1e}
   warehouse  {near(settings.warehouse)}
              calibration.calibrated_population  the microdata
-             evaluation.target_report           every target, its source and error
+             evaluation.target_report           every target with its source and error
 
-Read its report:       microplex report {partition}
-Look at it in the UI:  microplex ui"""
+Read the report:  microplex report {partition}
+Open the UI:      microplex ui"""
     )

@@ -1,4 +1,4 @@
-"""microplex export: a table's partitions as files for other programs."""
+"""microplex export: writes a table's partitions to files for other programs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from microplex_pipeline.cli.bars import bar
-from microplex_pipeline.cli.outdated import tell_outdated
+from microplex_pipeline.cli.outdated import warn_if_outdated
 from microplex_pipeline.cli.partition_keys import known_state, known_years, partition
 from microplex_pipeline.cli.places import Folder, near, no_warehouse, read_settings
 
@@ -21,23 +21,25 @@ RECORDS = "calibration.calibrated_population"
 @click.command(short_help="Write a table to Parquet, CSV or Stata.")
 @click.argument("state", required=False)
 @click.argument("year", required=False)
-@click.option("--states", help="all that are built (the default with --year), or codes: RI,VT,DE")
-@click.option("--year", "years_", help="a year, several (2013,2014) or 2012-2014")
-@click.option("--table", default=RECORDS, show_default=True, help="which table")
+@click.option(
+    "--states", help="postal codes, e.g. RI,VT,DE; all that are built by default, with --year"
+)
+@click.option("--year", "years_", help="a year, a list (2013,2014) or a range (2012-2014)")
+@click.option("--table", default=RECORDS, show_default=True, help="name of the table")
 @click.option(
     "--format",
     "kind",
     type=click.Choice(["parquet", "csv", "stata"]),
     default="parquet",
     show_default=True,
-    help="of the files",
+    help="format of the files",
 )
 @click.option(
     "--to",
     "folder",
     type=Folder(),
     required=True,
-    help="folder for the files, made if need be",
+    help="folder for the files, made if it does not exist",
 )
 def export(
     state: str | None,
@@ -62,12 +64,13 @@ def export(
                     calibrated_population_stata/RI_2014.dta
                     calibrated_population.codebook.csv: name, type and meaning of each column
 
-    A reader of hive folders takes all Parquet files at once, with state and year as columns:
-    polars.read_parquet("exports/calibrated_population"). Stata files (format 118, Stata 14 and later)
-    have labels. Files of the same state and year are replaced, each as a whole. Partitions that are out of
-    date are exported as they are, with a warning.
+    Programs that read hive-partitioned folders read all Parquet files at once, with state and year as
+    columns: polars.read_parquet("exports/calibrated_population"). Stata files (format 118, Stata 14 and
+    later) have variable and value labels. Existing files of the same state and year are replaced.
+    Partitions that are out of date are exported with a warning.
 
-    Exit code 0; 1 if the table or a partition is missing: then nothing is written.
+    Exit code 0; 1 if the table or a partition is missing (nothing is then written) or a file cannot be
+    written.
     """
     from microplex_pipeline.defs.resources import DataFolder
     from microplex_pipeline.export import CannotExport, cut_names, exportable
@@ -92,9 +95,9 @@ def export(
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(f"a file could not be written: {error}") from error
-    tell_outdated(settings, table, partitions)
+    warn_if_outdated(settings, table, partitions)
     for own, short in cut.items():
-        click.echo(f"{own} is {short}: Stata's names have at most 32 characters", err=True)
+        click.echo(f"{own} is named {short}: Stata's names have at most 32 characters", err=True)
     click.echo(
         f"{table}: {len(partitions)} partition{'s' * (len(partitions) > 1)} in {near(folder.resolve())}"
     )
@@ -103,7 +106,7 @@ def export(
 def _asked(
     state: str | None, year: str | None, states: str | None, years: str | None
 ) -> tuple[list[str] | None, list[int]]:
-    """Return the states, None for all that are built, and the years that were asked for."""
+    """Return the states requested (None for all that are built) and the years."""
     if state is not None and year is not None and states is None and years is None:
         of = partition(state, year)
         return [str(of.state)], [of.year]
@@ -118,7 +121,7 @@ def _asked(
 def _chosen(
     built: set[Partition], table: str, states: list[str] | None, years: list[int]
 ) -> list[Partition]:
-    """Return the partitions to export, or end with those that are not built."""
+    """Return the partitions to export, or end with an error that names those not built."""
     from microplex_pipeline.warehouse.partition import Partition
 
     if states is None:
@@ -129,7 +132,7 @@ def _chosen(
         missing = [str(of) for of in chosen if of not in built]
     if missing:
         raise click.ClickException(
-            f"{table} has nothing of {', '.join(missing)}: build it first (microplex status shows what is "
-            "built)"
+            f"{table} has no rows of {', '.join(missing)}: build them first (microplex status shows what "
+            "is built)"
         )
     return chosen

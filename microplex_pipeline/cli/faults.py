@@ -1,4 +1,4 @@
-"""Faults of files and disks that any command may meet, each as one message."""
+"""Errors of files and disks that any command may meet, each as one message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from microplex_pipeline.cli.places import dagster_home, near
 
 def message_of(error: Exception) -> str | None:
     """Return the message about a warehouse or history that cannot be used; None for any other error."""
-    # only modules that are loaded can have raised their errors
+    # only loaded modules can have raised their errors: importing them here would be slow
     if "microplex_pipeline.warehouse.faults" in sys.modules:
         from microplex_pipeline.warehouse.faults import WarehouseUnreadable
 
@@ -21,6 +21,6 @@ def message_of(error: Exception) -> str | None:
         if isinstance(error, DatabaseError):
             return (
                 f"Dagster's history in {near(dagster_home())} cannot be read or written: {error.orig}. "
-                "Free space if its disk is full, then run this again; the warehouse's tables are whole"
+                "Free space if its disk is full, then run this again; the warehouse's tables are intact"
             )
     return None

@@ -1,4 +1,4 @@
-"""microplex init: a new project."""
+"""microplex init: makes a new project."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def init(folder: Path) -> None:
     \b
     Example:  microplex init demo
 
-    Nothing that is there is overwritten: files of the same names are an error.
+    Existing files are never overwritten: a file of the same name is an error.
 
-    Exit code 0, or 1 if the folder cannot be written to or holds a project.
+    Exit code 0, or 1 if the folder cannot be written to or already holds a project.
     """
     template = _template()
     if there := [name for name in (*FILES, "data") if (folder / name).exists()]:
         raise click.ClickException(
-            f"{near(folder)} has {', '.join(there)} already: choose another folder"
+            f"{near(folder)} already has {', '.join(there)}: choose another folder"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,11 +45,11 @@ def init(folder: Path) -> None:
 
 
 def _template() -> Path:
-    """Return the folder with the files of a new project: in an installed package, else the checkout."""
+    """Return the folder with the files of a new project: in the installed package, or else the checkout."""
     installed = PACKAGE / "project"
     return installed if installed.is_dir() else PACKAGE.parent
 
 
 def _later_editions(folder: str, names: list[str]) -> list[str]:
-    """Leave out editions of the survey that were stored in a checkout's data folder."""
+    """Return the names not to copy: later editions of the survey that a checkout has stored."""
     return [name for name in names if Path(folder).name == "surveys" and "." not in name]

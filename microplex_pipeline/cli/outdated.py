@@ -1,4 +1,4 @@
-"""A word on partitions that are out of date."""
+"""Warnings about partitions that are out of date."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 FEW = 5
 
 
-def tell_outdated(settings: Settings, table: str, partitions: Sequence[Partition]) -> None:
-    """Say which partitions of a table are out of date; nothing about tables outside the chain."""
+def warn_if_outdated(settings: Settings, table: str, partitions: Sequence[Partition]) -> None:
+    """Warn about partitions of a table that are out of date; tables outside the chain are ignored."""
     from microplex_pipeline.defs.code_versions import asset_names
     from microplex_pipeline.defs.data_versions import Comparison
     from microplex_pipeline.defs.resources import DataFolder
@@ -36,8 +36,8 @@ def tell_outdated(settings: Settings, table: str, partitions: Sequence[Partition
     if outdated:
         more = f" and {len(outdated) - FEW} more" if len(outdated) > FEW else ""
         click.secho(
-            f"out of date: {', '.join(outdated[:FEW])}{more}. This was built from earlier code, files or "
-            "parameters (see microplex status); microplex backfill builds it again",
+            f"out of date: {', '.join(outdated[:FEW])}{more}. Built from earlier code, files or "
+            "parameters (see microplex status); microplex backfill builds them again",
             fg="yellow",
             err=True,
         )

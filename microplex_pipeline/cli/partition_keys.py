@@ -1,4 +1,4 @@
-"""States and years as they are typed: known ones as partitions, others refused by name."""
+"""Parses the states and years that users type; unknown ones are errors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def partition(state: str, year: str) -> Partition:
-    """Return the partition, or end with what is wrong with state or year."""
+    """Return the partition, or end with an error that says what is wrong with the state or year."""
     from microplex_pipeline.warehouse.partition import Partition
 
     return Partition(known_state(state), known_year(year))
 
 
 def known_state(state: str) -> str:
-    """Return the state's postal code, or end if there is no such state."""
+    """Return the state's postal code, or end with an error if there is no such state."""
     code = state.strip().upper()
     if code not in STATES:
         raise click.BadParameter(
@@ -32,7 +32,7 @@ def known_state(state: str) -> str:
 
 
 def known_year(year: str) -> int:
-    """Return the year, or end with what is wrong with it."""
+    """Return the year, or end with an error if it cannot be built."""
     known = closed_years()
     if year not in known:
         raise click.BadParameter(
@@ -44,7 +44,7 @@ def known_year(year: str) -> int:
 
 
 def known_years(text: str) -> list[int]:
-    """Return the years that a text such as 2014, 2013,2014 or 2012-2014 names; each must be known."""
+    """Return the years in a text such as 2014, 2013,2014 or 2012-2014; each must be one to build."""
     years: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")

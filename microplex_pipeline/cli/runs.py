@@ -1,4 +1,4 @@
-"""Running a job of the pipeline in this process, and what has to run before it."""
+"""Runs a job of the pipeline in this process, and finds out what has to run before it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(settings: Settings, job: str, partition: Partition) -> dg.ExecuteInProcessResult:
-    """Run a job on a partition, with its progress on the screen and in Dagster's history."""
+    """Run a job on a partition; its progress is shown on the screen and kept in Dagster's history."""
     import dagster as dg
     from filelock import Timeout
 
@@ -53,7 +53,7 @@ def lacks_national_models(settings: Settings, year: int) -> bool:
 
 
 def end_lost_runs(settings: Settings) -> None:
-    """Mark runs as failed that a kill or a crash has left unfinished, and say so."""
+    """Mark runs that were killed or crashed as failed, and say so."""
     import dagster as dg
 
     from microplex_pipeline.execution.processes import ENDED, end_runs_of_dead_processes
@@ -61,4 +61,4 @@ def end_lost_runs(settings: Settings) -> None:
     use_dagster_home()
     with dg.DagsterInstance.get() as instance:
         for ended in end_runs_of_dead_processes(instance, settings.warehouse, ENDED):
-            click.echo(f"an earlier run of {ended} had ended prematurely: marked as failed")
+            click.echo(f"an earlier run of {ended} ended prematurely and was marked as failed")

@@ -1,4 +1,4 @@
-"""microplex status: what is built, what is out of date, what failed last."""
+"""microplex status: shows what is built, what is out of date and what failed last."""
 
 from __future__ import annotations
 
@@ -17,26 +17,30 @@ if TYPE_CHECKING:
 
 OLD_WAREHOUSE = (
     "This warehouse does not record what its tables were made from (versions before 0.2 did not). "
-    "Everything\ncounts as out of date; microplex backfill builds it once more.\n"
+    "Everything\ncounts as out of date; microplex backfill builds it again.\n"
 )
 FEW = 10
 FAILURES = 5
 
 
 @click.command(short_help="Show what is built, out of date, failed.")
-@click.option("--year", "years_", help="a year, several (2013,2014) or 2012-2014; else all built")
+@click.option(
+    "--year",
+    "years_",
+    help="a year, a list (2013,2014) or a range (2012-2014); all years built by default",
+)
 def status(years_: str | None) -> None:
-    """Show what is built, what of it is out of date and why it would be built again, and what failed.
+    """Show which states are built, which are out of date and why, and what failed last.
 
     \b
     Examples:  microplex status
                microplex status --year 2014
 
-    A table is out of date if it was made from other code, files, parameters or tables than there are now:
-    microplex backfill builds just those. Nothing is written or started. Failures are those in failures.csv
-    beside the warehouse.
+    A table is out of date if the code, files, parameters or tables that it was made from have changed:
+    microplex backfill builds just those tables again. This command writes and starts nothing. It shows the
+    last failures from failures.csv, which is beside the warehouse.
 
-    Exit code 0, whatever is built; 1 if the warehouse cannot be read.
+    Exit code 0; 1 if the warehouse cannot be read.
     """
     chosen = known_years(years_) if years_ else None
     settings = read_settings_and_data()
@@ -87,7 +91,7 @@ def _show_years(found: list[YearStatus]) -> None:
 
 
 def _why(assets: Mapping[str, Sequence[str]], of_all: int | None = None) -> str:
-    """Return the assets that are out of date, and what has changed that made them so."""
+    """Return the assets that are out of date, and the changes that made them so."""
     names = "everything" if len(assets) == of_all else ", ".join(assets)
     causes = dict.fromkeys(
         cause for reasons in assets.values() for cause in reasons if cause not in assets

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: commands that build stop at once, and say what is left."""
+"""Ctrl-C and SIGTERM: commands that build stop at once and say what has been kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def stoppable() -> Iterator[None]:
 
     def stop(*_: object) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # what follows is short: not interrupted again
+            signal.signal(number, signal.SIG_IGN)  # the short clean-up is not interrupted again
         raise KeyboardInterrupt
 
     before = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
@@ -27,11 +27,11 @@ def stoppable() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         click.echo(
-            "\nstopped: partitions have what was finished; the same command goes on from there",
+            "\nstopped: finished steps are stored; run the same command again to continue",
             err=True,
         )
         sys.stdout.flush()
-        # at once: the step at work is in a thread that nothing else ends
+        # the running step is in a thread that nothing else would end
         os._exit(INTERRUPTED)
     finally:
         for number, handler in before.items():

@@ -1,4 +1,4 @@
-"""microplex ui: Dagster's own pages and daemon."""
+"""microplex ui: starts Dagster's UI and daemon."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import click
 
 from microplex_pipeline.cli.places import near, project, read_settings, use_dagster_home
 
-HOST = "127.0.0.1"  # and no option to change it
+HOST = "127.0.0.1"  # deliberately not an option
 WAIT_SECONDS = 60  # for the daemon to end
 
 
@@ -27,33 +27,36 @@ WAIT_SECONDS = 60  # for the daemon to end
     type=click.IntRange(0, 65535),
     default=3000,
     show_default=True,
-    help="port on this computer; 0 for any that is free",
+    help="port on this computer; 0 for any free port",
 )
 def ui(port: int) -> None:
-    """Open Dagster's UI and daemon on this computer alone, until Ctrl-C.
+    """Run Dagster's UI and daemon until Ctrl-C, accessible from this computer only.
 
     \b
     Example:  microplex ui --port 3001
 
-    The pages are at http://127.0.0.1:3000, or the port given. Exit code 0 after Ctrl-C.
+    Open http://127.0.0.1:3000 in a browser, or the port given.
+
+    Exit code 0 after Ctrl-C; 1 if the UI cannot start or the daemon ends by itself.
     """
     from microplex_pipeline.defs.settings import CONFIG, NAME
 
     incoming, workspace = read_settings().incoming, project() / "workspace.yaml"
     if not workspace.is_file():
         raise click.ClickException(
-            f"{near(workspace)} is missing: copy the one that `microplex init` makes"
+            f"{near(workspace)} is missing: copy it from a project made by `microplex init`"
         )
     os.environ[CONFIG] = str(project() / NAME)  # for the processes that load the definitions
     try:
         incoming.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise click.ClickException(
-            f"the folder {near(incoming)} cannot be made: {error.strerror}"
+            f"the folder {near(incoming)} cannot be made ({error.strerror}): set `incoming` in {NAME} to a "
+            "folder that can be written to"
         ) from error
     use_dagster_home()
     os.chdir(os.environ["DAGSTER_HOME"])  # Dagster reads a .env file of the current folder
-    # a shell's background jobs ignore SIGINT; whatever ends this process ends the daemon first
+    # set explicitly, since background jobs of a shell ignore SIGINT; the daemon is ended first
     signal.signal(signal.SIGINT, _end)
     signal.signal(signal.SIGTERM, _end)
     with _alone(), _listening(port) as listening, _daemon(workspace) as daemon:
@@ -66,7 +69,7 @@ def _end(signal_number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Refuse a second UI on one history: two daemons would start every scheduled run twice."""
+    """Refuse a second UI on the same history: two daemons would start every scheduled run twice."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(Path(os.environ["DAGSTER_HOME"]) / "ui.lock", timeout=0)
@@ -74,7 +77,7 @@ def _alone() -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise click.ClickException(
-            "a UI on this project's history is already running: open its page, or end it first"
+            "a UI on this project's history is already running: use that one, or end it first"
         ) from error
     try:
         yield
@@ -97,7 +100,7 @@ def _listening(port: int) -> Iterator[socket.socket]:
 
 @contextmanager
 def _daemon(workspace: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run schedules, sensors and queued runs beside the pages."""
+    """Run the daemon, which evaluates schedules and sensors and starts queued runs."""
     command = [
         sys.executable,
         "-m",
@@ -106,7 +109,7 @@ def _daemon(workspace: Path) -> Iterator[subprocess.Popen[bytes]]:
         "--log-level",
         "warning",
     ]
-    # the pipe's end tells it that this process has ended, were it by kill -9
+    # the pipe closes when this process ends, even by kill -9, and the daemon then ends, too
     daemon = subprocess.Popen([*command, "-w", str(workspace)], stdin=subprocess.PIPE)
     try:
         yield daemon
@@ -138,4 +141,4 @@ def _serve(file: Path, listening: socket.socket, daemon: subprocess.Popen[bytes]
         threading.Thread(target=end_with_the_daemon, daemon=True).start()
         click.echo(f"http://{HOST}:{listening.getsockname()[1]} (Ctrl-C ends it)")
         server.run(sockets=[listening])
-    raise click.ClickException("Dagster's daemon ended by itself; its last lines say why")
+    raise click.ClickException("Dagster's daemon ended by itself; its last lines above say why")

@@ -1,12 +1,11 @@
 """Everything that Dagster serves: assets, checks, jobs, schedules, sensors, partitions, resources.
 
-What does not belong here: anything that computes statistics (the library does), and anything that drives
-Dagster from a shell (that is `execution`). Settings and parameters need no Dagster; nor does importing
-this package.
+Code that computes statistics belongs in the library, and code that drives Dagster from a shell in
+`execution`. Importing this package, its settings or its parameters does not import Dagster.
 """
 
 import warnings
 
-# Partitioned checks and automation conditions are in preview or beta. The minor version of Dagster is held
-# in pyproject.toml and tested with them, so that its warnings tell users nothing that they could act on.
+# Partitioned checks and automation conditions are in preview or beta. pyproject.toml pins the minor version
+# of Dagster that they are tested with, so users cannot act on its warnings.
 warnings.filterwarnings("ignore", message=".* is currently in (preview|beta)")

@@ -1,4 +1,4 @@
-"""Later editions of the survey: the job that takes one in from the incoming folder."""
+"""Later editions of the survey: the job that imports one from the incoming folder."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from microplex_pipeline.survey import SurveyError, take_in
 
 
 class ArrivedFile(dg.Config):
-    """A file of the incoming folder, by its name alone."""
+    """A file in the incoming folder, given by its name without a path."""
 
     name: str
 
@@ -22,7 +22,7 @@ def store_by_year(
     data: dg.ResourceParam[DataFolder],
     settings: dg.ResourceParam[Settings],
 ) -> dg.Output[None]:
-    """Verify a file and store its records by year; refuse it as a whole, with the reason beside it."""
+    """Verify a file and store its records by year, or refuse all of it and write the reason beside it."""
     file = _in_incoming(settings.incoming, config.name)
     try:
         taken = take_in(
@@ -36,28 +36,28 @@ def store_by_year(
     except SurveyError as error:
         _put_aside(file, "refused").with_suffix(".txt").write_text(f"{error}\n", "utf-8")
         raise dg.Failure(
-            f"{error}. The file lies in incoming/refused; mend it and drop it again",
+            f"{error}. The file is now in incoming/refused: correct it and drop it again",
             allow_retries=False,
         ) from error
     _put_aside(file, "taken")
-    # of the file before it was mended
+    # remove what an earlier refusal of a file of this name left behind
     for of_refusal in (config.name, f"{Path(config.name).stem}.txt"):
         (settings.incoming / "refused" / of_refusal).unlink(missing_ok=True)
     return dg.Output(None, metadata={"file": config.name, "years": taken})
 
 
 @dg.job(
-    description="A file of the incoming folder: verified, then stored as editions of its years."
+    description="Verifies a file in the incoming folder and stores it as editions of its years."
 )
 def take_in_survey() -> None:
-    """Take in one file."""
+    """Import one file."""
     store_by_year()
 
 
 def _in_incoming(incoming: Path, name: str) -> Path:
     if Path(name).name != name or name in ("", ".", ".."):
         raise dg.Failure(
-            f"{name!r} is no file name: give the name of a file in the incoming folder"
+            f"{name!r} is not a file name: give the name of a file in the incoming folder"
         )
     if not (incoming / name).is_file():
         raise dg.Failure(f"there is no file {name} in the incoming folder")
@@ -65,7 +65,7 @@ def _in_incoming(incoming: Path, name: str) -> Path:
 
 
 def _put_aside(file: Path, folder: str) -> Path:
-    """Move a file to a folder beside it, replacing an older one of its name."""
+    """Move a file to a subfolder of its folder, replacing an older file of the same name."""
     target = file.parent / folder / file.name
     target.parent.mkdir(exist_ok=True)
     return file.replace(target)

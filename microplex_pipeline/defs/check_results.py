@@ -1,4 +1,4 @@
-"""Checks of partitions, and how a blocking check's result is kept with what it was asked."""
+"""Checks of partitions; a blocking check's result is stored with the version and limits it was run with."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
@@ -10,7 +10,7 @@ from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.partitions import partition_of, state_years
 from microplex_pipeline.warehouse.versions import CheckResult
 
-_LIMITS: dict[str, Sequence[str]] = {}  # of the blocking checks, by name
+_LIMITS: dict[str, Sequence[str]] = {}  # parameters that each blocking check reads, by its name
 
 
 def state_year_check(
@@ -20,14 +20,16 @@ def state_year_check(
     limits: Sequence[str] = (),
     beside: Sequence[str] = (),
 ) -> Callable[..., Any]:
-    """Check of an asset partitioned by state and year.
+    """Return a decorator that makes a function a check of an asset partitioned by state and year.
 
-    A blocking check's result is stored with the version that was checked and the limits that held, so that
-    another limit is another question.
+    A blocking check's result is stored with the version that was checked and the limits in force, so that
+    the check counts as not yet run if a limit changes.
 
     Parameters
     ----------
-    limits : parameters of `checks` that it reads.
+    asset : the asset checked.
+    blocking : whether a failure stops the assets that depend on it.
+    limits : names of the parameters in `checks` that it reads.
     beside : other assets whose same partition it needs.
     """
     name = asset.key.path[-1]
@@ -61,6 +63,6 @@ def state_year_check(
 
 
 def asked_of(check: str, version: str, parameters: Parameters) -> Mapping[str, Any]:
-    """Return what a blocking check is asked: of which version, with which limits."""
+    """Return what a blocking check is run with: the version checked and the limits."""
     limits = parameters.checks.model_dump(mode="json")
     return {"version": version, "limits": {name: limits[name] for name in _LIMITS[check]}}

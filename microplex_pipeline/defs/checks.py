@@ -1,4 +1,4 @@
-"""Checks of partitions; the blocking ones keep a bad partition from going on."""
+"""Checks of partitions; a blocking check that fails stops everything that depends on the partition."""
 
 import dagster as dg
 import polars as pl
@@ -19,10 +19,10 @@ from microplex_pipeline.evaluation.disclosure import whole_record_copies
 from microplex_pipeline.survey.identities import broken_identities
 
 SUMS_TOLERANCE = 1e-9
-NAMED = 5  # figures in a message
+NAMED = 5  # figures named in a message
 WHAT_TO_DO_WITH_IDENTITIES = (
-    "the models were fitted to another schema, or the schema misses a rule: build the state again from "
-    "transformer on; if it stays, correct `identities` in the survey's schema"
+    "the models were fitted to another schema, or the schema lacks a rule: rebuild the state from "
+    "transformer on; if the check fails again, correct `identities` in the survey's schema"
 )
 
 
@@ -30,13 +30,13 @@ WHAT_TO_DO_WITH_IDENTITIES = (
 def enough_records(
     survey: pl.DataFrame, parameters: dg.ResourceParam[Parameters]
 ) -> dg.AssetCheckResult:
-    """A state has records enough to train on."""
+    """The state has enough survey records to train its models."""
     least = parameters.checks.min_records
     return dg.AssetCheckResult(
         passed=survey.height >= least,
         metadata={"records": survey.height},
-        description=f"{survey.height} records; fewer than {least} are too few to train on: "
-        "pool survey years, or build the state from the nation",
+        description=f"{survey.height} records; training needs at least {least}. If there are fewer, "
+        "pool survey years, or use the national models for the state",
     )
 
 
@@ -47,7 +47,7 @@ def totals_plausible(
     targets: pl.DataFrame,
     survey: pl.DataFrame,
 ) -> dg.AssetCheckResult:
-    """A published total is about what the survey finds: every weight follows it."""
+    """Published totals are close to the survey's estimates; every weight is calibrated to them."""
     figures = _published_over_surveyed(data, survey, targets).filter(pl.col("domain") == "all")
     limit = parameters.checks.max_total_ratio
     return _plausible(figures, limit, "max_total_ratio", dg.AssetCheckSeverity.ERROR)
@@ -60,7 +60,7 @@ def parts_plausible(
     targets: pl.DataFrame,
     survey: pl.DataFrame,
 ) -> dg.AssetCheckResult:
-    """A published figure of a part, as an income bracket, is not far from what the survey finds."""
+    """Published subtotals, such as an income bracket's, are not far from the survey's estimates."""
     figures = _published_over_surveyed(data, survey, targets).filter(pl.col("domain") != "all")
     limit = parameters.checks.max_cell_ratio
     return _plausible(figures, limit, "max_cell_ratio", dg.AssetCheckSeverity.WARN)
@@ -77,22 +77,24 @@ def _plausible(
     figures: pl.DataFrame, limit: float, parameter: str, severity: dg.AssetCheckSeverity
 ) -> dg.AssetCheckResult:
     odd = figures.filter(~pl.col("ratio").is_between(1 / limit, limit))
-    said = "; ".join(
-        f"{target}: {value:,.0f}, the survey finds {surveyed:,.0f} ({source})"
+    message = "; ".join(
+        f"{target}: {value:,.0f} published, {surveyed:,.0f} estimated from the survey ({source})"
         for target, value, surveyed, source in odd.head(NAMED)
         .select("target", "value", "surveyed", "source")
         .iter_rows()
     )
     if odd.height > NAMED:
-        said += f"; and {odd.height - NAMED} more"
+        message += f"; and {odd.height - NAMED} more"
     return dg.AssetCheckResult(
         passed=odd.is_empty(),
         severity=severity,
         metadata={"figures": figures.height, "odd": odd.height},
-        description=f"{said}. Weights would follow a slip in the file without a miss: compare with the "
-        f"source in data/targets, or, if it is right, raise checks.{parameter} ({limit:g})"
+        description=f"{message}. The ratio may be at most {limit:g} either way. Calibration would meet a "
+        "mistyped figure without an error: compare the file in data/targets with its source; if the "
+        f"figure is right, raise checks.{parameter}"
         if odd.height
-        else f"all {figures.height} published figures lie within {limit:g} times what the survey finds",
+        else f"all {figures.height} published figures are within a factor of {limit:g} of the survey's "
+        "estimates",
     )
 
 
@@ -100,7 +102,7 @@ def _plausible(
 def identities_hold(
     data: dg.ResourceParam[DataFolder], synthetic_population: pl.DataFrame
 ) -> dg.AssetCheckResult:
-    """Totals, parts and structural zeros of the schema hold in every synthetic row."""
+    """The schema's identities (totals, parts, structural zeros) hold in every synthetic row."""
     broken = broken_identities(synthetic_population, data.survey_schema)
     return dg.AssetCheckResult(
         passed=not broken,
@@ -115,7 +117,7 @@ def identities_hold(
 def weights_usable(
     data: dg.ResourceParam[DataFolder], calibrated_population: pl.DataFrame
 ) -> dg.AssetCheckResult:
-    """Weights are finite and positive, and one per household."""
+    """Weights are finite and positive, and equal within a household."""
     weight = pl.col(data.survey_schema.weight)
     bad = calibrated_population.filter(~weight.is_finite() | (weight <= 0)).height
     mixed = (
@@ -127,9 +129,9 @@ def weights_usable(
     return dg.AssetCheckResult(
         passed=not bad and not mixed,
         metadata={"unusable_weights": bad, "households_with_several": mixed},
-        description=f"{bad} weights are not finite and positive, {mixed} households have several. If "
-        "there are any, targets may contradict each other: look for odd figures in `targets`, correct "
-        "their files and run the job recalibrate",
+        description=f"{bad} weights are not finite and positive, {mixed} households have more than one "
+        "weight; none is allowed. If there are any, targets may contradict each other: look for "
+        "implausible figures in `targets`, correct their files and run the job recalibrate",
     )
 
 
@@ -139,7 +141,7 @@ def weights_even(
     parameters: dg.ResourceParam[Parameters],
     calibrated_population: pl.DataFrame,
 ) -> dg.AssetCheckResult:
-    """No household is raised so much that a few of them carry a total."""
+    """No household's weight grows so much that a few households carry a total."""
     schema, limit = data.survey_schema, parameters.checks.max_weight_ratio
     households = calibrated_population.unique(schema.household)
     ratios = households[schema.weight] / households["design_weight"]
@@ -149,11 +151,12 @@ def weights_even(
         passed=not raised,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"largest_ratio": largest, "raised_beyond": raised},
-        description=f"weights are at most {largest:.1f} times the design weights"
+        description=f"weights are at most {largest:.1f} times the design weights; up to {limit:g} times "
+        "is allowed"
         + (
-            f", those of {raised} household{'s' * (raised > 1)} more than {limit:g} times: a target "
-            "that few records carry pulls them. Look for small cells among the targets; raise "
-            "`modelled.min_records` in data/targets/sources.yaml, or drop the total"
+            f", and {raised} household{' exceeds' if raised == 1 else 's exceed'} it, pulled by a target "
+            "to which few records contribute. Look for small cells among the targets: raise "
+            "`modelled.min_records` in data/targets/sources.yaml, or drop the target"
             if raised
             else ""
         ),
@@ -164,7 +167,7 @@ def weights_even(
 def targets_met(
     target_report: pl.DataFrame, parameters: dg.ResourceParam[Parameters]
 ) -> dg.AssetCheckResult:
-    """Every target is met within the tolerance of the settings."""
+    """Every target is met within checks.target_tolerance."""
     tolerance = parameters.checks.target_tolerance
     missed = target_report.filter(pl.col("relative_error").abs() > tolerance)
     names = ", ".join(missed["target"].head(5))
@@ -178,7 +181,7 @@ def targets_met(
         description=f"{missed.height} of {target_report.height} targets are missed by more than "
         f"{100 * tolerance:g} %"
         + (
-            f": {names}. Run the job recalibrate on this partition; if they are missed again, look at "
+            f": {names}. Run the job recalibrate on this partition; if they are missed again, check "
             "their source and value in target_report"
             if names
             else ""
@@ -193,7 +196,7 @@ def no_record_copied(
     synthetic_population: pl.DataFrame,
     survey: pl.DataFrame,
 ) -> dg.AssetCheckResult:
-    """Hardly any synthetic unit is a surveyed one in all its conditions and amounts."""
+    """Hardly any synthetic unit equals a surveyed unit in every condition and amount."""
     schema = data.survey_schema
     share = whole_record_copies(
         survey, synthetic_population, schema.target_columns, schema.condition_columns
@@ -201,10 +204,10 @@ def no_record_copied(
     return dg.AssetCheckResult(
         passed=share <= parameters.checks.max_copies,
         metadata={"share": share},
-        description=f"{share:.3%} of the units, counting those with two amounts or more, equal a "
-        "surveyed unit in every condition and amount; by chance "
-        f"{parameters.checks.max_copies:.1%} may. More means that a model memorizes: raise "
-        "atom_holders",
+        description=f"{share:.3%} of the units have at least two amounts that are not zero and equal a "
+        "surveyed unit in every condition and amount; up to "
+        f"{parameters.checks.max_copies:.1%} is allowed, for coincidences. A larger share means that a "
+        "model memorizes: raise margins.atom_holders",
     )
 
 
@@ -214,7 +217,7 @@ def counties_add_up(
     county_weights: pl.DataFrame,
     calibrated_population: pl.DataFrame,
 ) -> dg.AssetCheckResult:
-    """Every household's weights over the counties add up to its weight in the state."""
+    """Every household's weights in the counties add up to its weight in the state."""
     weight, household = data.survey_schema.weight, data.survey_schema.household
     sums = county_weights.group_by(household).agg(pl.col("weight").sum().alias("sum"))
     both = calibrated_population.unique(household).join(sums, on=household, how="left")
@@ -223,9 +226,9 @@ def counties_add_up(
     return dg.AssetCheckResult(
         passed=gap <= SUMS_TOLERANCE,
         metadata={"largest_gap": gap},
-        description=f"a household's weights miss its state weight by {gap:.1e} at the most. If it is "
-        f"more than {SUMS_TOLERANCE:g}, county_weights is older than calibrated_population: build it "
-        "again",
+        description="the sum of a household's county weights differs from its state weight by a relative "
+        f"{gap:.1e} at most; up to {SUMS_TOLERANCE:g} is allowed. If it is more, county_weights is older "
+        "than calibrated_population: build it again",
     )
 
 

@@ -1,16 +1,16 @@
-"""Which code an asset runs, as a version that changes when its results may.
+"""The version of an asset's code, which changes whenever its results may change.
 
-`code_versions.json` keeps, for each asset, its declared `code_version`, the modules that its function
-reaches, and a digest of each module's code. While the code is what it was when the file was written, the
-declared version is the asset's. Once a reachable module's code is different, the version carries a digest
-of the present code, so that what is stored counts as out of date until it is built again. Comments,
-docstrings and layout are not code.
+`code_versions.json` records each asset's declared `code_version`, the modules that its function reaches,
+and a digest of each module's code. As long as the code is the recorded one, the asset's version is the
+declared one. If the code of a reachable module differs, a digest of the present code is appended, so that
+stored partitions count as out of date until they are built again. Comments, docstrings and layout do not
+count as code.
 
-After a change of code: if results may differ, raise `code_version` at the assets concerned; then run
-`python -m microplex_pipeline.defs.code_versions`. With `--same-results` it also takes changes of code for
-which no version was raised, such as a refactoring whose tables were compared to the byte.
+After a change of code: if results may differ, raise `code_version` in the assets concerned; then run
+`python -m microplex_pipeline.defs.code_versions`. With `--same-results` it also accepts changes of code
+without a raised version, e.g. a refactoring after which all tables were the same bytes.
 
-This module imports nothing of what it digests.
+This module imports none of the modules that it digests.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ PACKAGE = Path(__file__).resolve().parents[1]
 NAME = PACKAGE.name
 RECORD = Path(__file__).with_suffix(".json")
 ASSETS = f"{NAME}.defs.assets"
-# rooms whose code makes rows; what reads and stores them is covered by files and by the warehouse's tests
+# packages whose code makes rows; the data folder's files are digested separately, and the warehouse's tests
+# show that rows are stored as they were made
 FOLLOWED = tuple(
     f"{NAME}.{room}"
     for room in (
@@ -38,17 +39,17 @@ FOLLOWED = tuple(
         "survey", "synthesis",
     )
 )  # fmt: skip
-SCHEMA = f"{NAME}.survey.schema"  # which every asset reads, through the resource `data`
-# charts and other metadata for the UI, and what all assets share: no row depends on them
+SCHEMA = f"{NAME}.survey.schema"  # every asset reads it through the resource `data`
+# charts and other metadata for the UI, and the assets' decorators: no row depends on them
 NOT_FOLLOWED = tuple(f"{ASSETS}.{name}" for name in ("pictures", "state_year", "versioned"))
 
 
 @cache
 def code_version(asset: str) -> str:
-    """Return the version of the code that an asset runs, as it is on disk.
+    """Return the version of the code on disk that an asset runs.
 
-    The declared version, with a digest behind it if the code is not what `code_versions.json` was written
-    for; "unrecorded" and a digest for an asset that is not in that file.
+    It is the declared version, followed by a digest if the code differs from the recorded one; for an asset
+    that is not in `code_versions.json` it is "unrecorded" and a digest.
     """
     record = _record()
     known = record["assets"].get(asset)
@@ -61,9 +62,9 @@ def code_version(asset: str) -> str:
 
 
 def changes_without_a_version() -> dict[str, list[str]]:
-    """Return, by asset, the reachable modules that have changed though `code_version` was not raised.
+    """Return, by asset, the reachable modules that changed although `code_version` was not raised.
 
-    For developers and the test suite: it reads which modules are reachable now.
+    For developers and the test suite: it determines anew which modules are reachable.
     """
     record, found = _record(), {}
     for asset in asset_names():
@@ -94,14 +95,14 @@ def asset_names() -> list[str]:
 
 
 def declared_version(asset: str) -> str:
-    """Return the `code_version` that the asset's decorator is given."""
+    """Return the `code_version` given to the asset's decorator."""
     return str(_declared(PACKAGE / "defs" / "assets" / f"{asset}.py"))
 
 
 def reachable_modules(asset: str) -> list[str]:
-    """Return the modules whose code an asset's function reaches by imports, its own first.
+    """Return the modules whose code an asset's function reaches through imports, its own first.
 
-    A name that a package re-exports leads to the module that defines it, not to all of the package.
+    A name that a package re-exports leads to the module that defines it, not to the whole package.
     """
     found: list[str] = []
     waiting = [SCHEMA, f"{ASSETS}.{asset}"]
@@ -114,7 +115,7 @@ def reachable_modules(asset: str) -> list[str]:
 
 
 def code_of(source: str) -> str:
-    """Return a module's code in a form that comments, docstrings and layout do not change."""
+    """Return a module's code in a form that does not depend on comments, docstrings or layout."""
     docstrings = {
         (node.body[0].lineno, node.body[0].col_offset)
         for node in ast.walk(ast.parse(source))
@@ -130,7 +131,7 @@ def code_of(source: str) -> str:
 
 
 def _whole_strings(source: str) -> Iterator[tokenize.TokenInfo]:
-    """Yield tokens with every f-string as one of them, as Python before 3.12 reads it."""
+    """Yield tokens, each f-string as a single token, as in Python before 3.12."""
     begin, end = (getattr(tokenize, f"FSTRING_{name}", -1) for name in ("START", "END"))
     depth, start = 0, (0, 0)
     lines = source.splitlines(keepends=True)
@@ -157,7 +158,7 @@ def _record() -> dict[str, dict[str, Any]]:
 
 @cache
 def _digest_of(module: str) -> str | None:
-    """Return a digest of a module's code and of the templates beside it, None if it is gone."""
+    """Return a digest of a module's code and of the templates beside it, or None if it does not exist."""
     file = _file_of(module)
     if file is None:
         return None
@@ -180,7 +181,7 @@ def _file_of(module: str) -> Path | None:
 
 
 def _imported(module: str) -> set[str]:
-    """Return the modules of the rooms followed that a module imports, but not for types alone."""
+    """Return the followed modules that a module imports, except those imported only for types."""
     found = set()
     file = _file_of(module)
     assert file is not None
@@ -207,7 +208,7 @@ def _imports(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
 
 
 def _home(module: str, name: str) -> str:
-    """Return the module that defines a name which another one offers."""
+    """Return the module that defines a name imported from a module or package."""
     if _file_of(f"{module}.{name}"):
         return f"{module}.{name}"
     file = _file_of(module)
@@ -233,14 +234,18 @@ def _declared(file: Path) -> str | None:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the record, unless code has changed without a version being raised."""
+    """Write the record, unless code changed and no version was raised."""
     changed = {} if arguments == ["--same-results"] else changes_without_a_version()
     for asset, modules in changed.items():
         if asset in _record()["assets"]:
-            print(f"{asset}: {', '.join(modules)} changed, code_version did not", file=sys.stderr)
+            print(
+                f"{asset}: {', '.join(modules)} changed, but code_version was not raised",
+                file=sys.stderr,
+            )
     if any(asset in _record()["assets"] for asset in changed):
         print(
-            "raise code_version where results may differ, or give --same-results", file=sys.stderr
+            "raise code_version of the assets whose results may differ, or give --same-results",
+            file=sys.stderr,
         )
         return 1
     write_record()

@@ -1,11 +1,11 @@
-"""Which states and years there are; known without Dagster."""
+"""The states and years that can be built; this module does not import Dagster."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 FIRST_YEAR = 2012
-# postal codes of 50 states and DC, by population in 2019: the largest take longest, so they start first
+# postal codes of the 50 states and DC by population in 2019: the largest take longest, so they start first
 BY_SIZE = [
     "CA", "TX", "FL", "NY", "PA", "IL", "OH", "GA", "NC", "MI",
     "NJ", "VA", "WA", "AZ", "MA", "TN", "IN", "MO", "MD", "WI",
@@ -18,5 +18,5 @@ STATES = sorted(BY_SIZE)
 
 
 def closed_years() -> list[str]:
-    """Return the years that are over: a year joins by itself on the 1st of January after it (UTC)."""
+    """Return the years that are over; each year is added on the following 1 January (UTC)."""
     return [str(year) for year in range(FIRST_YEAR, datetime.now(UTC).year)]

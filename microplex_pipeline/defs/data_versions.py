@@ -1,8 +1,8 @@
-"""What partitions are made from, and whether that is what there is now.
+"""What partitions are made from, and whether any of it has changed.
 
 A partition is made from code, parameters, files and other partitions. The record of them is stored with the
-rows (`warehouse.versions`); its digest is the partition's data version. What is made from the same is the
-same: every step repeats its bytes. No Dagster is needed to compare.
+rows (`warehouse.versions`); its digest is the partition's data version. Every step is reproducible to the
+byte, so equal versions mean equal rows. Comparing them does not need Dagster.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.versions import MadeFrom, Place, Stored
 
-UNKNOWN = "it is not known what it was made from"
+UNKNOWN = "no record of what it was made from"
 
 
 def own_inputs(
@@ -28,12 +28,14 @@ def own_inputs(
     data: DataFolder,
     parameters: Parameters,
 ) -> dict[str, Any]:
-    """Return what a partition is made from but for its parents, as it is now.
+    """Return the present code, parameters and files that a partition would be made from.
+
+    Its parents are not included.
 
     Parameters
     ----------
-    reads : sections of the parameters.
-    files : kinds of input files.
+    reads : sections of the parameters that the asset reads.
+    files : kinds of input files that it reads.
     """
     sections = parameters.model_dump(mode="json")
     return {
@@ -44,12 +46,12 @@ def own_inputs(
 
 
 class Comparison:
-    """Compares what stored partitions were made from with what there is now.
+    """Compares what stored partitions were made from with the present code, parameters and files.
 
     Parameters
     ----------
     stored : what every stored partition was made from.
-    data, parameters : as they are now.
+    data, parameters : the present ones.
     """
 
     def __init__(
@@ -61,9 +63,9 @@ class Comparison:
         self._reasons: dict[Place, list[str]] = {}
 
     def reasons(self, asset: str, partition: Partition) -> list[str]:
-        """Return why a partition is out of date; nothing if it is current.
+        """Return why a partition is out of date; an empty list if it is current.
 
-        A partition of which nothing is known is out of date.
+        A partition without a record is out of date.
         """
         place = (asset, partition)
         if place not in self._reasons:
@@ -99,7 +101,7 @@ class Comparison:
         for parent, before in made_from["parents"].items():
             partitions = {Partition.parse(key) for key in before}
             if partition.state is None and all(p.state for p in partitions):
-                # what a year makes of its states: others may have been built since
+                # an asset of a year that reads all its states: more of them may have been built since
                 partitions |= {
                     of for name, of in self.stored if name == parent and of.year == partition.year
                 }

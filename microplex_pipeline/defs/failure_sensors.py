@@ -1,4 +1,4 @@
-"""Sensors that write what failed to failures.csv beside the warehouse."""
+"""Sensors that write failures to failures.csv beside the warehouse."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ MONITORED: Sequence[Any] = [
     monitored_jobs=MONITORED,
     default_status=dg.DefaultSensorStatus.RUNNING,
     name="failures_written_down",
-    description="Writes what failed and why to failures.csv beside the warehouse, a line a step.",
+    description="Writes failed steps and checks, with the reason, to failures.csv beside the warehouse.",
 )
 def failures_written_down(
     context: dg.RunFailureSensorContext, settings: dg.ResourceParam[Settings]
 ) -> None:
-    """Write what failed and why to failures.csv beside the warehouse, a line a step.
+    """Write failed steps and checks to failures.csv beside the warehouse, one line per step.
 
-    A run whose process was killed has no failed step: the line is the run's.
+    A run whose process was killed has no failed step: its line describes the whole run.
     """
     events = [*_checks(context), *context.get_step_failure_events(), context.failure_event]
     _write_down(context, settings, events)
@@ -52,12 +52,12 @@ def failures_written_down(
     monitored_jobs=MONITORED,
     default_status=dg.DefaultSensorStatus.RUNNING,
     name="failed_checks_written_down",
-    description="Writes checks that failed in runs that succeeded to failures.csv beside the warehouse.",
+    description="Writes checks that failed in successful runs to failures.csv beside the warehouse.",
 )
 def failed_checks_written_down(
     context: dg.RunStatusSensorContext, settings: dg.ResourceParam[Settings]
 ) -> None:
-    """Write the checks that failed without stopping their run to failures.csv."""
+    """Write non-blocking checks that failed to failures.csv."""
     _write_down(context, settings, _checks(context))
 
 

@@ -1,6 +1,6 @@
-"""The files that assets read by themselves, each kind with the digests that tell whether it has changed.
+"""The files that assets read directly, each kind with the digests that reveal a change.
 
-An asset names the kinds it reads in `files=[...]`; each kind is an external asset, where lineage starts.
+An asset names the kinds it reads in `files=[...]`. Each kind is an external asset, at which lineage starts.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.survey import survey_file, survey_year
 from microplex_pipeline.warehouse.partition import Partition
 
-MISSING = "missing"  # in the place of a digest
-Digests = dict[str, str]  # by file, below the data folder
+MISSING = "missing"  # instead of a digest
+Digests = dict[str, str]  # by file, relative to the data folder
 
 
 class InputFiles(NamedTuple):
@@ -26,8 +26,8 @@ class InputFiles(NamedTuple):
     Attributes
     ----------
     description : what they hold.
-    by : whether their contents are told apart by "state", by "year" or not at all.
-    digests : of what a partition uses of them.
+    by : "state" or "year" if each state or year uses its own part of the contents, else None.
+    digests : function that returns the digests of the parts that a partition uses.
     """
 
     description: str
@@ -88,11 +88,11 @@ def _column_descriptions(data: DataFolder, partition: Partition) -> Digests:
 
 INPUT_FILES: Mapping[str, InputFiles] = {
     "survey_files": InputFiles(
-        "The survey's records as the source published them, one file per edition.",
+        "The survey's records as published, one file per edition.",
         "year", _survey_files,
     ),
     "survey_schema": InputFiles(
-        "What the survey is: its columns, conditions, amounts, identities (YAML).",
+        "Description of the survey: columns, conditions, amounts, identities (YAML).",
         None, _survey_schema,
     ),
     "growth_factors": InputFiles(
@@ -100,23 +100,23 @@ INPUT_FILES: Mapping[str, InputFiles] = {
         None, _growth_factors,
     ),
     "target_files": InputFiles(
-        "Published figures that states' weights must meet, and what is to be made of them.",
+        "Published figures that the states' weights must meet, and how targets are made from them.",
         "state", _target_files,
     ),
     "county_files": InputFiles(
-        "Published figures of counties.", "state", _county_files,
+        "Published figures of the counties.", "state", _county_files,
     ),
     "boundaries": InputFiles(
         "Boundaries of states and counties, for maps.", None, _boundaries,
     ),
     "column_descriptions": InputFiles(
-        "What the survey's columns mean, with units.", None, _column_descriptions,
+        "Meanings and units of the survey's columns.", None, _column_descriptions,
     ),
 }  # fmt: skip
 
 
 def missing_files(digests: Mapping[str, str]) -> list[str]:
-    """Return which of the files are not there."""
+    """Return the files that do not exist."""
     return [file for file, digest in digests.items() if digest == MISSING]
 
 
@@ -130,14 +130,14 @@ def _digest(data: DataFolder, name: str) -> str:
 
 @lru_cache
 def _digest_of(path: Path, modified: int, size: int) -> str:
-    """Digest of a file's content, read once until it changes."""
+    """Return a digest of a file's content; the file is read again only if it changes."""
     del modified, size
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _rows_of(path: Path, state: str | None) -> str:
-    """Digest of one state's rows of a targets file: a change of other states' rows does not concern it."""
+    """Return a digest of one state's rows of a targets file, which other states' rows do not affect."""
     if not path.exists():
         return MISSING
     about = path.stat()

@@ -1,4 +1,4 @@
-"""What a build may be told: sizes, hyper-parameters, tolerances, seeds. One place for all of them."""
+"""All parameters of a build: sizes, hyper-parameters, tolerances, seed."""
 
 from __future__ import annotations
 
@@ -11,70 +11,94 @@ from microplex_pipeline.synthesis import FineTuningSettings, TrainingSettings
 
 
 class SampleParameters(Strict):
-    """The nation's sample of a year."""
+    """The national sample of a year."""
 
-    records: int = Field(60_000, ge=200, description="records that train the nation's models")
-    held_out: int = Field(10_000, ge=200, description="records that no model sees")
+    records: int = Field(
+        60_000, ge=200, description="number of records that train the national models"
+    )
+    held_out: int = Field(
+        10_000, ge=200, description="number of further records that no model is trained on"
+    )
 
 
 class PriorParameters(TrainingSettings):
-    """Training of the nation's models: fewer passes over more records."""
+    """Training of the national models: fewer passes over more records."""
 
-    epochs: int = Field(20, ge=1, description="passes over the records, at the most")
-    batch_size: int = Field(1024, ge=1, description="records a step")
+    epochs: int = Field(20, ge=1, description="largest number of passes over the data")
+    batch_size: int = Field(1024, ge=1, description="records per step")
 
 
 class MarginParameters(Strict):
-    """How margins are fitted."""
+    """How the margins of a state's amounts are fitted."""
 
     atom_holders: int = Field(
         3,
         ge=1,
-        description="only amounts that so many respondents share may be reproduced as such",
+        description="an exact amount may be reproduced if at least this many respondents report it",
     )
-    max_knots: int = Field(80, ge=1, description="knots of a continuous margin; fewer smooth more")
+    max_knots: int = Field(
+        80, ge=1, description="largest number of knots of a continuous margin; fewer smooth more"
+    )
     tail_factor: float = Field(
-        2.0, ge=1, le=1e6, description="bound of the tail over the largest amount"
+        2.0,
+        ge=1,
+        le=1e6,
+        description="bound of synthetic amounts, as a multiple of the largest surveyed amount",
     )
     prior_records: float = Field(
-        75.0, gt=0, le=1e9, description="number of records that the nation's margin counts for"
+        75.0,
+        gt=0,
+        le=1e9,
+        description="number of state records that the national margin counts for",
     )
 
 
 class PopulationParameters(Strict):
-    """How many synthetic households."""
+    """The size of a state's synthetic population."""
 
-    households: int = Field(0, ge=0, description="synthetic households; 0 for the survey's number")
-    min_households: int = Field(5000, ge=1, description="at least so many where `households` is 0")
+    households: int = Field(
+        0,
+        ge=0,
+        description="number of synthetic households; 0: the survey's number, but at least "
+        "min_households",
+    )
+    min_households: int = Field(
+        5000, ge=1, description="smallest number of synthetic households if households is 0"
+    )
 
 
 class CheckParameters(Strict):
-    """When a partition is good enough."""
+    """Limits of the checks that every partition must pass."""
 
-    min_records: int = Field(200, ge=1, description="fewer survey records stop a state")
+    min_records: int = Field(
+        200, ge=1, description="smallest number of survey records from which a state is built"
+    )
     target_tolerance: float = Field(
-        1e-3, gt=0, lt=1, description="largest relative miss of a target"
+        1e-3, gt=0, lt=1, description="largest relative error of a target"
     )
     max_copies: float = Field(
-        0.002, gt=0, le=1, description="largest share of whole records that are respondents'"
+        0.002,
+        gt=0,
+        le=1,
+        description="largest share of synthetic records that copy a whole survey record",
     )
     max_weight_ratio: float = Field(
         5.0,
         gt=1,
         allow_inf_nan=False,
-        description="how many times its design weight a household may stand for",
+        description="largest ratio of a household's calibrated weight to its design weight",
     )
     max_total_ratio: float = Field(
         1.25,
         gt=1,
         allow_inf_nan=False,
-        description="how many times the survey's own total a published one may be",
+        description="largest ratio of a published total to the survey's estimate, or the reverse",
     )
     max_cell_ratio: float = Field(
         3.0,
         gt=1,
         allow_inf_nan=False,
-        description="the same of a published figure of a part, as an income bracket",
+        description="the same for a published subtotal, e.g. an income bracket, and its estimate",
     )
 
 
@@ -83,12 +107,13 @@ class Parameters(Strict):
 
     Attributes
     ----------
-    seed : decides every draw, split and initial weight.
-    sample, prior : of the nation's models; margins, fine_tuning : of a state's.
-    population : of the synthetic records.
+    seed : seed of all random draws, splits and initial network parameters.
+    sample, prior : the national sample and the training of the national models.
+    margins, fine_tuning : the margins of a state's amounts and the fine-tuning of its networks.
+    population : the size of the synthetic population.
     checks : limits of the checks.
-    missing_survey : what the annual rebuild does for a year that no survey covers: "age" the last
-        survey's amounts and weights, or "skip" the year with a reason.
+    missing_survey : what the annual rebuild does with a year that no survey covers: "age" the last
+        survey to that year (amounts and weights), or "skip" the year and say why.
     """
 
     seed: int = Field(0, ge=0, lt=2**32)

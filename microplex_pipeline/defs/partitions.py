@@ -1,4 +1,4 @@
-"""Partitions of the assets: states by years, with keys such as RI|2014, and years alone."""
+"""Partitions of the assets: by state and year, with keys such as RI|2014, or by year alone."""
 
 import dagster as dg
 
@@ -6,7 +6,7 @@ from microplex_pipeline.defs.coverage import FIRST_YEAR, STATES
 from microplex_pipeline.warehouse.partition import Partition
 
 states = dg.StaticPartitionsDefinition(STATES)
-# only closed years exist: a year joins by itself on the 1st of January after it
+# only closed years exist: each year is added on the following 1 January
 years = dg.TimeWindowPartitionsDefinition(
     start=str(FIRST_YEAR), fmt="%Y", cron_schedule="0 0 1 1 *"
 )
@@ -24,7 +24,7 @@ def state_and_year(context: dg.AssetExecutionContext) -> tuple[str, int]:
     Raises
     ------
     TypeError
-        If it builds a year alone.
+        If the run builds a partition of a year alone.
     """
     state, year = partition_of(context)
     if state is None:
@@ -33,5 +33,5 @@ def state_and_year(context: dg.AssetExecutionContext) -> tuple[str, int]:
 
 
 def multi_key(state: str, year: int | str) -> dg.MultiPartitionKey:
-    """Return the key of a state and year as run requests need it."""
+    """Return the key of a state and year in the form that run requests need."""
     return dg.MultiPartitionKey({"state": state, "year": str(year)})

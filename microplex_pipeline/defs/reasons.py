@@ -1,4 +1,4 @@
-"""Why steps, checks and runs failed, in messages for a person."""
+"""Why steps, checks and runs failed, as messages for people."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class FailedCheck:
     Attributes
     ----------
     step : the step that ran it.
-    name : of the check.
+    name : the check's name.
     message : what was measured, what is allowed, what to do.
-    warning : whether the partition may still be used.
+    warning : whether it is only a warning: the partition may still be used.
     """
 
     step: str
@@ -27,7 +27,7 @@ class FailedCheck:
 
 
 def failed_checks(events: Sequence[dg.DagsterEvent]) -> list[FailedCheck]:
-    """Return the checks that failed, as they ran."""
+    """Return the checks that failed, in the order in which they ran."""
     return [
         FailedCheck(
             event.step_key or "",
@@ -42,12 +42,12 @@ def failed_checks(events: Sequence[dg.DagsterEvent]) -> list[FailedCheck]:
 
 
 def reason_of(event: dg.DagsterEvent) -> str:
-    """Return the message that a failed step raised for a person, else the error's own."""
+    """Return the message that a failed step wrote for people, or else that of the underlying error."""
     failure = event.step_failure_data
     if failure.user_failure_data and failure.user_failure_data.description:
         return failure.user_failure_data.description
     if failure.error and failure.error.cls_name == "DagsterAssetCheckFailedError":
-        return "a check that must pass before anything after it is built did not pass"
+        return "a blocking check failed"
     cause = failure.error.cause or failure.error if failure.error else None
     return cause.message.strip() if cause else "no reason was given"
 

@@ -1,4 +1,4 @@
-"""Resources that assets share: the data folder and what its files say."""
+"""The data folder, a resource that all assets share."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class DataFolder:
-    """The folder of bundled surveys and targets.
+    """The folder of surveys and targets.
 
-    What its files say is read again when they change. It is not a configurable resource of Dagster's: the UI
-    would show the machine's path, and let a run's config change it.
+    Files are parsed once, and again if they change. It is not a configurable Dagster resource: the UI would
+    show its path, and a run's config could change it.
     """
 
     path: str
@@ -34,24 +34,24 @@ class DataFolder:
 
     @property
     def schema_file(self) -> str:
-        """The survey's schema, below the folder."""
+        """The file of the survey's schema, relative to the folder."""
         return "surveys/cps_tax_units.yaml"
 
     @property
     def survey_schema(self) -> SurveySchema:
-        """What the survey is."""
+        """The survey's schema."""
         return self._fresh(
             [self.schema_file], lambda: load_schema(Path(self.path) / self.schema_file)
         )
 
     @property
     def survey_years(self) -> list[int]:
-        """The years that were surveyed, later editions included."""
+        """The years that the survey covers, including later editions."""
         return survey_years(self.survey_schema, self.path)
 
     @property
     def column_descriptions(self) -> dict[str, str]:
-        """What the survey's columns mean, with units."""
+        """Meanings of the survey's columns, with units."""
         schema = self.survey_schema
         return self._fresh(
             [self.schema_file, schema.columns_file, "descriptions"],
@@ -60,7 +60,7 @@ class DataFolder:
 
     @property
     def words(self) -> SurveyWords:
-        """What the survey's columns and codes are called."""
+        """Names of the survey's columns and codes in words."""
         schema = self.survey_schema
         return self._fresh(
             [self.schema_file, schema.columns_file, "words"],
@@ -69,7 +69,7 @@ class DataFolder:
 
     @property
     def target_sources(self) -> TargetSources:
-        """Where targets come from."""
+        """The sources of the targets."""
         file = self.targets / "sources.yaml"
         return self._fresh(["targets/sources.yaml"], lambda: load_target_sources(file))
 
@@ -80,16 +80,16 @@ class DataFolder:
 
     @property
     def boundaries(self) -> Path:
-        """Boundaries of states and counties, projected for maps."""
+        """The file of state and county boundaries, projected for maps."""
         return Path(self.path) / "geography" / "counties-albers-10m.json"
 
     @property
     def population(self) -> Path:
-        """Population by state and year."""
+        """The file of population by state and year."""
         return Path(self.path) / self.survey_schema.ageing.population
 
     def _fresh(self, files: list[str], load: Callable[[], Value]) -> Value:
-        """Return what files say, read again if they have changed since."""
+        """Return what is loaded from files, loaded again if one of them changed."""
         name, stamps = " ".join(files), [_stamp(Path(self.path) / file) for file in files]
         if name not in self._read or self._read[name][0] != stamps:
             self._read[name] = stamps, load()

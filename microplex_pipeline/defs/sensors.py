@@ -1,4 +1,4 @@
-"""What starts runs by itself: changed targets, arriving and changed surveys, states that have landed."""
+"""Sensors that start runs: on changed targets, new and changed surveys, and newly built states."""
 
 from __future__ import annotations
 
@@ -23,32 +23,30 @@ from microplex_pipeline.warehouse.versions import Place, Stored, stored_versions
 
 MINUTE = 60
 DATA_VERSION = "dagster/data_version"
-CHANGES = "changes"  # in a cursor, beside versions: how many were seen
+CHANGES = "changes"  # key of the cursor: how often the survey files changed
 BUILT = "calibration.calibrated_population"
-Versions = dict[str, dict[str, str]]  # of kinds of files, by state or year
+Versions = dict[str, dict[str, str]]  # by kind of files, then by state or year
 
 
 @dg.sensor(
     job=recalibrate,
     minimum_interval_seconds=MINUTE,
     name="targets_changed",
-    description="Calibrates again the built states whose rows of the targets' files have changed; "
-    "survey, models and synthetic records stay as they are.",
+    description="Recalibrates built states whose rows in the target files changed; survey, models and "
+    "synthetic records stay unchanged.",
 )
 def targets_changed(
     context: dg.SensorEvaluationContext,
     data: dg.ResourceParam[DataFolder],
     settings: dg.ResourceParam[Settings],
 ) -> dg.SensorResult | dg.SkipReason:
-    """Compare the files with what each built partition was made from.
+    """Compare the files with those that each built partition was made from.
 
-    That is recorded with the rows, so that nothing is missed while the sensor is off, and a file that is
-    put back before anything was built starts nothing.
+    The record is stored with the rows. Changes made while the sensor is off are therefore noticed, and a
+    file that is restored before anything was built starts no run.
     """
     if not settings.warehouse.exists():
-        return dg.SkipReason(
-            "there is no warehouse: nothing was built that could be calibrated again"
-        )
+        return dg.SkipReason("there is no warehouse yet, so there is nothing to recalibrate")
     now = _versions(data, ["target_files", "county_files"])
     if isinstance(now, dg.SkipReason):
         return now
@@ -70,16 +68,16 @@ def targets_changed(
     job=take_in_survey,
     minimum_interval_seconds=MINUTE,
     name="survey_arrived",
-    description="Verifies a Parquet file that was dropped into the incoming folder, and stores it by "
-    "year, or refuses it with the reason beside it.",
+    description="Imports a Parquet file dropped into the incoming folder: verifies it and stores it by "
+    "year, or refuses it and writes the reason beside it.",
 )
 def survey_arrived(
     context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Ask for the files that have stopped growing since the last tick."""
+    """Request the import of files that have not changed since the last tick."""
     now = {}
     for file in sorted(settings.incoming.glob("*.parquet")):
-        if file.is_file():  # and no link to nothing
+        if file.is_file():  # neither a folder nor a broken link
             about = file.stat()
             now[file.name] = f"{about.st_size}|{about.st_mtime_ns}"
     before = json.loads(context.cursor) if context.cursor else {}
@@ -91,26 +89,25 @@ def survey_arrived(
             run_config={"ops": {"store_by_year": {"config": {"name": name}}}},
         )
     if not still:
-        yield dg.SkipReason("no Parquet file lies complete in the incoming folder")
+        yield dg.SkipReason("the incoming folder holds no complete Parquet file")
 
 
 @dg.sensor(
     jobs=[ingest, build_prior],
     minimum_interval_seconds=MINUTE,
     name="survey_changed",
-    description="Follows a survey's new edition: every state of a year that it newly covers is "
-    "ingested; what was built from an older edition is built again, nation first, then the states that "
-    "were there.",
+    description="Reacts to a new edition of the survey: ingests all states of a newly covered year, and "
+    "rebuilds partitions made from an older edition, the nation first, then the states built before.",
 )
 def survey_changed(
     context: dg.SensorEvaluationContext,
     data: dg.ResourceParam[DataFolder],
     settings: dg.ResourceParam[Settings],
 ) -> dg.SensorResult | dg.SkipReason:
-    """Compare the survey's files with what was built from them, and with those of the last tick.
+    """Compare the survey's files with those that partitions were made from, and with the last tick's.
 
-    Which years an edition newly covers, the cursor tells: Dagster would store observed data versions before
-    it stores the runs that they call for, and a daemon that is killed between the two would lose the runs.
+    The cursor shows which years an edition newly covers. Observed data versions could not: Dagster stores
+    them before it stores the runs requested, so a daemon killed in between would lose the runs.
     """
     now = _versions(data, ["survey_files", "survey_schema"])
     if isinstance(now, dg.SkipReason):
@@ -124,7 +121,7 @@ def survey_changed(
     requests = list(_rebuilds({of: key for of, key in changed.items() if of in built}))
     before = json.loads(context.cursor) if context.cursor else now
     seen = before["survey_files"]
-    # appended to run keys, so that an edition put back in the place of another still starts runs
+    # appended to run keys, so that a file reverted to earlier contents still triggers runs
     now[CHANGES] = {"": str(int(before.get(CHANGES, {"": 0})[""]) + (seen != now["survey_files"]))}
     for year, version in now["survey_files"].items():
         if version != seen.get(year) and int(year) in data.survey_years:
@@ -137,11 +134,11 @@ def survey_changed(
                 for state in STATES
                 if (state, int(year)) not in built
             ]
-    return _result(context, now, requests, "the survey's files and schema are unchanged")
+    return _result(context, now, requests, "the survey's files and schema have not changed")
 
 
 def _rebuilds(changed: Mapping[Partition, str]) -> Iterator[dg.RunRequest]:
-    """Ask for the nation's models of the years concerned; the states named in the tags follow them."""
+    """Request the national models of the years concerned; the states named in the tags follow them."""
     for year in sorted({of.year for of in changed}):
         of_year = {str(of.state): key for of, key in sorted(changed.items()) if of.year == year}
         rebuild = version_of(of_year)
@@ -154,12 +151,12 @@ def _rebuilds(changed: Mapping[Partition, str]) -> Iterator[dg.RunRequest]:
 
 
 def _versions(data: DataFolder, kinds: Iterable[str]) -> Versions | dg.SkipReason:
-    """Return the versions of files by state or year, "" if neither; or which file is missing."""
+    """Return versions of files by kind and state or year ("" if neither), or a missing file's skip reason."""
     found: Versions = {}
     for kind in kinds:
         by_part = contents(INPUT_FILES[kind], data)
         if missing := sorted({f for digests in by_part.values() for f in missing_files(digests)}):
-            return dg.SkipReason(f"{missing[0]} is missing: put it back")
+            return dg.SkipReason(f"{missing[0]} is missing from the data folder: put it back")
         found[kind] = {of or "": version_of(digests) for of, digests in by_part.items()}
     return found
 
@@ -169,14 +166,15 @@ def _changed(
     reads: Iterable[tuple[str, str]],
     version_now: Callable[[str, Partition], str],
 ) -> dict[Partition, str]:
-    """Return the partitions made from other files than there are now.
+    """Return the partitions whose files changed, each with a key for its run request.
 
-    Each with a key that names the run that stored it and the files as they are: asked for twice, it is one
-    run; after that run, the same files in the place of others start a run again.
+    The key names the run that stored the partition and the present files. Requested twice, it starts one
+    run; after that run, a return to earlier files gives a new key and starts another run.
 
     Parameters
     ----------
-    reads : an asset, and a kind of files that it reads.
+    reads : pairs of an asset and a kind of files that it reads.
+    version_now : function of a kind and a partition that returns the version of the present files.
     """
     found: dict[Partition, str] = {}
     for name, kind in reads:
@@ -193,7 +191,7 @@ def _result(
     requests: list[dg.RunRequest],
     nothing: str,
 ) -> dg.SensorResult:
-    """Return the runs asked for, and observations of the files that changed since the last tick."""
+    """Return the runs requested, and observations of the files that changed since the last tick."""
     before = json.loads(context.cursor) if context.cursor else {}
     events = [
         dg.AssetObservation(kind, partition=of or None, tags={DATA_VERSION: version})
@@ -213,8 +211,8 @@ def _result(
 nation_follows_its_states = dg.AutomationConditionSensorDefinition(
     "nation_follows_its_states",
     target=dg.AssetSelection.assets(*SUMMARY),
-    description="Builds a year's page when the last of its 51 states has landed, and again when one of "
-    "them is built anew.",
+    description="Builds a year's page once the last of its 51 states is built, and again whenever one "
+    "of them is rebuilt.",
 )
 
 SENSORS = [

@@ -1,4 +1,4 @@
-"""Settings: paths and parameters of a project, from its microplex.yaml and the environment."""
+"""Paths and parameters of a project, from its microplex.yaml and the environment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAME = "microplex.yaml"
 
 
 class SettingsError(ValueError):
-    """A settings file that is missing, is not valid YAML, or has settings that are unknown or unusable."""
+    """A settings file that is missing or not valid YAML, or a setting that is unknown or invalid."""
 
 
 class Settings(BaseSettings):
@@ -42,10 +42,12 @@ class Settings(BaseSettings):
         validate_default=True,
     )
 
-    data: Path = Field(Path("data"), description="survey and target files")
-    warehouse: Path = Field(Path("warehouse/microplex.duckdb"), description="the DuckDB file")
+    data: Path = Field(Path("data"), description="folder of survey and target files")
+    warehouse: Path = Field(
+        Path("warehouse/microplex.duckdb"), description="DuckDB file of all tables"
+    )
     incoming: Path = Field(
-        Path("incoming"), description="where later editions of the survey are dropped"
+        Path("incoming"), description="folder into which later editions of the survey are dropped"
     )
     parameters: Parameters = Parameters()
 
@@ -53,7 +55,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_path(cls, path: Path) -> Path:
         if not path.name:
-            raise ValueError("give the path of a file or folder, not an empty text or the root")
+            raise ValueError("give the path of a file or folder, not an empty string or the root")
         return path if path.is_absolute() else (project_folder() / path).resolve()
 
     @classmethod
@@ -114,7 +116,7 @@ def load_settings(**overrides: Any) -> Settings:
     Raises
     ------
     SettingsError
-        If there is no project, or its file or the environment has settings that are unknown or unusable.
+        If there is no project, or a setting in its file or the environment is unknown or invalid.
     """
     file = config_file()
     known = {CONFIG, *(f"MICROPLEX_{n.upper()}" for n in Settings.model_fields)}
@@ -125,7 +127,7 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         load_yaml(
             file.read_text("utf-8")
-        )  # refuses repeated keys, which the second reading accepts
+        )  # refuses repeated keys, which reading the file into settings would accept
         return Settings(**overrides)
     except ValidationError as error:
         problems = (_message(e["loc"], e["type"], e["msg"]) for e in error.errors())
@@ -141,4 +143,4 @@ def _message(location: tuple[int | str, ...], kind: str, message: str) -> str:
     section: Any = Settings
     for part in location[:-1]:
         section = section.model_fields[part].annotation
-    return f"no setting is named {name}; there are {', '.join(section.model_fields)}"
+    return f"no setting is named {name}; known settings: {', '.join(section.model_fields)}"

@@ -1,8 +1,8 @@
-"""Whether partitions are up to date, as checks that Dagster's pages show.
+"""Whether partitions are up to date, as checks that Dagster's UI shows.
 
-Dagster itself shows no staleness of partitions by state and year, and knows nothing of settings. The checks
-give the answer of `microplex status`: anyone may run them, and while the UI is open a sensor keeps their
-results current. No job of the chain runs them.
+Dagster does not show whether partitions by state and year are stale, and knows nothing of settings. These
+checks give the same answer as `microplex status`. Anyone may run them, and a sensor keeps their results
+current while the UI is open. The jobs of the chain do not run them.
 """
 
 import json
@@ -20,14 +20,14 @@ from microplex_pipeline.warehouse.versions import stored_versions
 
 NAME = "up_to_date"
 MINUTE = 60
-AT_ONCE = 500  # results that a tick reports
+AT_ONCE = 500  # largest number of results that a tick reports
 
 
 def out_of_date(reasons: Sequence[str]) -> str:
-    """Return what the check says, given the reasons why a partition is out of date."""
+    """Return the check's message, given the reasons why a partition is out of date."""
     if not reasons:
-        return "made from the code, files, parameters and partitions that there are now"
-    return f"out of date: {', '.join(reasons)} changed. `microplex backfill` builds it again"
+        return "made from the present code, files, parameters and upstream partitions"
+    return f"out of date because of: {', '.join(reasons)}. `microplex backfill` builds it again"
 
 
 def _comparison(settings: Settings, data: DataFolder) -> Comparison:
@@ -41,7 +41,7 @@ def _check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
         asset=asset.key,
         name=NAME,
         partitions_def=asset.partitions_def,
-        description="Whether it was made from the code, files, parameters and partitions that there are now.",
+        description="Whether it was made from the present code, files, parameters and upstream partitions.",
     )
     def up_to_date(
         context: dg.AssetCheckExecutionContext,
@@ -65,17 +65,17 @@ UP_TO_DATE = [_check(asset) for asset in (*NATIONAL, *CHAIN, *SUMMARY)]
     minimum_interval_seconds=MINUTE,
     default_status=dg.DefaultSensorStatus.RUNNING,
     name="out_of_date_shown",
-    description="Shows at each asset's check up_to_date which partitions are out of date, and why.",
+    description="Updates every asset's check up_to_date: which partitions are out of date, and why.",
 )
 def out_of_date_shown(
     context: dg.SensorEvaluationContext,
     data: dg.ResourceParam[DataFolder],
     present_settings: dg.ResourceParam[PresentSettings],
 ) -> dg.SensorResult | dg.SkipReason:
-    """Report the checks whose answer is another one than at the last tick."""
+    """Report the checks whose result changed since the last tick."""
     settings = present_settings.read()
     if not settings.warehouse.exists():
-        return dg.SkipReason("nothing was built yet")
+        return dg.SkipReason("nothing is built yet")
     comparison = _comparison(settings, data)
     now = {
         f"{asset} {of.key}": reasons
@@ -89,7 +89,9 @@ def out_of_date_shown(
         if place not in now:
             del shown[place]
     return dg.SensorResult(
-        skip_reason=dg.SkipReason(f"{len(changed)} results changed, {len(now)} are out of date"),
+        skip_reason=dg.SkipReason(
+            f"{len(changed)} results changed, {len(now)} partitions of assets are out of date"
+        ),
         cursor=json.dumps(shown),
         asset_events=[_evaluation(place, now.get(place, [])) for place in changed],
     )

@@ -1,1 +1,1 @@
-"""Running the pipeline from a shell: what to build, in which processes, and what became of it."""
+"""Running the pipeline from a shell: what to build, in which processes, and with what outcome."""

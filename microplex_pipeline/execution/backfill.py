@@ -1,4 +1,4 @@
-"""Building many partitions: the nation first, then states side by side, each in a run of its own."""
+"""Building many partitions: the nation first, then states in parallel, each in a run of its own."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ ASSETS = {"build_prior": NATIONAL, "build_state": CHAIN, "report_nation": SUMMAR
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one partition.
+    """The outcome of building one partition.
 
     Attributes
     ----------
     partition : state and year, or year.
-    built : names of the assets that were built; none if all were up to date.
+    built : names of the assets that were built; empty if all were up to date.
     failure : why it failed, or None.
     seconds : wall time.
     checks : non-blocking checks that failed.
@@ -52,11 +52,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Task:
-    """A job's assets of one partition: all of them if `force` is set, else those that are stale.
+    """One partition of a job's assets to build.
 
     Attributes
     ----------
+    job : name of the job.
+    partition : state and year, or year.
     label : tag of the run (microplex/backfill).
+    force : whether to build all assets, or only stale ones.
     """
 
     job: str
@@ -68,16 +71,17 @@ class Task:
 def backfill(
     wanted_states: Mapping[int, Sequence[str]], jobs: int, force: bool, label: str
 ) -> Generator[Outcome]:
-    """Build states of years, and yield each partition's outcome as it is done.
+    """Build states of years, and yield each partition's outcome once it is known.
 
-    Years' national models come first; if they fail, the year's states are left out, with the reason. What
-    is up to date is not built again unless `force` is set. One state's failure does not affect the others,
-    even if its process dies. Each year's page comes last, of the states that are built by then.
+    The national models of the years come first; if a year's fail, its states are skipped, with the reason.
+    Assets that are up to date are not built again unless `force` is set. One state's failure does not
+    affect the others, even if its process dies. Each year's page comes last, with the states built by then.
 
     Parameters
     ----------
-    wanted_states : by year.
-    jobs : processes side by side.
+    wanted_states : postal codes of the states to build, by year.
+    jobs : number of parallel processes.
+    force : whether to build assets that are up to date, too.
     label : tag of all runs (microplex/backfill).
     """
     settings = load_settings()
@@ -88,7 +92,7 @@ def backfill(
     plan = Plan(_definitions(), settings)
     wanted: list[Task] = []
     for year, of_year in wanted_states.items():
-        # the largest first, so that none of them is left for the end
+        # the largest first, so that no long run starts last
         states = sorted(set(of_year), key=BY_SIZE.index)
         if force or plan.stale(NATIONAL, Partition(None, year)):
             outcome = build_partition(Task("build_prior", Partition(None, year), label, force))
@@ -113,9 +117,9 @@ def backfill(
 
 
 def _side_by_side(tasks: Sequence[Task], jobs: int, settings: Settings) -> Generator[Outcome]:
-    """Build in processes; what a killed one was building is built again alone, after the others.
+    """Build in parallel processes; if one is killed, its task is repeated alone, after the others.
 
-    Alone, it has more memory than beside others. If its process dies again, it has failed.
+    Alone, it has more memory. If its process dies again, the partition has failed.
     """
     lost: list[Task] = []
     try:
@@ -142,9 +146,9 @@ def _end_lost_runs(settings: Settings, why: str) -> None:
 
 
 def build_partition(task: Task) -> Outcome:
-    """Build what a task names, in this process, once no other process builds the partition.
+    """Build a task's partition in this process, as soon as no other process is building it.
 
-    What another process has built in the meantime is not built again.
+    Assets that another process has built in the meantime are not built again.
     """
     started = time.monotonic()
     settings, definitions = load_settings(), _definitions()
@@ -167,9 +171,8 @@ def build_partition(task: Task) -> Outcome:
     checks = failed_checks(result.all_events)
     if not result.success:
         step, why = reasons(result.all_events)[0]
-        warnings = [
-            check for check in checks if check.warning
-        ]  # often the cause of a later failure
+        # a warning often names the cause of a later failure
+        warnings = [check for check in checks if check.warning]
         return Outcome(
             task.partition, assets, f"{step}: {why}" if step else why, seconds, warnings
         )

@@ -1,4 +1,4 @@
-"""What has to be built: partitions that are missing, out of date, or did not pass a blocking check."""
+"""What has to be built: partitions that are missing, out of date, or have not passed a blocking check."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from microplex_pipeline.warehouse.versions import (
 
 
 class Plan:
-    """Compares what is stored with what there is now; the warehouse has the last word on both.
+    """Finds stale partitions from the warehouse's own records, without Dagster's history.
 
-    A partition that has not passed a blocking check as it would be asked now has to be built again: what
-    comes after it would otherwise be built without the check.
+    A partition also has to be built again if it has not passed a blocking check with the present limits:
+    otherwise, assets that depend on it would be built without the check.
 
     Parameters
     ----------
-    definitions : of the pipeline.
-    settings : their settings.
+    definitions : the pipeline's definitions.
+    settings : the settings of these definitions.
     """
 
     def __init__(self, definitions: dg.Definitions, settings: Settings) -> None:
@@ -44,12 +44,12 @@ class Plan:
 
     @property
     def knows_versions(self) -> bool:
-        """Whether anything is known of what the stored partitions were made from."""
+        """Whether the warehouse records what any of its partitions was made from."""
         return bool(self._comparison.stored)
 
     @cached_property
     def stored(self) -> dict[str, set[Partition]]:
-        """The states and years that each table holds."""
+        """The partitions that each table holds, by schema.table."""
         return stored_partitions(self._settings.warehouse)
 
     @cached_property
@@ -59,7 +59,7 @@ class Plan:
     def stale(
         self, assets: Sequence[dg.AssetsDefinition], partition: Partition
     ) -> dict[str, list[str]]:
-        """Return the assets of a partition that have to be built, in the order given, and why."""
+        """Return the assets of a partition that have to be built, in the order given, with the reasons."""
         found = {}
         for asset in assets:
             name = asset.key.path[-1]
@@ -69,13 +69,13 @@ class Plan:
 
     def _reasons(self, key: dg.AssetKey, name: str, partition: Partition) -> list[str]:
         if not self.holds(name, partition.year, partition.state):
-            return ["it is not built"]
+            return ["missing rows"]
         if reasons := self._comparison.reasons(name, partition):
             return reasons
         return [f"check {check}" for check in self._unpassed(key, name, partition)]
 
     def holds(self, asset: str, year: int, state: str | None = None) -> bool:
-        """Return whether the warehouse has rows of an asset's year, of one state or any."""
+        """Return whether the warehouse has an asset's rows of a year, of one state or of any if None."""
         node = self._graph.get(dg.AssetKey(asset))
         return any(
             stored.year == year and state in (None, stored.state)
@@ -83,7 +83,7 @@ class Plan:
         )
 
     def _unpassed(self, key: dg.AssetKey, name: str, partition: Partition) -> list[str]:
-        """Return the blocking checks that the stored version has not passed as they are asked now."""
+        """Return the blocking checks that the stored version has not passed with the present limits."""
         version = self._comparison.stored[name, partition].version
         found = []
         for check in self._graph.get(key).check_keys:

@@ -1,7 +1,7 @@
-"""Which process runs what: one process at a time builds a partition; runs of dead processes are ended.
+"""Locks of processes: only one builds a partition at a time, and runs of dead processes are ended.
 
-Every process holds a lock file while it lives, and its runs carry the file's name. The operating system
-frees the lock when the process ends, however it ends, so that a dead process is never taken for a live one.
+Every process holds a lock file while it lives, and its runs are tagged with the file's name. The operating
+system releases the lock however the process ends, so that a dead process is never mistaken for a live one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from microplex_pipeline.warehouse.failures import write_failure
 from microplex_pipeline.warehouse.partition import Partition
 
 TAG = "microplex/process"
-ENDED = "its process ended before the run did; nothing of the step was stored. Build it again"
+ENDED = "its process ended before the run did; the step stored nothing. Build it again"
 UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -27,7 +27,7 @@ UNFINISHED = [
 
 
 def process_tag(instance: dg.DagsterInstance) -> dict[str, str]:
-    """Return the tag that says which process a run belongs to: this one."""
+    """Return the tag that marks a run as belonging to this process."""
     return {TAG: Path(_held_by_this_process(_folder(instance)).lock_file).stem}
 
 
@@ -39,11 +39,11 @@ def partition_lock(instance: dg.DagsterInstance, partition: Partition) -> FileLo
 def end_runs_of_dead_processes(
     instance: dg.DagsterInstance, warehouse: Path, why: str
 ) -> list[str]:
-    """Mark runs as failed whose process is gone, and write them to the list of failures.
+    """Mark the runs of processes that no longer exist as failed, and add them to the list of failures.
 
     Returns
     -------
-    The partitions of these runs, or the jobs of runs without one.
+    The partition of each of these runs, or its job if it has no partition.
     """
     ended = []
     for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
@@ -66,7 +66,7 @@ def _folder(instance: dg.DagsterInstance) -> Path:
     return folder
 
 
-@cache  # which keeps the lock
+@cache  # keeps a reference to the lock, so that it is not released
 def _held_by_this_process(folder: Path) -> FileLock:
     lock = FileLock(folder / f"{uuid.uuid4().hex}.lock")
     lock.acquire()

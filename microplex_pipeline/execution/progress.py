@@ -1,4 +1,4 @@
-"""A run's progress on the terminal, read from its event log while it goes on."""
+"""A run's progress on the terminal, read from its event log while it runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POLL_SECONDS = 0.2
 
 @contextmanager
 def shown(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
-    """Print what the run does, until the block ends."""
+    """Print the run's progress until the block ends."""
     finished = threading.Event()
     thread = threading.Thread(target=_follow, args=(instance, run_id, finished), daemon=True)
     thread.start()
@@ -38,7 +38,7 @@ def _follow(instance: dg.DagsterInstance, run_id: str, finished: threading.Event
         try:
             connection = instance.get_records_for_run(run_id, cursor=cursor)
         except DatabaseError:
-            return  # the run uses the same history, and reports what is wrong with it
+            return  # the run reads the same history and reports the error
         cursor = connection.cursor
         for record in connection.records:
             _print_entry(record.event_log_entry, started)
@@ -50,7 +50,7 @@ def _follow(instance: dg.DagsterInstance, run_id: str, finished: threading.Event
 def _print_entry(entry: dg.EventLogEntry, started: dict[str, float]) -> None:
     event, step = entry.dagster_event, entry.step_key or ""
     if event is None:
-        # Dagster writes an error line for each step skipped after a failure: the failure is enough
+        # Dagster logs an error for each step skipped after a failure; showing the failure is enough
         if logging.INFO <= int(entry.level) < logging.ERROR:
             click.echo(f"      {entry.user_message}")
     elif event.event_type == dg.DagsterEventType.STEP_START:

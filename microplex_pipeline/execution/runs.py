@@ -1,4 +1,4 @@
-"""Running a job on a partition in this process, so that it is known afterwards why it ended."""
+"""Running a job on a partition in this process, with a record of why it failed or stopped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from microplex_pipeline.warehouse.failures import write_failure
 from microplex_pipeline.warehouse.partition import Partition
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-STOPPED = "stopped by Ctrl-C or a signal; the step at work stored nothing"
+STOPPED = "stopped by Ctrl-C or a signal; the unfinished step stored nothing"
 
 
 def run_job(
@@ -31,13 +31,13 @@ def run_job(
     assets: Sequence[str] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> dg.ExecuteInProcessResult:
-    """Run a job, or some of its assets, on a partition; what failed is written to failures.csv.
+    """Run a job, or some of its assets, on a partition, and write failures to failures.csv.
 
     Raises
     ------
     KeyboardInterrupt
-        If the process is told to stop. The run is then marked as canceled, and the process must exit:
-        its step cannot be stopped in any other way.
+        If the process is interrupted. The run is then marked as canceled, and the process must exit, since
+        nothing else stops the running step.
     """
     run_id = run_id or str(uuid.uuid4())
     try:
@@ -75,10 +75,10 @@ def _job_of(
 
 
 def _in_a_thread(work: Callable[[], dg.ExecuteInProcessResult]) -> dg.ExecuteInProcessResult:
-    """Wait for work in another thread.
+    """Do the work in another thread and return its result.
 
-    In the main thread, Dagster and DuckDB would each handle signals themselves, and long steps would react
-    to them late.
+    In the main thread, Dagster and DuckDB would each handle signals themselves, and long steps would delay
+    the reaction to them.
     """
     outcome: Future[dg.ExecuteInProcessResult] = Future()
 

@@ -1,4 +1,4 @@
-"""What is built of each year, and what of that is up to date."""
+"""Which partitions of each year are built, and which of them are up to date."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class YearStatus:
 
     Attributes
     ----------
-    year : of the partitions.
-    nation : the nation's assets that are out of date or missing, and why.
-    has_nation : whether anything of the nation is built.
-    current : states of which everything is up to date.
-    outdated : states of which something is built, with their assets that are out of date or missing, and
-        why.
-    missing : states of which nothing is built; records that were only ingested do not count.
-    report_is_current : whether neither the national report nor one of its states is out of date.
+    year : the year.
+    nation : national assets that are out of date or missing, with the reasons.
+    has_nation : whether any national asset is built.
+    current : states whose assets are all up to date.
+    outdated : partly built or outdated states, each with its assets that are out of date or missing, and
+        the reasons.
+    missing : states of which nothing is built; ingested records alone do not count.
+    report_is_current : whether the national report and all its states are up to date.
     has_report : whether the national report is built.
-    assets : how many a state has.
+    assets : number of assets of a state.
     """
 
     year: int
@@ -45,13 +45,13 @@ class YearStatus:
 
 
 def built_years(settings: Settings) -> list[int]:
-    """Return the years of which the warehouse holds anything."""
+    """Return the years of which the warehouse holds any rows."""
     stored = stored_partitions(settings.warehouse)
     return sorted({of.year for partitions in stored.values() for of in partitions})
 
 
 def built_states(settings: Settings) -> dict[int, list[str]]:
-    """Return the states of each year of which more is built than ingested records."""
+    """Return the states of each year of which more than the ingested records is built."""
     built = _partitions(settings, [asset for asset in CHAIN if asset not in INGEST])
     years = sorted({of.year for of in built})
     return {year: [state for state in STATES if (state, year) in built] for year in years}
@@ -64,7 +64,7 @@ def _partitions(settings: Settings, assets: Sequence[dg.AssetsDefinition]) -> se
 
 
 def status(settings: Settings, plan: Plan, years: Sequence[int]) -> list[YearStatus]:
-    """Return what is built of each of the years; nothing is written."""
+    """Return the status of each of the years, without writing anything."""
     of_states, of_nation = built_states(settings), _partitions(settings, NATIONAL)
     found = []
     for year in years:

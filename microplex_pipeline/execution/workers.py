@@ -1,4 +1,4 @@
-"""Processes that work side by side: one that is killed costs the others nothing."""
+"""Parallel processes: if one is killed, the others go on."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def side_by_side(
     tasks: Sequence[Task],
     processes: int,
 ) -> Generator[tuple[Task, Result | None]]:
-    """Yield every task with its result as it is done, or with None where its process died.
+    """Yield every task with its result once it is done, or with None if its process died.
 
-    An exception of `work` is raised here. Processes end with this one, whatever ends it; where the
-    caller stops early they are killed.
+    An exception raised by `work` is raised here. The processes end when this one ends, for whatever reason;
+    if the caller stops early, they are killed.
     """
     waiting = deque(tasks)
     workers = [_Worker(work) for _ in range(min(processes, len(waiting)))]
@@ -61,13 +61,13 @@ def side_by_side(
 
 
 class _Worker:
-    """A process at the other end of a pipe."""
+    """A process that receives tasks and returns results through a pipe."""
 
     def __init__(self, work: Callable[[Task], Result]) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        # Ctrl-C on a terminal reaches every process: the first one alone decides
+        # Ctrl-C on a terminal reaches every process, but only the parent reacts to it
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             self._process.start()
@@ -77,7 +77,7 @@ class _Worker:
         self.give(work)
 
     def give(self, task: object) -> None:
-        """Send the work, or a task; a process that is gone is noticed when its result is read."""
+        """Send the work, or a task; if the process has died, reading its result reveals it."""
         with suppress(BrokenPipeError):
             self.pipe.send(task)
 

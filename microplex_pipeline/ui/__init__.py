@@ -1,1 +1,1 @@
-"""Dagster's pages and daemon for this computer alone."""
+"""Dagster's UI and daemon, accessible from this computer only."""

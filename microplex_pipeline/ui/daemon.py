@@ -1,7 +1,7 @@
 """Dagster's daemon, which ends when the process that started it ends, even by kill -9.
 
 Its standard input is a pipe that the other process holds open and never writes to. A daemon left behind
-would start scheduled runs that nobody sees, beside the daemon of the next UI.
+would start scheduled runs unnoticed, in addition to those of the next UI's daemon.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""Dagster's webserver for this computer alone, which accepts requests from its own pages only.
+"""Dagster's webserver for this computer only, which accepts browser requests from its own pages only.
 
-Dagster's own webserver does not check where a request comes from: any web page that is open in a browser on
-the computer could start runs through it, with a plain link or with a host name that points to 127.0.0.1.
+Dagster's own webserver does not check where a request comes from. Any web page open in a browser on the
+computer could start runs through it, with a plain link or with a host name that resolves to 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class LocalWebserver(DagsterWebserver):
 
 
 class OwnPagesOnly:
-    """Refuse requests sent by pages of other sites, or sent to another host name.
+    """Refuses requests from pages of other sites, and requests to another host name.
 
-    Programs that are not browsers (a client of the API, curl) send no origin and are accepted: whoever can
-    run programs on the computer needs no browser to start runs.
+    Programs other than browsers (e.g. curl) send no origin and are accepted: whoever can run programs on
+    the computer can start runs without a browser anyway.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,7 +1,7 @@
-"""The code locations that the pages show, loaded in a process of their own.
+"""The code locations that the UI shows, loaded in a process of their own.
 
-This is the only file that uses private API of Dagster: its public command `dagster-webserver` loads a
-workspace in the same way, but then serves it without the guard of `ui.webserver`.
+This is the only file that uses private API of Dagster. Its public command `dagster-webserver` loads a
+workspace in the same way, but serves it without the protection of `ui.webserver`.
 """
 
 from __future__ import annotations

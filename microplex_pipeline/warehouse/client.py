@@ -1,4 +1,4 @@
-"""Short transactions on the warehouse's file, one at a time across threads and processes."""
+"""Short transactions on the warehouse's file, one at a time across all threads and processes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from microplex_pipeline.warehouse.faults import (
     is_open_elsewhere,
 )
 
-FOREIGN_LOCK_WAIT = 30.0  # seconds, for a program that is not ours
-QUEUE_WAIT = 600.0  # seconds, for other runs
+FOREIGN_LOCK_WAIT = 30.0  # seconds to wait for a program outside the pipeline
+QUEUE_WAIT = 600.0  # seconds to wait for other runs
 QUEUE_POLL = 0.005  # seconds; a transaction takes about ten times as long
 
 
@@ -26,8 +26,8 @@ QUEUE_POLL = 0.005  # seconds; a transaction takes about ten times as long
 def transaction(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a connection in a transaction that commits as a whole or not at all.
 
-    DuckDB lets one process at a time open a file for writing. Runs hold it for milliseconds and queue on
-    a lock file; the operating system frees the lock of a run that is killed.
+    DuckDB lets only one process at a time open a file for writing. Runs hold it for milliseconds and queue
+    on a lock file; the operating system releases the lock of a run that is killed.
 
     Raises
     ------
@@ -42,8 +42,8 @@ def transaction(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         lock.acquire(poll_interval=QUEUE_POLL)
     except Timeout as error:
         raise WarehouseBusy(
-            f"another run held the warehouse {path.name} for {QUEUE_WAIT:.0f} seconds: "
-            "look for a run that hangs, then run this again"
+            f"another run has held the warehouse {path.name} for {QUEUE_WAIT:.0f} seconds: "
+            "stop a run that hangs, then run this again"
         ) from error
     except OSError as error:
         raise WarehouseUnreadable(
@@ -60,7 +60,7 @@ def transaction(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                 raise fault from error
             raise
         finally:
-            connection.close()  # rolls back what was not committed
+            connection.close()  # rolls back whatever was not committed
     finally:
         lock.release()
 

@@ -1,4 +1,4 @@
-"""What tables and columns mean, stored as comments, for a person who reads them with SQL.
+"""Descriptions of tables and columns, stored as comments for people who read them with SQL.
 
 `select column_name, comment from duckdb_columns() where table_name = 'calibrated_population'`
 """
@@ -19,12 +19,12 @@ def write_comments(
     description: str | None,
     columns: Mapping[str, str | None],
 ) -> None:
-    """Store descriptions of a table and its columns, unless they are stored already.
+    """Store descriptions of a table and its columns, if they differ from the stored ones.
 
     Parameters
     ----------
-    description : of the table; None keeps the one it has.
-    columns : descriptions by column; None keeps the one it has.
+    description : description of the table; None keeps the stored one.
+    columns : descriptions by column; None keeps the stored one.
     """
     place = list(table)
     found = connection.execute(

@@ -1,4 +1,4 @@
-"""The list of failures: a CSV file beside the warehouse, for a person and a spreadsheet."""
+"""The list of failures: a CSV file beside the warehouse, for people and spreadsheets."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from pathlib import Path
 from filelock import FileLock
 
 COLUMNS = ["when", "partition", "step", "why", "run"]
-SHOWN = 120  # characters of a line that cannot be read
+SHOWN = 120  # characters shown of a line that cannot be read
 
 log = logging.getLogger(__name__)
 
 
 class _Damaged(ValueError):
-    """A file that is not this list of failures."""
+    """A file that is not a list of failures."""
 
 
 def failures_file(warehouse: Path) -> Path:
-    """Return where failures of a warehouse's runs are written down."""
+    """Return the file that lists the failures of a warehouse's runs."""
     return warehouse.with_name("failures.csv")
 
 
 def write_failure(warehouse: Path, run: str, partition: str, step: str, why: str) -> None:
-    """Add one line: when (UTC), partition, step, why, run; none if the run's step has one.
+    """Add one row: when (UTC), partition, step, why, run; skipped if the run's step is already listed.
 
-    Without a step it is about the run as a whole, which needs none where it has any. What lies there
-    and is no list of failures is put aside. Where nothing can be written a warning says so: the run's
-    own failure is not hidden by that.
+    A row without a step describes the whole run; it is skipped if a step of that run is already listed. A
+    file that is not a list of failures is moved aside. If the row cannot be written, a warning is logged
+    instead of an error, so that the run's own failure is not hidden.
     """
     path = failures_file(warehouse)
     try:
@@ -42,9 +42,9 @@ def write_failure(warehouse: Path, run: str, partition: str, step: str, why: str
 
 
 def last_failures(warehouse: Path, count: int) -> list[dict[str, str]]:
-    """Return the newest failures that were written down, the newest first, by column.
+    """Return the newest failures, the newest first, as dictionaries by column.
 
-    What cannot be read comes before them as one row, whose step is "damaged".
+    If the file or some of its lines cannot be read, the first row says so; its step is "damaged".
     """
     path = failures_file(warehouse)
     if not path.exists():
@@ -59,8 +59,8 @@ def last_failures(warehouse: Path, count: int) -> list[dict[str, str]]:
     newest = rows[: -count - 1 : -1]
     if not unread:
         return newest
-    said = f"{len(unread)} of its lines cannot be read, the last one is {unread[-1][:SHOWN]!r}"
-    return [_damage(path, said), *newest]
+    message = f"{len(unread)} of its lines cannot be read; the last one is {unread[-1][:SHOWN]!r}"
+    return [_damage(path, message), *newest]
 
 
 def _write(path: Path, values: list[str]) -> None:
@@ -85,17 +85,17 @@ def _write(path: Path, values: list[str]) -> None:
 
 
 def _rows(path: Path) -> tuple[list[dict[str, str]], list[str]]:
-    """Return the failures, and lines that are none."""
+    """Return the failures, and the lines that cannot be read as failures."""
     if path.is_dir():
         raise _Damaged("it is a folder, not a file")
     try:
-        # with the mark that spreadsheets begin a file with, or without
+        # with or without the byte order mark that spreadsheets write
         text = path.read_bytes().decode("utf-8-sig")
         header, *lines = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
     except UnicodeDecodeError as error:
         raise _Damaged("it is not UTF-8") from error
     except (csv.Error, ValueError) as error:
-        raise _Damaged(f"it is no CSV file: {error}") from error
+        raise _Damaged(f"it is not a valid CSV file: {error}") from error
     if header != COLUMNS:
         raise _Damaged(f"its columns are not {', '.join(COLUMNS)}")
     rows = [dict(zip(COLUMNS, row, strict=True)) for row in lines if _is_failure(row)]
@@ -119,7 +119,7 @@ def _put_aside(path: Path, why: str) -> None:
         number += 1
         aside = path.with_name(f"{path.name}.damaged-{number}")
     path.rename(aside)
-    log.warning("%s was damaged (%s): it is now %s", path.name, why, aside.name)
+    log.warning("%s was damaged (%s): it was renamed to %s", path.name, why, aside.name)
 
 
 def _damage(path: Path, why: str) -> dict[str, str]:

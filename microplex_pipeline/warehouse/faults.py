@@ -1,4 +1,4 @@
-"""What can be wrong with the warehouse's file, as one message for a person."""
+"""Errors of the warehouse's file, each with one message that says what to do."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class WarehouseUnreadable(duckdb.IOException):
 
 
 class WarehouseBusy(WarehouseUnreadable):
-    """Another process has the warehouse open; it may be free in a moment."""
+    """Another process has the warehouse open; it may be available in a moment."""
 
 
 class NotStored(LookupError):
-    """A partition that is not stored, or rows that cannot be stored as they are."""
+    """A partition that is not stored, or rows that cannot be stored."""
 
 
 def explained(warehouse: Path, error: duckdb.Error) -> WarehouseUnreadable | None:
-    """Return the error with what is wrong with the file and what to do; None if the file is not at fault."""
+    """Return an error that says what is wrong with the file and what to do; None if it is not at fault."""
     message = str(error).replace(f"{warehouse.parent}{os.sep}", "")
     if any(full in message for full in FULL):
         return WarehouseUnreadable(

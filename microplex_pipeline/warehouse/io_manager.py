@@ -27,20 +27,20 @@ from microplex_pipeline.warehouse.versions import (
 )
 
 RETRY_AFTER = 10  # seconds
-MADE_FROM = "made_from"  # in an output's metadata: what the partition was made from
+MADE_FROM = "made_from"  # key of an output's metadata: what the partition was made from
 
 
 class Warehouse(dg.IOManager):
     """DuckDB file with a schema per asset group, a table per asset, a slice per partition.
 
-    A write replaces exactly its partition, with the record of what it was made from, in one transaction,
-    or leaves the old one as it was. Polars frames and fitted models are stored; the annotation of an
-    asset's parameter says which of them is loaded. It is not a configurable resource: the UI would show
-    the file's path, and let a run's config change it.
+    A write replaces exactly one partition and the record of what it was made from, in one transaction; if
+    it fails, the old partition stays unchanged. Polars frames and fitted models can be stored; the type
+    annotation of an asset's parameter decides which of them is loaded. It is not a configurable resource:
+    the UI would show the file's path, and a run's config could change it.
 
     Parameters
     ----------
-    database : the file.
+    database : path of the DuckDB file.
     """
 
     def __init__(self, database: str | Path) -> None:
@@ -91,15 +91,15 @@ class Warehouse(dg.IOManager):
         return rows
 
     def loaded_versions(self, asset: str) -> dict[Partition, str]:
-        """Return the versions of an asset's partitions as they were loaded last.
+        """Return the versions of an asset's partitions that were loaded last.
 
-        They were read in the transaction that loaded the rows: they belong to these rows even if another
-        run has replaced them since.
+        They were read in the same transaction as the rows, so they belong to these rows even if another run
+        has replaced them since.
         """
         return self._loaded[asset]
 
     def stored_versions(self, asset: str, partitions: Sequence[Partition]) -> dict[Partition, str]:
-        """Return the versions of an asset's partitions as they are stored now."""
+        """Return the versions of an asset's partitions that are stored now."""
         with self._transaction() as connection:
             return read_versions(connection, asset, partitions)
 
@@ -118,7 +118,7 @@ class Warehouse(dg.IOManager):
 
 @contextmanager
 def _as_failures() -> Iterator[None]:
-    """Turn faults of the file into failures with one message; a busy file is tried once more."""
+    """Turn errors of the file into failures with one message; if the file is busy, retry once."""
     try:
         yield
     except WarehouseBusy as error:

@@ -1,4 +1,4 @@
-"""Fitted models as rows, one per partition: JSON and safetensors, never a pickle."""
+"""Fitted models as rows, one per partition, in JSON and safetensors (never pickle)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from microplex_pipeline.warehouse.slices import Table
 MODEL_COLUMNS = {
     "state": "state, postal code; US for the nation",
     "year": "calendar year of the amounts",
-    "kind": "which part of the synthesizer it is",
+    "kind": "part of the synthesizer: transformer, zero_model, flow or prior",
     "architecture": "names, sizes, categories (JSON)",
     "weights": "fitted parameters (safetensors)",
 }
 
 
 def row_of_model(model: FittedModel, partition: Partition) -> pl.DataFrame:
-    """Return the row that stores a model; a model of a year alone is the nation's."""
+    """Return the row that stores a model; the model of a partition without a state is the nation's."""
     architecture, weights = model.to_data()
     return pl.DataFrame(
         {
@@ -33,12 +33,12 @@ def row_of_model(model: FittedModel, partition: Partition) -> pl.DataFrame:
 
 
 def model_of_row(rows: pl.DataFrame, kind: type[FittedModel], table: Table) -> FittedModel:
-    """Return the model that a partition's only row holds, as the kind asked for.
+    """Return the model in a partition's only row, which must be of the given kind.
 
     Raises
     ------
     NotStored
-        If there are several rows, or the row is damaged or of another kind.
+        If there is not exactly one row, or the row is damaged or of another kind.
     """
     if rows.height != 1:
         raise NotStored(f"{table}: expected one model, found {rows.height}")

@@ -1,4 +1,4 @@
-"""Names and texts within SQL statements, where no parameter can stand."""
+"""Names and texts in SQL statements where DuckDB accepts no parameters."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ def identifier(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Return a text as an SQL literal."""
+    """Return a text as a quoted SQL literal."""
     return "'" + text.replace("'", "''") + "'"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Self
 
-NATION = "US"  # in the column `state` of what a year has one of
+NATION = "US"  # in the column `state` of national tables
 
 
 class Partition(NamedTuple):
@@ -12,7 +12,7 @@ class Partition(NamedTuple):
 
     Attributes
     ----------
-    state : postal code.
+    state : postal code, or None for the nation.
     year : calendar year of the amounts.
     """
 
@@ -26,7 +26,7 @@ class Partition(NamedTuple):
         Raises
         ------
         ValueError
-            If the part behind the bar is not a year.
+            If the part after the bar is not a number.
         """
         state, _, year = key.rpartition("|")
         return cls(state or None, int(year))
@@ -37,5 +37,5 @@ class Partition(NamedTuple):
         return str(self.year) if self.state is None else f"{self.state}|{self.year}"
 
     def __str__(self) -> str:
-        """As people write it: RI 2014, or 2014."""
+        """Return the partition in the form for messages: RI 2014, or 2014."""
         return str(self.year) if self.state is None else f"{self.state} {self.year}"

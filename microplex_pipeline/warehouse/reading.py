@@ -1,4 +1,4 @@
-"""Reading the warehouse from outside a run; nothing here needs Dagster."""
+"""Reading the warehouse outside a run, without Dagster."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from microplex_pipeline.warehouse.faults import WarehouseBusy, WarehouseUnreadab
 from microplex_pipeline.warehouse.names import identifier, literal
 from microplex_pipeline.warehouse.partition import Partition
 
-# nothing but the warehouse is in reach of a query: no other file, no network, no extension, no variable
-# of this program; and no query can change that
+# a query can reach nothing but the warehouse: no other file, no network, no extension, no variable of this
+# program; and it cannot change these settings
 SHUT = {
     "enable_external_access": "false",
     "python_enable_replacements": "false",
     "lock_configuration": "true",
 }
-WAIT = 30.0  # seconds; runs hold the warehouse for moments
+WAIT = 30.0  # seconds; runs hold the warehouse for milliseconds
 READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
 class QueryRefused(ValueError):
-    """Text that is not one statement which reads."""
+    """Text that is not exactly one SQL statement that only reads."""
 
 
 def query(
@@ -37,22 +37,25 @@ def query(
     *,
     first: int | None = None,
 ) -> pl.DataFrame:
-    """Run one statement that reads the warehouse, and nothing else, between the writes of runs.
+    """Run one SQL statement that only reads the warehouse, between the writes of runs.
 
     Parameters
     ----------
-    first : how many rows to fetch at most, all if None.
+    warehouse : path of the DuckDB file.
+    sql : the statement.
+    parameters : values of the statement's placeholders.
+    first : largest number of rows to fetch; None for all.
 
     Raises
     ------
     FileNotFoundError
         If nothing was built yet.
     QueryRefused
-        If it is no statement, several, or one that does more than read.
+        If the text is not exactly one statement, or the statement does more than read.
     WarehouseUnreadable
-        If the file is damaged, open in another program, or in use for longer than half a minute.
+        If the file is damaged, open in another program, or in use for longer than `WAIT` seconds.
     duckdb.Error
-        If DuckDB cannot do it, or it reaches beyond the warehouse.
+        If DuckDB reports an error, e.g. because the statement reaches beyond the warehouse.
     """
     if not warehouse.exists():
         raise FileNotFoundError(f"there is no warehouse {warehouse.name} yet: build a state first")
@@ -66,8 +69,8 @@ def query(
                 raise QueryRefused(f"give one SQL statement, not {len(statements)}")
             if statements[0].type not in READS:
                 raise QueryRefused(
-                    f"{statements[0].type.name} is refused: only what reads is run, such as "
-                    "select or describe"
+                    f"{statements[0].type.name} is refused: only statements that read are run, such "
+                    "as select or describe"
                 )
             return _interruptible(
                 connection, lambda: _rows(connection, statements[0], list(parameters), first)
@@ -94,17 +97,19 @@ def _rows(
 def _interruptible(
     connection: duckdb.DuckDBPyConnection, work: Callable[[], pl.DataFrame]
 ) -> pl.DataFrame:
-    """Do work on a connection that Ctrl-C ends at once, as often as it is pressed.
+    """Do work on a connection that Ctrl-C ends at once, even if it is pressed several times.
 
-    DuckDB looks for signals only where the thread that asked happens to do the work itself. A signal may
-    reach any of its threads, which wakes no wait without an end.
+    DuckDB notices signals only if the calling thread itself happens to do the work. A signal may be
+    delivered to any thread, and would not wake a wait without a timeout.
     """
     stopped = False
     with ThreadPoolExecutor(1) as thread:
         future = thread.submit(work)
         while not future.done():
             try:
-                if stopped:  # before the query has begun, an interruption is lost
+                if (
+                    stopped
+                ):  # repeated, since an interruption before the query begins has no effect
                     connection.interrupt()
                 wait([future], timeout=0.05)
             except KeyboardInterrupt:
@@ -116,14 +121,14 @@ def _interruptible(
 
 @contextmanager
 def _turn(warehouse: Path) -> Iterator[None]:
-    """Hold the warehouse, which runs and other queries do for moments."""
+    """Hold the lock of the warehouse; runs and other queries hold it only briefly."""
     lock = FileLock(f"{warehouse}.lock", timeout=WAIT)
     try:
         lock.acquire()
     except Timeout as error:
         raise WarehouseBusy(
             f"another query or build has used the warehouse {warehouse.name} for more than "
-            f"{WAIT:.0f} seconds: wait until it has ended, or stop it, then run this again"
+            f"{WAIT:.0f} seconds: wait until it ends, or stop it, then run this again"
         ) from error
     except OSError as error:
         raise WarehouseUnreadable(
@@ -136,7 +141,7 @@ def _turn(warehouse: Path) -> Iterator[None]:
 
 
 def existing_tables(warehouse: Path) -> set[str]:
-    """Return the names (schema.table) of all tables, none where nothing was built."""
+    """Return the names (schema.table) of all tables; none if nothing was built."""
     if not warehouse.exists():
         return set()
     sql = "select table_schema || '.' || table_name as name from information_schema.tables"
@@ -149,9 +154,9 @@ def holds_year(warehouse: Path, table: str, year: int) -> bool:
 
 
 def stored_partitions(warehouse: Path) -> dict[str, set[Partition]]:
-    """Return the states and years that each table of the chain holds, by schema.table.
+    """Return the partitions that each table of the chain holds, by schema.table.
 
-    A table of the chain has the columns state and year; the state of the nation's own is US.
+    Tables of the chain are those with the columns state and year. In national tables the state is US.
     """
     if not warehouse.exists():
         return {}
@@ -162,7 +167,7 @@ def stored_partitions(warehouse: Path) -> dict[str, set[Partition]]:
         "group by all having count(*) = 2 order by all",
     ).rows()
     found: dict[str, set[Partition]] = {f"{schema}.{name}": set() for schema, name in tables}
-    if found:  # in one query: opening a connection for each would take longer than most commands
+    if found:  # one query for all: opening a connection per table would take too long
         selects = (
             f"select distinct {literal(f'{schema}.{name}')}, state, year "
             f"from {identifier(schema)}.{identifier(name)}"

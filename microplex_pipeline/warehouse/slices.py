@@ -1,4 +1,4 @@
-"""Storing and loading the rows of partitions: a table per asset, in it a slice per partition."""
+"""Storing and loading the rows of partitions: a table per asset, a slice of its rows per partition."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Table(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        """<schema>.<name>, as people write it."""
+        """Return <schema>.<name>, the form for messages."""
         return f"{self.schema}.{self.name}"
 
     @property
     def quoted(self) -> str:
-        """The name within an SQL statement."""
+        """The name in an SQL statement."""
         return f"{identifier(self.schema)}.{identifier(self.name)}"
 
 
 def columns_of(connection: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
     """Return the columns of a table in order; none if there is no such table."""
-    # asked first, because a catalog error would abort the transaction in DuckDB 2
+    # from the catalog, because selecting from a missing table would abort the transaction in DuckDB 2
     rows = connection.execute(
         "select column_name from information_schema.columns "
         "where table_schema = ? and table_name = ? order by ordinal_position",
@@ -43,7 +43,7 @@ def columns_of(connection: duckdb.DuckDBPyConnection, table: Table) -> list[str]
 def replace(
     connection: duckdb.DuckDBPyConnection, table: Table, partition: Partition, rows: pl.DataFrame
 ) -> None:
-    """Store a partition's rows in the place of the old ones, by column name; make the table if need be.
+    """Replace a partition's rows, matching columns by name; create the table if it does not exist.
 
     Raises
     ------
@@ -51,9 +51,7 @@ def replace(
         If there are no rows, or they have other columns than the table.
     """
     if rows.is_empty():
-        raise NotStored(
-            f"{table}: nothing to store, the partition came out empty; the old rows stay"
-        )
+        raise NotStored(f"{table}: there are no rows to store; the old rows stay")
     existing = columns_of(connection, table)
     if existing and set(existing) != set(rows.columns):
         missing = sorted(set(existing) - set(rows.columns))
@@ -89,7 +87,7 @@ def select(
     Raises
     ------
     NotStored
-        If there are none.
+        If there are no such rows.
     """
     rows = pl.DataFrame()
     if columns_of(connection, table):

@@ -1,9 +1,9 @@
-"""What every stored partition was made from, written in the transaction of its rows.
+"""What every stored partition was made from, written in the same transaction as its rows.
 
-A row of `provenance.versions` names the code, parameters, files and parents that made a partition; its
-digest is the partition's version. A row of `provenance.checks` says with which limits a blocking check was
-asked of a version, and whether it passed. Because both lie in the same file as the rows, a warehouse that
-is copied, restored or used with another history knows what it holds.
+A row of `provenance.versions` records the code, parameters, files and parents from which a partition was
+made; its digest is the partition's version. A row of `provenance.checks` records the version and limits
+with which a blocking check was run, and whether it passed. Both are in the same file as the rows, so they
+stay valid if the warehouse is copied, restored or used with another history of runs.
 """
 
 from __future__ import annotations
@@ -25,25 +25,28 @@ VERSIONS = Table("provenance", "versions")
 CHECKS = Table("provenance", "checks")
 COLUMNS = {
     VERSIONS: {
-        "asset": ("varchar", "which table of the chain, without its schema"),
-        "state": ("varchar", "postal code; US for what a year has one of"),
+        "asset": ("varchar", "name of the table, without its schema"),
+        "state": ("varchar", "postal code; US for national tables"),
         "year": ("integer", "calendar year of the amounts"),
-        "version": ("varchar", "digest of made_from: equal versions are equal rows"),
+        "version": ("varchar", "digest of made_from; equal versions mean equal rows"),
         "made_from": ("varchar", "code, parameters, files and parents' versions (JSON)"),
-        "run": ("varchar", "Dagster's run that stored it"),
+        "run": ("varchar", "id of the Dagster run that stored the partition"),
     },
     CHECKS: {
-        "asset": ("varchar", "which table of the chain, without its schema"),
-        "state": ("varchar", "postal code; US for what a year has one of"),
+        "asset": ("varchar", "name of the table, without its schema"),
+        "state": ("varchar", "postal code; US for national tables"),
         "year": ("integer", "calendar year of the amounts"),
-        "check_name": ("varchar", "which check"),
-        "asked": ("varchar", "version of the partition, limits and code of the check (JSON)"),
-        "passed": ("boolean", "whether it passed"),
+        "check_name": ("varchar", "name of the check"),
+        "asked": (
+            "varchar",
+            "version of the partition and limits with which the check was run (JSON)",
+        ),
+        "passed": ("boolean", "whether the check passed"),
     },
 }
 DESCRIPTIONS = {
-    VERSIONS: "What each stored partition was made from.",
-    CHECKS: "Results of the blocking checks.",
+    VERSIONS: "One row per stored partition: what it was made from.",
+    CHECKS: "One row per partition and blocking check: the last result.",
 }
 
 MadeFrom = Mapping[str, Any]
@@ -58,19 +61,19 @@ class Stored(NamedTuple):
 
     @property
     def version(self) -> str:
-        """Equal for partitions made from the same."""
+        """Digest of `made_from`."""
         return version_of(self.made_from)
 
 
 class CheckResult(NamedTuple):
-    """With what a check was asked, and the answer."""
+    """The version and limits with which a check was run, and whether it passed."""
 
     asked: Mapping[str, Any]
     passed: bool
 
 
 def version_of(made_from: MadeFrom) -> str:
-    """Return the version of what was made from this: equal for equal contents."""
+    """Return a digest that is equal for equal contents."""
     return hashlib.sha256(_json(made_from).encode()).hexdigest()[:20]
 
 
@@ -80,11 +83,11 @@ def write_version(
     partition: Partition,
     stored: Stored | None,
 ) -> None:
-    """Store what a partition was made from in the place of what it was made from before.
+    """Replace the record of what a partition was made from.
 
     Parameters
     ----------
-    stored : None if it is not known what the partition was made from; it then has no version.
+    stored : the new record; None if there is none, which leaves the partition without a version.
     """
     row = None if stored is None else [stored.version, _json(stored.made_from), stored.run]
     _replace(connection, VERSIONS, asset, partition, {}, row)
@@ -97,7 +100,7 @@ def write_check(
     check: str,
     result: CheckResult,
 ) -> None:
-    """Store a check's result in the place of the last one."""
+    """Replace the stored result of a check."""
     row = [_json(result.asked), result.passed]
     _replace(connection, CHECKS, asset, partition, {"check_name": check}, row)
 
@@ -105,7 +108,7 @@ def write_check(
 def read_versions(
     connection: duckdb.DuckDBPyConnection, asset: str, partitions: Iterable[Partition]
 ) -> dict[Partition, str]:
-    """Return the versions of those of the partitions that are stored and have one."""
+    """Return the versions of those partitions that have one."""
     wanted = set(partitions)
     if not columns_of(connection, VERSIONS):
         return {}
@@ -117,7 +120,7 @@ def read_versions(
 
 
 def stored_versions(warehouse: Path) -> dict[Place, Stored]:
-    """Return what every partition of a warehouse was made from; nothing if that was never recorded."""
+    """Return what every partition of a warehouse was made from; empty if that was never recorded."""
     if str(VERSIONS) not in existing_tables(warehouse):
         return {}
     rows = query(warehouse, f"select asset, state, year, made_from, run from {VERSIONS}")

@@ -1,4 +1,4 @@
-"""Commands on a project that is built."""
+"""Fixtures to run commands on a project that is built."""
 
 import pytest
 from click.testing import CliRunner
@@ -9,7 +9,7 @@ from microplex_pipeline_tests.conftest import variables
 
 @pytest.fixture
 def microplex(backfilled, monkeypatch):
-    """Run a command on Rhode Island and Vermont 2014."""
+    """A function that runs a command on the project with Rhode Island and Vermont 2014."""
     for name, value in variables(backfilled.folder).items():
         monkeypatch.setenv(name, value)
     return lambda *words: CliRunner().invoke(main, [str(word) for word in words])

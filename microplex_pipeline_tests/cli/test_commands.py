@@ -1,4 +1,4 @@
-"""The command line, and what is left behind by a run that is killed."""
+"""The command line: wrong arguments, killed and stopped runs, failures."""
 
 import os
 import re
@@ -31,13 +31,13 @@ from microplex_pipeline.warehouse.reading import query
         (["report", "--year", "2011"], "'2011' is not among 2012 to"),
     ],
 )
-def test_wrong_words_are_named(arguments, message):
+def test_wrong_arguments_are_named(arguments, message):
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2
     assert message in result.output
 
 
-def test_help_teaches():
+def test_help_has_an_example():
     result = CliRunner().invoke(main, ["build", "--help"])
     assert result.exit_code == 0
     assert "microplex build RI 2014" in result.output
@@ -56,7 +56,9 @@ def environment(project_with_prior):
 COMMAND = [sys.executable, "-m", "microplex_pipeline", "build", "RI", "2014"]
 
 
-def test_a_killed_run_leaves_whole_partitions_and_can_be_repeated(environment, project_with_prior):
+def test_a_killed_run_leaves_complete_partitions_and_can_be_repeated(
+    environment, project_with_prior
+):
     run = subprocess.Popen(COMMAND, env=environment, stdout=subprocess.PIPE, text=True)
     for line in run.stdout:
         if line.strip() == "flow":
@@ -72,7 +74,7 @@ def test_a_killed_run_leaves_whole_partitions_and_can_be_repeated(environment, p
 
     again = subprocess.run(COMMAND, env=environment, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
-    assert "an earlier run of RI 2014 had ended prematurely: marked as failed" in again.stdout
+    assert "an earlier run of RI 2014 ended prematurely and was marked as failed" in again.stdout
     assert statuses(project_with_prior) == ["SUCCESS", "FAILURE", "SUCCESS"]
     (failure,) = last_failures(warehouse, 2)
     assert (failure["partition"], failure["step"]) == ("RI|2014", "flow")
@@ -87,7 +89,7 @@ def statuses(project):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_build_ends_at_once_and_changes_nothing_more(
+def test_a_stopped_build_ends_at_once_and_changes_nothing_else(
     environment, project_with_prior, number
 ):
     run = subprocess.Popen(
@@ -98,16 +100,16 @@ def test_a_stopped_build_ends_at_once_and_changes_nothing_more(
             break
     stopped = time.monotonic()
     run.send_signal(number)
-    _, said = run.communicate()
+    _, message = run.communicate()
     assert time.monotonic() - stopped < 3
     assert run.returncode == 130
-    assert said.startswith("\nstopped: ")
-    assert "Traceback" not in said
+    assert message.startswith("\nstopped: ")
+    assert "Traceback" not in message
     assert statuses(project_with_prior) == ["SUCCESS", "CANCELED"]
     assert query(project_with_prior / "w.duckdb", "from survey.survey").height == 1204
 
 
-def test_a_killed_worker_costs_its_own_run_and_ctrl_c_ends_them_all(
+def test_a_killed_worker_loses_only_its_own_run_and_ctrl_c_ends_all(
     environment, project_with_prior
 ):
     command = [*COMMAND[:-3], "backfill", "--states", "RI,VT", "--year", "2014"]
@@ -123,11 +125,11 @@ def test_a_killed_worker_costs_its_own_run_and_ctrl_c_ends_them_all(
         assert instance.get_runs_count(of_states) == 1
     stopped = time.monotonic()
     run.send_signal(signal.SIGINT)
-    _, said = run.communicate()
+    _, message = run.communicate()
     assert time.monotonic() - stopped < 3
     assert run.returncode == 130
-    assert "stopped: " in said
-    assert "Traceback" not in said
+    assert "stopped: " in message
+    assert "Traceback" not in message
     assert statuses(project_with_prior) == ["SUCCESS", "FAILURE", "FAILURE"]
     whys = sorted(f["why"] for f in last_failures(project_with_prior / "w.duckdb", 9))
     assert whys[0].startswith("its process ended before the run did")
@@ -144,7 +146,7 @@ def until(holds):
 
 
 def children(pid):
-    """Return the processes that a process has spawned to work for it (of Linux's /proc)."""
+    """Return the worker processes that a process has spawned (from Linux's /proc)."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -152,7 +154,7 @@ def children(pid):
             if parent == str(pid) and b"spawn_main" in (process / "cmdline").read_bytes():
                 found.append(int(process.name))
         except (ProcessLookupError, FileNotFoundError):
-            continue  # ended meanwhile
+            continue  # ended in the meantime
     return found
 
 
@@ -164,7 +166,7 @@ def is_alive(pid):
     return True
 
 
-def test_a_failed_run_says_why_and_ends_with_an_error(environment, tmp_path):
+def test_a_failed_run_says_why_with_exit_code_1(environment, tmp_path):
     (tmp_path / "data").mkdir()
     failed = subprocess.run(
         COMMAND,

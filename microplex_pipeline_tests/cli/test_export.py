@@ -1,4 +1,4 @@
-"""microplex export: what other programs read back."""
+"""microplex export: other programs read back what is stored."""
 
 import duckdb
 import polars as pl
@@ -17,7 +17,7 @@ def stored(warehouse, table, state):
     return query(warehouse, f"select * from {table} where state = ? and year = 2014", [state])
 
 
-def test_parquet_is_read_at_once_by_polars_duckdb_and_arrow(microplex, warehouse, tmp_path):
+def test_polars_duckdb_and_arrow_read_all_parquet_files_at_once(microplex, warehouse, tmp_path):
     result = microplex("export", "--year", 2014, "--to", tmp_path)
     assert result.exit_code == 0, result.output
     assert "calibration.calibrated_population: 2 partitions" in result.output
@@ -69,7 +69,7 @@ def test_stata_keeps_values_whole_numbers_and_labels(microplex, warehouse, tmp_p
     assert meta.file_label == "calibration.calibrated_population, RI 2014"
 
 
-def test_the_edges_of_statas_format(tmp_path):
+def test_the_limits_of_statas_format(tmp_path):
     frame = pl.DataFrame(
         {
             "flag": [True, None, False],
@@ -85,7 +85,7 @@ def test_the_edges_of_statas_format(tmp_path):
     assert read["least"].to_list() == frame["least"].to_list()
     assert read["wide"].to_list() == [2_147_483_621, None, 2**53]
     assert read["none"].null_count() == 3
-    assert read["text"].to_list() == ["é", "", ""]  # Stata has no missing text but the empty one
+    assert read["text"].to_list() == ["é", "", ""]  # Stata's missing string is the empty one
     assert meta.column_labels[0] == "é" * 79 + "…"
     assert meta.variable_value_labels["flag"] == {1: "yes"}
     for column, message in [
@@ -101,7 +101,9 @@ def test_the_edges_of_statas_format(tmp_path):
         write_stata(pl.DataFrame({"double": [1]}), tmp_path / "y.dta", "", {}, {})
 
 
-def test_long_names_are_cut_apart_for_stata_and_said(microplex, tmp_path):
+def test_names_too_long_for_stata_are_shortened_to_different_names_and_reported(
+    microplex, tmp_path
+):
     names = stata_names(["a" * 32, "a" * 33, "a" * 34, "b"])
     assert names["a" * 32] == "a" * 32
     assert len(set(names.values())) == 4
@@ -109,7 +111,7 @@ def test_long_names_are_cut_apart_for_stata_and_said(microplex, tmp_path):
     options = ["--table", "survey.raw_survey", "--format", "stata", "--to", tmp_path]
     result = microplex("export", "RI", 2014, *options)
     assert result.exit_code == 0
-    assert "self_employed_pension_contributions is self_employed_pension_contributi:" in (
+    assert "self_employed_pension_contributions is named self_employed_pension_contributi:" in (
         result.stderr
     )
 
@@ -129,9 +131,9 @@ def test_an_export_replaces_its_partition_and_leaves_others(microplex, tmp_path)
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["DE", "2014"], 1, "calibration.calibrated_population has nothing of DE 2014"),
-        (["--states", "RI,DE", "--year", "2014"], 1, "has nothing of DE 2014"),
-        (["--year", "2012-2014"], 1, "has nothing of 2012, 2013"),
+        (["DE", "2014"], 1, "calibration.calibrated_population has no rows of DE 2014"),
+        (["--states", "RI,DE", "--year", "2014"], 1, "has no rows of DE 2014"),
+        (["--year", "2012-2014"], 1, "has no rows of 2012, 2013"),
         (["RI", "2014", "--table", "models.flow"], 1, "fitted models"),
         (["RI", "2014", "--table", "evaluation.state_report"], 1, "pages"),
         (["RI", "2014", "--table", "calibration.nothing"], 1, "no table 'calibration.nothing'"),
@@ -143,7 +145,9 @@ def test_an_export_replaces_its_partition_and_leaves_others(microplex, tmp_path)
         (["RI", "2014", "--format", "xlsx"], 2, "'xlsx' is not one of"),
     ],
 )
-def test_what_is_not_there_is_named_and_nothing_written(microplex, tmp_path, words, code, message):
+def test_if_something_is_missing_it_is_named_and_nothing_is_written(
+    microplex, tmp_path, words, code, message
+):
     result = microplex("export", *words, "--to", tmp_path / "files")
     assert result.exit_code == code
     assert message in result.stderr
@@ -151,20 +155,20 @@ def test_what_is_not_there_is_named_and_nothing_written(microplex, tmp_path, wor
     assert not (tmp_path / "files").exists()
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(microplex, tmp_path):
+def test_a_folder_that_cannot_be_written_to_is_reported(microplex, tmp_path):
     (tmp_path / "file").write_text("")
     result = microplex("export", "RI", 2014, "--to", tmp_path / "file" / "below")
     assert result.exit_code == 1
     assert "could not be written" in result.stderr
 
 
-def test_what_is_out_of_date_is_exported_with_a_word(microplex, monkeypatch, tmp_path):
+def test_outdated_partitions_are_exported_with_a_warning(microplex, monkeypatch, tmp_path):
     assert "out of date" not in microplex("export", "RI", 2014, "--to", tmp_path).output
     monkeypatch.setenv("MICROPLEX_PARAMETERS__POPULATION__HOUSEHOLDS", "1600")
-    told = microplex("export", "--year", 2014, "--to", tmp_path)
-    assert told.exit_code == 0
-    assert "out of date: RI 2014, VT 2014." in told.output
+    result = microplex("export", "--year", 2014, "--to", tmp_path)
+    assert result.exit_code == 0
+    assert "out of date: RI 2014, VT 2014." in result.output
     report = microplex("report", "RI", 2014, "--no-open", "--to", tmp_path)
     assert "out of date: RI 2014." in report.output
     targets = microplex("export", "RI", 2014, "--table", "calibration.targets", "--to", tmp_path)
-    assert "out of date" not in targets.output  # they are made from nothing that was changed
+    assert "out of date" not in targets.output  # nothing that they are made from has changed

@@ -1,4 +1,4 @@
-"""Where commands put things, and what they say of places that will not do."""
+"""Where commands write files, and their messages about unusable locations."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from microplex_pipeline.cli.places import dagster_home, use_dagster_home
 from microplex_pipeline_tests.conftest import CHECKOUT
 
 
-def test_an_empty_home_is_none(monkeypatch, tmp_path):
+def test_an_empty_dagster_home_counts_as_unset(monkeypatch, tmp_path):
     shutil.copyfile(CHECKOUT / "dagster.yaml", tmp_path / "dagster.yaml")
     (tmp_path / "microplex.yaml").touch()
     monkeypatch.delenv("MICROPLEX_CONFIG", raising=False)
@@ -24,21 +24,21 @@ def test_an_empty_home_is_none(monkeypatch, tmp_path):
     assert (tmp_path / ".dagster" / "dagster.yaml").exists()
 
 
-def test_a_relative_home_is_made_with_the_projects_settings(monkeypatch, tmp_path):
+def test_a_relative_dagster_home_is_made_with_the_projects_settings(monkeypatch, tmp_path):
     monkeypatch.setenv("MICROPLEX_CONFIG", str(CHECKOUT / "microplex.yaml"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DAGSTER_HOME", "deep/home")
     assert dagster_home() == tmp_path / "deep" / "home"
     use_dagster_home()
     assert os.environ["DAGSTER_HOME"] == str(tmp_path / "deep" / "home")
-    told = tmp_path / "deep" / "home" / "dagster.yaml"
-    assert told.read_bytes() == (CHECKOUT / "dagster.yaml").read_bytes()
-    told.write_text("telemetry: {enabled: false}\n")
+    copy = tmp_path / "deep" / "home" / "dagster.yaml"
+    assert copy.read_bytes() == (CHECKOUT / "dagster.yaml").read_bytes()
+    copy.write_text("telemetry: {enabled: false}\n")
     use_dagster_home()
-    assert told.read_text() == "telemetry: {enabled: false}\n"
+    assert copy.read_text() == "telemetry: {enabled: false}\n"
 
 
-def test_a_file_is_no_home(microplex, monkeypatch, tmp_path):
+def test_a_file_cannot_be_dagster_home(microplex, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("mine")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "file"))
     with pytest.raises(click.ClickException, match="set DAGSTER_HOME to a folder"):
@@ -50,11 +50,11 @@ def test_a_file_is_no_home(microplex, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["report", "export"])
-def test_folders_that_will_not_do_are_named(microplex, tmp_path, command):
+def test_unusable_output_folders_are_reported(microplex, tmp_path, command):
     (tmp_path / "file").write_text("mine")
     to = [command, "RI", "2014", *(["--no-open"] if command == "report" else []), "--to"]
     for folder, code, message in (
-        ("", 2, "give a folder, not an empty text"),
+        ("", 2, "give a folder, not an empty string"),
         (tmp_path / "file", 1, "file is a file, not a folder"),
         (tmp_path / "file" / "below", 1, "could not be written"),
     ):
@@ -65,7 +65,7 @@ def test_folders_that_will_not_do_are_named(microplex, tmp_path, command):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_the_ui_makes_the_folder_for_later_editions_and_names_a_port_that_is_taken(
+def test_the_ui_makes_the_incoming_folder_and_reports_a_port_in_use(
     microplex, monkeypatch, tmp_path
 ):
     monkeypatch.setenv("MICROPLEX_INCOMING", str(tmp_path / "incoming"))

@@ -1,4 +1,4 @@
-"""microplex query: what it shows, and that it can do nothing but read."""
+"""microplex query: its output, and that it can only read the warehouse."""
 
 import io
 import json
@@ -23,7 +23,7 @@ BY_STATUS = (
 )
 
 
-def test_a_table_says_how_many_rows_there_are(microplex):
+def test_a_table_gives_the_number_of_rows(microplex):
     whole = microplex("query", "from evaluation.state_report select state, year, records")
     assert whole.exit_code == 0
     assert "│ VT    ┆ 2014 ┆" in whole.output
@@ -33,7 +33,7 @@ def test_a_table_says_how_many_rows_there_are(microplex):
     assert "the first 3 rows; --limit shows more" in part.output
 
 
-def test_csv_and_json_are_all_rows_for_another_program(microplex, warehouse):
+def test_csv_and_json_have_all_rows(microplex, warehouse):
     expected = query(warehouse, BY_STATUS)
     csv = microplex("query", BY_STATUS, "--format", "csv", "--limit", 1)
     assert pl.read_csv(io.StringIO(csv.stdout)).rows() == [
@@ -48,7 +48,7 @@ def test_csv_and_json_are_all_rows_for_another_program(microplex, warehouse):
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
-        ("delete from survey.survey", "DELETE is refused: only what reads is run"),
+        ("delete from survey.survey", "DELETE is refused: only statements that read are run"),
         ("create table mine as select 1", "CREATE is refused"),
         ("create temp table mine as select 1", "CREATE is refused"),
         ("copy survey.survey to '{folder}/out.csv'", "COPY is refused"),
@@ -67,10 +67,12 @@ def test_csv_and_json_are_all_rows_for_another_program(microplex, warehouse):
         ("from warehouse", "does not exist"),  # a variable of this program
         ("selec 1", 'syntax error at or near "selec"'),
         ("select nothing from survey.survey", "nothing"),
-        ("select 1 as a, 2 as a", "no table of named columns"),
+        ("select 1 as a, 2 as a", "Give all columns different names"),
     ],
 )
-def test_all_but_reading_the_warehouse_is_refused(microplex, warehouse, tmp_path, sql, message):
+def test_anything_but_reading_the_warehouse_is_refused(
+    microplex, warehouse, tmp_path, sql, message
+):
     (tmp_path / "secret.csv").write_text("word\nhidden\n")
     before = warehouse.read_bytes()
     result = microplex("query", sql.format(folder=tmp_path))
@@ -78,19 +80,19 @@ def test_all_but_reading_the_warehouse_is_refused(microplex, warehouse, tmp_path
     assert result.stderr.startswith("Error: ")
     assert message in result.stderr
     assert "hidden" not in result.output
-    assert isinstance(result.exception, SystemExit)  # a message, no traceback
+    assert isinstance(result.exception, SystemExit)  # a message without a traceback
     assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]
     assert warehouse.read_bytes() == before
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
-def test_what_a_format_cannot_hold_is_named(microplex, kind):
+def test_a_column_that_a_format_cannot_represent_is_named(microplex, kind):
     result = microplex("query", "select weights from models.flow", "--format", kind)
     assert result.exit_code == 1
-    assert "the column weights holds Binary" in result.stderr
+    assert "the column weights has values of type Binary" in result.stderr
 
 
-def test_without_a_warehouse_it_says_what_to_do(microplex, monkeypatch, tmp_path):
+def test_a_missing_warehouse_is_reported_with_what_to_do(microplex, monkeypatch, tmp_path):
     monkeypatch.setenv("MICROPLEX_WAREHOUSE", str(tmp_path / "none.duckdb"))
     result = microplex("query", "select 1")
     assert result.exit_code == 1
@@ -101,23 +103,23 @@ def test_without_a_warehouse_it_says_what_to_do(microplex, monkeypatch, tmp_path
 
 @pytest.mark.parametrize("kind", ["table", "csv", "json"])
 @pytest.mark.parametrize("value", ["'infinity'::date", "'-infinity'::timestamp"])
-def test_a_date_without_end_is_named(microplex, kind, value):
+def test_an_infinite_date_is_named(microplex, kind, value):
     result = microplex("query", f"select {value} as ever", "--format", kind)
     assert result.exit_code == 1
-    assert "the column ever holds a date beyond the years 1 to 9999" in result.stderr
+    assert "the column ever has a date outside the years 1 to 9999" in result.stderr
     usual = microplex("query", f"select {value}::varchar as e, date '9999-12-31' as d, null as n")
     assert usual.exit_code == 0
     assert "9999-12-31" in usual.output
 
 
-def test_whole_numbers_beyond_json_are_said(microplex):
+def test_whole_numbers_too_large_for_json_are_reported(microplex):
     result = microplex("query", f"select {2**126}::hugeint as wide", "--format", "json")
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
-    assert "the result holds values that a json cannot" in result.stderr
+    assert "the result has values that json cannot represent" in result.stderr
 
 
-def test_control_characters_are_shown_not_sent(microplex):
+def test_control_characters_are_escaped(microplex):
     result = microplex("query", "select 'a' || chr(27) || '[31mred' as text")
     assert r"a\x1b[31mred" in result.output
     assert "\x1b" not in result.output
@@ -131,7 +133,7 @@ def test_a_table_fetches_no_more_than_it_shows(microplex):
 
 
 @pytest.mark.parametrize("words", [["query", "select 1"], ["status"], ["report", "RI", "2014"]])
-def test_a_warehouse_long_in_use_is_said(microplex, warehouse, monkeypatch, words):
+def test_a_warehouse_in_use_for_long_is_reported(microplex, warehouse, monkeypatch, words):
     monkeypatch.setattr(reading, "WAIT", 0.1)
     with FileLock(f"{warehouse}.lock"):
         result = microplex(*words)
@@ -152,10 +154,10 @@ def test_ctrl_c_ends_a_query_with_130(backfilled):
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         try:
-            said = process.communicate(timeout=10)[1]
+            message = process.communicate(timeout=10)[1]
         finally:
             process.kill()
-    assert said == "\nstopped\n"
+    assert message == "\nstopped\n"
     assert process.returncode == 130
 
 

@@ -1,4 +1,4 @@
-"""microplex status, and what every command says of itself."""
+"""microplex status, and the help of every command."""
 
 import shutil
 
@@ -10,7 +10,7 @@ from microplex_pipeline.warehouse.failures import write_failure
 from microplex_pipeline_tests.conftest import variables
 
 
-def test_what_is_built_is_counted_by_year(microplex):
+def test_built_states_are_counted_by_year(microplex):
     result = microplex("status")
     assert result.exit_code == 0, result.output
     assert "w.duckdb, " in result.output
@@ -23,9 +23,7 @@ def test_what_is_built_is_counted_by_year(microplex):
     assert ["2013", "0", "0", "51", "not", "built", "not", "built"] in lines
 
 
-def test_what_is_out_of_date_and_what_failed_is_named(
-    microplex, backfilled, monkeypatch, tmp_path
-):
+def test_outdated_states_and_failures_are_listed(microplex, backfilled, monkeypatch, tmp_path):
     folder = shutil.copytree(backfilled.folder, tmp_path / "project")
     for name, value in variables(folder).items():
         monkeypatch.setenv(name, value)
@@ -38,10 +36,10 @@ def test_what_is_out_of_date_and_what_failed_is_named(
         result.output
     )
     assert "VT|2014  flow: reason 6" in result.output
-    assert "reason 1" not in result.output  # the last five
+    assert "reason 1" not in result.output  # only the last five are shown
 
 
-def test_nothing_is_made_where_nothing_is(microplex, monkeypatch, tmp_path):
+def test_status_without_a_warehouse_creates_nothing(microplex, monkeypatch, tmp_path):
     monkeypatch.setenv("MICROPLEX_WAREHOUSE", str(tmp_path / "none.duckdb"))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
     result = microplex("status")
@@ -50,7 +48,7 @@ def test_nothing_is_made_where_nothing_is(microplex, monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_warehouse_tells_what_is_current_without_any_history(microplex, monkeypatch, tmp_path):
+def test_status_needs_no_history_of_runs(microplex, monkeypatch, tmp_path):
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
     result = microplex("status")
     assert result.exit_code == 0
@@ -59,10 +57,10 @@ def test_a_warehouse_tells_what_is_current_without_any_history(microplex, monkey
     assert not list(tmp_path.iterdir())
 
 
-def test_a_warehouse_of_an_earlier_release_opens_and_is_out_of_date(
+def test_a_warehouse_of_an_earlier_release_can_be_read_and_is_out_of_date(
     microplex, backfilled, monkeypatch, tmp_path
 ):
-    """Releases before 0.2 kept versions in Dagster's history alone."""
+    """Releases before 0.2 kept versions only in Dagster's history."""
     earlier = shutil.copy(backfilled.folder / "w.duckdb", tmp_path / "w.duckdb")
     with duckdb.connect(earlier) as connection:
         connection.execute("drop schema provenance cascade")
@@ -76,7 +74,7 @@ def test_a_warehouse_of_an_earlier_release_opens_and_is_out_of_date(
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_teaches_by_example(microplex, command):
+def test_every_commands_help_has_an_example_and_exit_codes(microplex, command):
     result = microplex(command, "--help")
     assert result.exit_code == 0
     assert f"microplex {command}" in result.output

@@ -1,4 +1,4 @@
-"""What makes a partition out of date: its code, parameters, files and parents, and nothing else."""
+"""A partition is out of date if its code, parameters, files or parents change, and only then."""
 
 import shutil
 
@@ -38,7 +38,7 @@ def forget_code():
 
 @pytest.fixture
 def edited_package(tmp_path, monkeypatch):
-    """A copy of the package whose sources a test may edit; versions are those of the copy."""
+    """A copy of the package whose sources a test may edit and from which versions are computed."""
     package = tmp_path / "microplex_pipeline"
     shutil.copytree(code_versions.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(code_versions, "PACKAGE", package)
@@ -75,7 +75,7 @@ def test_what_was_just_built_is_up_to_date(backfilled):
     assert outdated(backfilled) == {None: set(), "RI": set(), "VT": set()}
 
 
-def test_a_character_of_the_flows_arithmetic_makes_the_flow_and_all_that_follows_out_of_date(
+def test_a_changed_operator_in_the_flow_makes_the_flow_and_everything_after_it_out_of_date(
     backfilled, edited_package
 ):
     path = "synthesis/flow.py"
@@ -107,7 +107,7 @@ def test_comments_docstrings_and_blank_lines_make_nothing_out_of_date(
     assert changes_without_a_version() == {}
 
 
-def test_a_solver_matters_to_calibration_alone(backfilled, edited_package):
+def test_a_changed_solver_affects_only_calibration(backfilled, edited_package):
     edit(
         edited_package, "calibration/solvers/dual_newton.py", "\n\n\n", "\n\nTHOROUGH = True\n\n\n"
     )
@@ -117,7 +117,7 @@ def test_a_solver_matters_to_calibration_alone(backfilled, edited_package):
     assert not outdated(backfilled)[None] & {"national_survey", "national_prior"}
 
 
-def test_a_pages_template_matters_to_its_pages_alone(backfilled, edited_package):
+def test_a_changed_template_affects_only_its_pages(backfilled, edited_package):
     edit(edited_package, "reports/templates/style.css", "{", "{ ")
     assert outdated(backfilled)["RI"] <= {"state_report", "target_report"}
     assert "state_report" in outdated(backfilled)["RI"]
@@ -133,8 +133,8 @@ def test_a_raised_code_version_makes_its_asset_out_of_date(backfilled, edited_pa
     assert "raw_survey" not in outdated(backfilled)["RI"]
 
 
-def test_every_change_of_code_has_a_version():
-    """If this fails: see the docstring of `defs/code_versions.py`."""
+def test_every_change_of_code_is_recorded():
+    """If this fails, see the docstring of `defs/code_versions.py`."""
     assert changes_without_a_version() == {}
     record = code_versions._record()["assets"]
     assert {name: record[name]["code_version"] for name in asset_names()} == {
@@ -152,23 +152,23 @@ def test_reachable_modules_are_those_of_the_names_used():
         assert "microplex_pipeline.survey.schema" in reachable_modules(name), name
 
 
-def test_code_is_the_same_for_every_reading_of_an_f_string():
+def test_f_strings_are_compared_as_whole_strings():
     assert code_of('x = f"a {1 + 1} b"  # c\n') == code_of('x = f"a {1 + 1} b"\n')
     assert code_of('x = f"a {1 + 1} b"\n') != code_of('x = f"a {1 + 2} b"\n')
     assert 'f"a {1 + 1} b"' in code_of('x = f"a {1 + 1} b"\n')
 
 
-def test_parameters_matter_to_the_assets_that_read_them(backfilled):
+def test_parameters_affect_only_the_assets_that_read_them(backfilled):
     from microplex_pipeline_tests.conftest import BRIEF
 
     other = BRIEF.model_copy(update={"margins": MarginParameters(max_knots=70)})
     found = outdated(backfilled, other)
     assert found["RI"] == {"transformer", "zero_model"} | CHAIN_AFTER_FLOW
     assert found[None] == {"national_report"}
-    assert outdated(backfilled) == {None: set(), "RI": set(), "VT": set()}  # put back
+    assert outdated(backfilled) == {None: set(), "RI": set(), "VT": set()}  # with the former value
 
 
-def test_other_words_for_a_column_make_reports_alone_out_of_date(backfilled, schema, tmp_path):
+def test_another_column_description_makes_only_reports_out_of_date(backfilled, schema, tmp_path):
     folder = tmp_path / "data"
     shutil.copytree(backfilled.folder / "data", folder)
     dictionary = folder / schema.columns_file
@@ -178,7 +178,7 @@ def test_other_words_for_a_column_make_reports_alone_out_of_date(backfilled, sch
     assert outdated(backfilled, folder=folder)["RI"] == {"state_report"}
 
 
-def test_a_partition_built_since_makes_what_was_made_from_it_out_of_date(backfilled):
+def test_a_rebuilt_partition_makes_whatever_was_made_from_it_out_of_date(backfilled):
     from microplex_pipeline_tests.conftest import BRIEF
 
     stored = stored_versions(backfilled.folder / "w.duckdb")
@@ -192,8 +192,7 @@ def test_a_partition_built_since_makes_what_was_made_from_it_out_of_date(backfil
     assert Comparison(without, data, BRIEF).reasons("targets", RI) == ["survey"]
 
 
-def test_what_an_asset_reads_is_what_it_declares():
-    """Every section of the parameters in an asset's source is declared, and no other."""
+def test_assets_declare_exactly_the_parameters_that_they_read():
     import re
 
     for name in asset_names():
@@ -216,7 +215,7 @@ def test_own_inputs_name_code_parameters_and_files(data):
 
 
 def test_status_backfill_and_the_ui_agree(backfilled, monkeypatch):
-    """The plan of a backfill, `microplex status` and the checks up_to_date give one answer."""
+    """The plan of a backfill, `microplex status` and the checks up_to_date give the same answer."""
     import dagster as dg
 
     from microplex_pipeline.definitions import build_definitions

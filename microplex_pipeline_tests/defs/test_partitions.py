@@ -9,7 +9,7 @@ from microplex_pipeline.defs.partitions import state_years, years
 from microplex_pipeline_tests.conftest import CHECKOUT
 
 
-def test_fifty_states_and_the_district():
+def test_the_states_are_the_fifty_states_and_dc():
     assert len(STATES) == len(set(STATES)) == 51
     survey = pl.scan_parquet(CHECKOUT / "data" / "cps_tax_units.parquet")
     assert set(STATES) == set(survey.select("state").unique().collect()["state"])
@@ -25,7 +25,7 @@ def test_only_closed_years_exist(now, newest):
     assert keys[-1] == newest
 
 
-def test_keys_read_state_then_year():
+def test_keys_give_the_state_before_the_year():
     key = dg.MultiPartitionKey({"year": "2014", "state": "RI"})
     assert key == "RI|2014"
     assert state_years.has_partition_key(key)

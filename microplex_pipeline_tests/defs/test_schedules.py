@@ -1,4 +1,4 @@
-"""The annual rebuild at its ticks."""
+"""What the annual rebuild requests at its ticks."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -29,29 +29,26 @@ def tick(when, settings=None, **parameters):
     [
         (datetime(2026, 10, 15, 6), "2025"),
         (datetime(2025, 10, 15, 6), "2024"),
-        (
-            datetime(2026, 12, 31, 23, 59),
-            "2025",
-        ),  # at new year the year that just ended is not over
+        (datetime(2026, 12, 31, 23, 59), "2025"),  # 2026 is not over for another minute
         (datetime(2027, 1, 1, 12), "2026"),
     ],
 )
-def test_the_newest_closed_year_is_rebuilt_without_edits(when, year):
+def test_the_newest_closed_year_is_rebuilt(when, year):
     (request,) = tick(when).run_requests
     assert request.partition_key == year
     assert request.run_key == f"{when:%Y-%m-%d}|{year}"
     assert request.tags["microplex/survey"] == f"survey of 2014, aged to {year}"
 
 
-def test_a_tick_evaluated_twice_is_one_run():
+def test_a_tick_evaluated_twice_gives_one_run():
     first, second = (tick(datetime(2026, 10, 15, 6)).run_requests[0].run_key for _ in range(2))
     assert first == second
 
 
-def test_a_year_without_survey_is_skipped_with_a_reason_if_so_configured():
+def test_a_year_without_a_survey_is_skipped_with_a_reason_if_configured():
     result = tick(datetime(2026, 10, 15, 6), missing_survey="skip")
     assert not result.run_requests
-    assert "no survey covers 2025, the last one is of 2014" in result.skip_message
+    assert "no survey covers 2025; the last one covers 2014" in result.skip_message
 
 
 def follow(tags):
@@ -85,6 +82,6 @@ def test_states_follow_their_national_models_largest_first():
     assert priorities == sorted(priorities, reverse=True)
 
 
-def test_national_models_built_by_hand_set_nothing_off():
+def test_national_models_built_by_hand_trigger_no_runs():
     (only,) = follow({})
     assert isinstance(only, dg.SkipReason)

@@ -1,4 +1,4 @@
-"""What sensors ask for at their ticks."""
+"""What the sensors request at their ticks."""
 
 import shutil
 from datetime import datetime
@@ -46,7 +46,7 @@ def copied(tmp_path):
 
 
 def built(settings, run):
-    """Record that the partitions were made, in a run, from the files as they are."""
+    """Record that a run made the partitions from the present files."""
     data = DataFolder(path=str(settings.data))
     with transaction(settings.warehouse) as connection:
         for asset, files in READ.items():
@@ -56,7 +56,7 @@ def built(settings, run):
 
 
 def looked_at(settings, name, cursor):
-    """What a sensor asks for at a tick, and its cursor afterwards."""
+    """Return what a sensor requests at a tick, and its cursor afterwards."""
     definitions = build_definitions(settings)
     sensor = definitions.get_sensor_def(name)
     context = dg.build_sensor_context(
@@ -73,7 +73,7 @@ def partitions(requests):
 
 
 def with_persons_of_vermont(settings, persons):
-    """Another figure for Vermont in 2014; return the file and what it was."""
+    """Write another figure for Vermont 2014; return the file and its former contents."""
     file = settings.data / "targets" / "bundled_state_population_2010_2019.csv"
     once = file.read_text()
     vermont = (pl.col("state") == "VT") & (pl.col("year") == "2014")
@@ -83,20 +83,20 @@ def with_persons_of_vermont(settings, persons):
     return file, once
 
 
-def test_only_the_states_whose_targets_changed_are_calibrated_again(copied):
+def test_only_states_whose_targets_changed_are_recalibrated(copied):
     nothing, cursor = looked_at(copied, "targets_changed", None)
     assert not nothing
     with_persons_of_vermont(copied, "640000")
     requests, after = looked_at(copied, "targets_changed", cursor)
     assert partitions(requests) == ["VT|2013", "VT|2014"]
-    # until it was built again it is asked for under the same key, which starts nothing twice
+    # requested under the same key until it is rebuilt, which starts no second run
     again, _ = looked_at(copied, "targets_changed", after)
     assert [r.run_key for r in again] == [r.run_key for r in requests]
     built(copied, "second")
     assert not looked_at(copied, "targets_changed", after)[0]
 
 
-def test_a_change_while_the_sensor_is_off_is_seen(copied):
+def test_a_change_while_the_sensor_is_off_is_noticed(copied):
     with_persons_of_vermont(copied, "640000")
     requests, _ = looked_at(copied, "targets_changed", None)
     assert partitions(requests) == ["VT|2013", "VT|2014"]
@@ -121,7 +121,7 @@ def test_files_that_changed_are_observed(copied):
 
 
 def edition(settings, year, change=lambda records: records):
-    """The records of 2014 as those of another year."""
+    """Return the records of 2014 as those of another year."""
     records = pl.read_parquet(settings.data / "cps_tax_units.parquet").filter(
         pl.col("year") == 2014
     )
@@ -129,7 +129,7 @@ def edition(settings, year, change=lambda records: records):
 
 
 def dropped(settings, records):
-    """Put a file into the incoming folder; return the request for it, after it has lain still."""
+    """Put a file into the incoming folder; return the request made once it has stopped growing."""
     settings.incoming.mkdir()
     records.write_parquet(settings.incoming / "march.parquet")
     growing, cursor = looked_at(settings, "survey_arrived", None)
@@ -143,7 +143,7 @@ def taken_in(settings, request):
     return job.execute_in_process(run_config=request.run_config, raise_on_error=False)
 
 
-def test_a_dropped_survey_of_a_new_year_is_taken_in_and_its_partitions_ingested(copied):
+def test_a_dropped_survey_of_a_new_year_is_imported_and_its_partitions_are_ingested(copied):
     _, cursor = looked_at(copied, "survey_changed", None)
     request = dropped(copied, edition(copied, 2016))
     assert taken_in(copied, request).success
@@ -158,7 +158,7 @@ def test_a_dropped_survey_of_a_new_year_is_taken_in_and_its_partitions_ingested(
     assert rebuild.tags["microplex/survey"] == "survey of 2016"
 
 
-def test_an_edition_between_or_beyond_covers_its_own_year_alone(copied):
+def test_a_later_edition_covers_only_its_own_year(copied):
     folder = copied.data / "surveys" / "cps_tax_units"
     folder.mkdir()
     for year in (2016, 2099):
@@ -167,7 +167,7 @@ def test_an_edition_between_or_beyond_covers_its_own_year_alone(copied):
     assert rebuild.tags["microplex/survey"] == "survey of 2016, aged to 2017"
 
 
-def test_targets_put_back_in_the_place_of_others_start_runs_again(copied):
+def test_targets_reverted_after_a_build_start_runs_again(copied):
     keys = []
     for number, persons in enumerate(("640000", "626000", "640000")):
         with_persons_of_vermont(copied, persons)
@@ -177,7 +177,7 @@ def test_targets_put_back_in_the_place_of_others_start_runs_again(copied):
     assert len(keys) == len(set(keys)) == 6  # Vermont's two years, three times
 
 
-def test_targets_put_back_before_anything_was_built_start_nothing(copied):
+def test_targets_reverted_before_a_build_start_nothing(copied):
     file, once = with_persons_of_vermont(copied, "640000")
     file.write_text(once)
     assert not looked_at(copied, "targets_changed", None)[0]
@@ -190,7 +190,7 @@ def test_targets_put_back_before_anything_was_built_start_nothing(copied):
         ("targets_changed", "targets/bundled_state_population_2010_2019.csv"),
     ],
 )
-def test_a_file_that_is_gone_for_a_moment_sets_nothing_off(copied, name, file):
+def test_a_file_missing_for_a_moment_triggers_nothing(copied, name, file):
     _, cursor = looked_at(copied, name, None)
     (copied.data / file).rename(copied.data / "away")
     requests, meanwhile = looked_at(copied, name, cursor)
@@ -201,7 +201,7 @@ def test_a_file_that_is_gone_for_a_moment_sets_nothing_off(copied, name, file):
     assert after == cursor
 
 
-def test_links_to_nothing_and_folders_hold_no_file_up(copied):
+def test_broken_links_and_folders_are_ignored(copied):
     copied.incoming.mkdir()
     (copied.incoming / "broken.parquet").symlink_to("nowhere")
     (copied.incoming / "folder.parquet").mkdir()
@@ -211,12 +211,12 @@ def test_links_to_nothing_and_folders_hold_no_file_up(copied):
     assert request.run_key.startswith("whole.parquet|")
 
 
-def test_what_was_built_from_an_older_edition_is_built_again_nation_first(copied):
+def test_partitions_built_from_an_older_edition_are_rebuilt_nation_first(copied):
     _, cursor = looked_at(copied, "survey_changed", None)
     assert taken_in(copied, dropped(copied, edition(copied, 2014))).success
     requests, _ = looked_at(copied, "survey_changed", cursor)
     nation = [r for r in requests if r.job_name == "build_prior"]
-    assert partitions(nation) == ["2014"]  # 2013 has its own records still
+    assert partitions(nation) == ["2014"]  # 2013 still has its own records
     assert nation[0].tags["microplex/states"] == "RI VT"
     followers = follow(nation[0].tags)
     assert [r.partition_key for r in followers] == ["RI|2014", "VT|2014"]
@@ -224,7 +224,7 @@ def test_what_was_built_from_an_older_edition_is_built_again_nation_first(copied
     assert ingested == [f"{state}|2014" for state in STATES if state not in ("RI", "VT")]
 
 
-def test_a_dropped_file_that_is_no_survey_is_refused_with_the_reason_beside_it(copied):
+def test_an_invalid_dropped_file_is_refused_with_the_reason_beside_it(copied):
     request = dropped(copied, edition(copied, 2016, lambda records: records.drop("snap")))
     result = taken_in(copied, request)
     assert not result.success
@@ -232,7 +232,7 @@ def test_a_dropped_file_that_is_no_survey_is_refused_with_the_reason_beside_it(c
         i for i, e in enumerate(reversed(result.all_events)) if e.is_step_failure
     )].step_failure_data.user_failure_data.description  # fmt: skip
     assert failure.startswith(
-        "march.parquet lacks columns: snap. The file lies in incoming/refused"
+        "march.parquet lacks columns: snap. The file is now in incoming/refused"
     )
     refused = copied.incoming / "refused"
     assert (refused / "march.parquet").exists()
@@ -243,11 +243,11 @@ def test_a_dropped_file_that_is_no_survey_is_refused_with_the_reason_beside_it(c
 @pytest.mark.parametrize(
     "name", ["../data/cps_tax_units.parquet", "/etc/passwd", "..", "none.parquet"]
 )
-def test_only_files_of_the_incoming_folder_are_taken_in(copied, name):
+def test_only_files_in_the_incoming_folder_are_imported(copied, name):
     copied.incoming.mkdir()
     config = {"ops": {"store_by_year": {"config": {"name": name}}}}
     job = build_definitions(copied).resolve_job_def("take_in_survey")
-    with pytest.raises(dg.Failure, match=r"is no file name|there is no file none"):
+    with pytest.raises(dg.Failure, match=r"is not a file name|there is no file none"):
         job.execute_in_process(run_config=config)
 
 
@@ -258,7 +258,7 @@ def landed(instance, state, year):
         )
 
 
-def test_the_years_page_follows_when_the_last_state_has_landed(copied):
+def test_the_national_report_is_built_once_the_last_state_is_built(copied):
     definitions = build_definitions(copied)
     with dg.DagsterInstance.ephemeral() as instance:
 
@@ -278,12 +278,12 @@ def test_the_years_page_follows_when_the_last_state_has_landed(copied):
         assert requested == ["2013"]
         requested, cursor = asked(cursor)
         assert requested == []
-        landed(instance, "RI", 2013)  # built anew
+        landed(instance, "RI", 2013)  # rebuilt
         requested, cursor = asked(cursor)
         assert requested == ["2013"]
 
 
-def test_the_page_is_what_its_sensor_looks_after():
+def test_the_automation_sensor_targets_the_national_report():
     sensor = build_definitions().get_sensor_def("nation_follows_its_states")
     graph = build_definitions().resolve_asset_graph()
     assert sensor.asset_selection.resolve(graph) == {dg.AssetKey("national_report")}

@@ -1,4 +1,4 @@
-"""Settings: the file, the environment, and what is refused."""
+"""Settings from the file and the environment, and settings that are refused."""
 
 import pytest
 import yaml
@@ -19,7 +19,7 @@ def written(tmp_path, monkeypatch):
     return write
 
 
-def test_the_projects_file_says_the_defaults(monkeypatch):
+def test_the_bundled_settings_file_has_the_defaults(monkeypatch):
     monkeypatch.chdir(CHECKOUT / "docs")  # a folder below the project's
     for name in ("MICROPLEX_CONFIG", "MICROPLEX_DATA", "MICROPLEX_WAREHOUSE"):
         monkeypatch.delenv(name, raising=False)
@@ -29,14 +29,14 @@ def test_the_projects_file_says_the_defaults(monkeypatch):
     assert settings.data == CHECKOUT / "data"
 
 
-def test_every_parameter_but_networks_finer_points_is_in_the_projects_file():
-    said = yaml.safe_load((CHECKOUT / "microplex.yaml").read_text())["parameters"]
-    assert set(said) == set(Parameters.model_fields)
+def test_the_bundled_settings_file_has_every_parameter_except_details_of_training():
+    written = yaml.safe_load((CHECKOUT / "microplex.yaml").read_text())["parameters"]
+    assert set(written) == set(Parameters.model_fields)
     for section in ("sample", "margins", "population", "checks"):
-        assert set(said[section]) == set(getattr(Parameters(), section).model_dump())
+        assert set(written[section]) == set(getattr(Parameters(), section).model_dump())
 
 
-def test_a_file_and_the_environment_before_it(written, monkeypatch, tmp_path):
+def test_the_environment_takes_precedence_over_the_file(written, monkeypatch, tmp_path):
     monkeypatch.delenv("MICROPLEX_WAREHOUSE", raising=False)
     written("warehouse: here/w.duckdb\nparameters: {seed: 7, fine_tuning: {epochs: 3}}\n")
     monkeypatch.setenv("MICROPLEX_PARAMETERS__POPULATION__HOUSEHOLDS", "1234")
@@ -44,7 +44,7 @@ def test_a_file_and_the_environment_before_it(written, monkeypatch, tmp_path):
     assert settings.warehouse == tmp_path.resolve() / "here" / "w.duckdb"
     assert settings.parameters.seed == 7
     assert settings.parameters.population.households == 1234
-    # what a section does not say keeps the section's default, not another one's
+    # values missing in a section keep that section's own defaults
     assert settings.parameters.fine_tuning.epochs == 3
     assert settings.parameters.fine_tuning.learning_rate == 1e-4
 
@@ -52,7 +52,10 @@ def test_a_file_and_the_environment_before_it(written, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("parameters: {sed: 1}", "no setting is named parameters.sed; there are seed, sample"),
+        (
+            "parameters: {sed: 1}",
+            "no setting is named parameters.sed; known settings: seed, sample",
+        ),
         ("parameters: {seed: 1, seed: 2}", "seed is given twice, the second time in line 1"),
         ("1: 2", "mine.yaml"),
         ("parameters: {margins: {tail_factor: .inf}}", "tail_factor"),
@@ -66,38 +69,38 @@ def test_a_file_and_the_environment_before_it(written, monkeypatch, tmp_path):
         ("- 1", "mine.yaml"),
     ],
 )
-def test_what_nothing_understands_is_refused_by_name(written, text, message):
+def test_invalid_settings_are_refused_by_name(written, text, message):
     written(text)
     with pytest.raises(SettingsError, match=message):
         load_settings()
 
 
-def test_a_named_file_must_be_there(monkeypatch, tmp_path):
+def test_a_settings_file_that_is_named_must_exist(monkeypatch, tmp_path):
     monkeypatch.setenv("MICROPLEX_CONFIG", str(tmp_path / "no.yaml"))
     with pytest.raises(SettingsError, match=r"no\.yaml, but there is no such file"):
         load_settings()
 
 
-def test_arguments_come_first(written, tmp_path):
+def test_arguments_take_precedence(written, tmp_path):
     written("parameters: {seed: 7}")
     settings = Settings(warehouse=tmp_path / "w.duckdb", parameters=Parameters(seed=1))
     assert settings.parameters.seed == 1
 
 
-def test_a_misspelt_variable_of_the_environment_is_refused(monkeypatch):
+def test_a_misspelt_environment_variable_is_refused(monkeypatch):
     monkeypatch.setenv("MICROPLEX_WAREHOSE", "x")
     with pytest.raises(SettingsError, match="MICROPLEX_WAREHOSE"):
         load_settings()
 
 
-def test_outside_a_project_one_message_says_what_to_do(monkeypatch, tmp_path):
+def test_outside_a_project_the_message_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.delenv("MICROPLEX_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SettingsError, match=r"not a project.*microplex init FOLDER"):
         load_settings()
 
 
-def test_the_nearest_project_counts(monkeypatch, tmp_path):
+def test_the_nearest_project_is_used(monkeypatch, tmp_path):
     monkeypatch.delenv("MICROPLEX_CONFIG", raising=False)
     monkeypatch.delenv("MICROPLEX_WAREHOUSE", raising=False)
     (tmp_path / "inner" / "deep").mkdir(parents=True)

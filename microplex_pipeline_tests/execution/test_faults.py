@@ -1,4 +1,4 @@
-"""Damaged files and rows: one clear message, and everything else as it was."""
+"""Damaged files and rows give one clear message and leave everything else unchanged."""
 
 import shutil
 import threading
@@ -21,7 +21,7 @@ from microplex_pipeline_tests.conftest import EXACTING, variables
 
 @pytest.fixture
 def project(backfilled, tmp_path, monkeypatch):
-    """A copy of Rhode Island and Vermont 2014, which commands speak of."""
+    """A copy of the project with Rhode Island and Vermont 2014, which commands use."""
     project = shutil.copytree(backfilled.folder, tmp_path / "project")
     for name, value in variables(project).items():
         monkeypatch.setenv(name, value)
@@ -61,7 +61,7 @@ def test_every_command_says_that_the_warehouse_is_damaged(project, command):
     assert warehouse.read_bytes() == damaged
 
 
-def test_a_damaged_history_is_named(project):
+def test_a_damaged_history_is_reported(project):
     for file in (project / "home").rglob("runs.db*"):
         file.write_bytes(b"not a database" * 1000)
     result = microplex("backfill", "--states", "RI", "--year", "2014")
@@ -79,7 +79,7 @@ def test_a_damaged_history_is_named(project):
     ],
 )
 @pytest.mark.parametrize("damage", ["weights[1:1000]::blob", "''::blob"])
-def test_a_damaged_model_is_named_with_what_to_do(project, table, key, again, damage):
+def test_a_damaged_model_is_reported_with_what_to_do(project, table, key, again, damage):
     rest = ["models.zero_model", "synthesis.synthetic_population"]
     before = contents(project, rest)
     with duckdb.connect(str(project / "w.duckdb")) as connection:
@@ -99,16 +99,16 @@ def test_a_damaged_model_is_named_with_what_to_do(project, table, key, again, da
             )
 
     (step,) = [e for e in run("RI|2014").all_events if e.is_step_failure]
-    said = step.step_failure_data.user_failure_data.description
-    assert f"models.{table} of {key}: the stored " in said
-    assert "is damaged (" in said
-    assert said.endswith(f"Materialize {table} of {key} again, or run {again}")
+    message = step.step_failure_data.user_failure_data.description
+    assert f"models.{table} of {key}: the stored " in message
+    assert "is damaged (" in message
+    assert message.endswith(f"Materialize {table} of {key} again, or run {again}")
     for one, other in zip(before, contents(project, rest), strict=True):
         assert one.equals(other)
     assert table != "flow" or run("VT|2014").success
 
 
-def test_a_truncated_survey_stops_with_one_message_and_a_line(project):
+def test_a_truncated_survey_stops_the_build_with_one_message_and_one_listed_failure(project):
     tables = ["survey.raw_survey", "survey.national_survey", "models.flow"]
     before = contents(project, tables)
     survey = project / "data" / "cps_tax_units.parquet"
@@ -131,7 +131,7 @@ def test_a_truncated_survey_stops_with_one_message_and_a_line(project):
     assert failures_file(project / "w.duckdb").read_text() == lines
 
 
-def test_a_partition_that_another_process_builds_is_waited_for_not_built_twice(project):
+def test_a_partition_being_built_by_another_process_is_not_built_twice(project):
     outcomes = []
     with dg.DagsterInstance.get() as instance:
         other = partition_lock(instance, Partition("RI", 2014))
@@ -148,7 +148,7 @@ def test_a_partition_that_another_process_builds_is_waited_for_not_built_twice(p
     assert outcome.failure is None
 
 
-def test_a_run_of_the_ui_that_was_killed_is_written_down_once(project):
+def test_a_killed_run_of_the_ui_is_listed_once(project):
     definitions = _definitions()
     sensor = definitions.get_sensor_def("failures_written_down")
     with dg.DagsterInstance.get() as instance:
@@ -170,7 +170,7 @@ def test_a_run_of_the_ui_that_was_killed_is_written_down_once(project):
     assert failure["why"] == "terminated by signal 9"
 
 
-def test_a_check_that_failed_in_a_run_of_the_ui_is_written_down_once(project):
+def test_a_failed_check_in_a_run_of_the_ui_is_listed_once(project):
     settings = Settings(warehouse=project / "w.duckdb", data=project / "data", parameters=EXACTING)
     definitions = build_definitions(settings)
     sensor = definitions.get_sensor_def("failed_checks_written_down")

@@ -1,4 +1,4 @@
-"""Processes side by side: what a death, an error, an early end costs."""
+"""Parallel processes when one dies, when a task fails, and when the caller stops early."""
 
 import multiprocessing
 import os
@@ -18,19 +18,19 @@ def answer(task):
     return task.upper()
 
 
-def test_a_death_costs_its_own_task_alone():
+def test_a_killed_process_loses_only_its_own_task():
     done = dict(side_by_side(answer, ["a", "die", "b", "c"], 2))
     assert done == {"a": "A", "die": None, "b": "B", "c": "C"}
     assert multiprocessing.active_children() == []
 
 
-def test_an_error_is_raised_here_and_processes_end():
+def test_an_error_is_raised_in_the_caller_and_processes_end():
     with pytest.raises(ValueError, match="no such task"):
         list(side_by_side(answer, ["fail"], 1))
     assert multiprocessing.active_children() == []
 
 
-def test_an_early_end_leaves_no_process():
+def test_stopping_early_leaves_no_process():
     with closing(side_by_side(answer, ["a", "b", "c"], 2)) as done:
         next(done)
         assert multiprocessing.active_children()

@@ -1,4 +1,4 @@
-"""The UI and the reports in a browser: what a person must see, and what nobody else may reach."""
+"""The UI and the reports in a browser: what people must see, and what other sites must not reach."""
 
 import json
 import os
@@ -31,7 +31,7 @@ WAIT = 15_000
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory, backfilled):
-    """A built warehouse, a check of Rhode Island's targets that failed, a run without survey file."""
+    """A built project with a failed check of Rhode Island's targets and a run without a survey file."""
     folder = tmp_path_factory.mktemp("ui") / "project"
     shutil.copytree(backfilled.folder, folder)
     survey = folder / "data" / "cps_tax_units.parquet"
@@ -59,7 +59,7 @@ def project(tmp_path_factory, backfilled):
 
 @pytest.fixture(scope="module")
 def ui(project):
-    """The UI's address and the process group it runs in, which is killed whatever happens."""
+    """The UI's address and its process group, which is always killed in the end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -104,7 +104,7 @@ def graphql(address, query, **variables):
 
 @pytest.fixture(scope="module")
 def browser(project):
-    del project  # its runs come first: their event loops and the driver's do not mix
+    del project  # its runs must come first: their event loops and the driver's do not mix
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -113,7 +113,7 @@ def browser(project):
 
 @pytest.fixture
 def page(browser):
-    """A page that must leave no error on the browser's console."""
+    """A page that must cause no error in the browser's console."""
     context = browser.new_context(viewport={"width": 1500, "height": 1100})
     page, errors = context.new_page(), []
     page.on("console", lambda m: m.type == "error" and errors.append(m.text))
@@ -134,13 +134,13 @@ def test_the_graph_shows_every_group(page, ui):
     sees(page, "survey", "models", "synthesis", "calibration", "evaluation")
 
 
-def test_an_asset_says_what_it_is_and_what_its_columns_mean(page, ui):
+def test_an_asset_and_its_columns_are_described(page, ui):
     page.goto(f"{ui[0]}/assets/calibrated_population?view=overview")
-    sees(page, "weighted so that the state's totals come out right", "age_head", "DuckDB")
+    sees(page, "weighted so that the state's totals are met", "age_head", "DuckDB")
     sees(page, "number of units in the population that the record represents")
 
 
-def test_a_partition_shows_rows_weights_and_their_chart(page, ui):
+def test_a_partition_shows_its_number_of_rows_and_a_chart_of_weights(page, ui):
     page.goto(f"{ui[0]}/assets/calibrated_population?view=partitions&partition=RI%7C2014")
     sees(page, "RI|2014", "Materialized (2)", "dagster/partition_row_count", "design_effect")
     page.get_by_text("[Show Markdown]").first.click()
@@ -149,7 +149,7 @@ def test_a_partition_shows_rows_weights_and_their_chart(page, ui):
     assert picture.evaluate("image => image.naturalWidth") > 400
 
 
-def test_worst_targets_are_a_table(page, ui):
+def test_the_worst_targets_are_shown_as_a_table(page, ui):
     page.goto(f"{ui[0]}/assets/target_report?view=partitions&partition=RI%7C2014")
     sees(page, "worst_targets", "in_words", "achieved", "target_fit", "evaluation.target_report")
 
@@ -160,7 +160,7 @@ def test_a_failed_check_says_what_to_do(page, ui):
     sees(page, "Failed", "Run the job recalibrate on this partition")
 
 
-def test_a_report_is_told_how_to_open(page, ui):
+def test_the_command_that_opens_a_report_is_shown(page, ui):
     page.goto(f"{ui[0]}/assets/state_report?view=partitions&partition=RI%7C2014")
     sees(page, "microplex report RI 2014")
 
@@ -190,7 +190,7 @@ def test_nothing_listens_beyond_this_computer(ui):
 
 
 def asked(address, path="/graphql", method="POST", **headers):
-    """Status of an answer, with a query that names the version, and whatever headers."""
+    """Return the status of the answer to a query with the given headers."""
     body = json.dumps({"query": "{version}"}).encode() if method == "POST" else None
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = urllib.request.Request(
@@ -221,7 +221,7 @@ def asked(address, path="/graphql", method="POST", **headers):
         ({"method": "GET", "path": "/graphql?query=%7Bversion%7D"}, 403),
     ],
 )
-def test_requests_are_taken_of_its_own_pages_and_of_programs(ui, request_, status):
+def test_only_requests_from_its_own_pages_and_from_programs_are_accepted(ui, request_, status):
     assert asked(ui[0], **request_) == status
 
 
@@ -251,7 +251,7 @@ def test_a_page_of_another_site_can_start_nothing(browser, ui, tmp_path):
     context.close()
 
 
-def test_no_daemon_outlives_a_ui_that_is_killed(project, tmp_path):
+def test_the_daemon_ends_if_the_ui_is_killed(project, tmp_path):
     environment = {**os.environ, **variables(project), "PYTHONPATH": str(CHECKOUT)}
     command = [sys.executable, "-m", "microplex_pipeline", "ui", "--port", "0"]
     with subprocess.Popen(
@@ -274,26 +274,26 @@ def test_no_daemon_outlives_a_ui_that_is_killed(project, tmp_path):
 
 
 def _daemons(group):
-    """Dagster's daemons in a group of processes (of Linux's /proc)."""
+    """Return Dagster's daemons in a process group (from Linux's /proc)."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if os.getpgid(int(process.name)) == group:
                 found.append((process / "cmdline").read_bytes().split(b"\0"))
         except (ProcessLookupError, FileNotFoundError):
-            continue  # ended meanwhile
+            continue  # ended in the meantime
     return [words for words in found if b"run" in words and b"daemon" in words[2]]
 
 
 def _listening_addresses(group):
-    """Addresses on which the processes of a group accept connections (of Linux's /proc)."""
+    """Return the addresses on which a process group accepts connections (from Linux's /proc)."""
     ours = set()
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if os.getpgid(int(process.name)) == group:
                 ours |= {str(link.readlink()) for link in (process / "fd").iterdir()}
         except (ProcessLookupError, FileNotFoundError):
-            continue  # ended meanwhile
+            continue  # ended in the meantime
     found = set()
     for table, kind in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
         for line in (Path("/proc/net") / table).read_text().splitlines()[1:]:
@@ -317,7 +317,7 @@ RESOURCES = """{allTopLevelResourceDetailsOrError(repositorySelector: {repositor
     configFields {name} configuredValues {key value}}}}}"""
 
 
-def test_no_path_of_the_machine_is_shown(ui, project):
+def test_no_local_path_is_shown(ui, project):
     address, _ = ui
     runs = graphql(
         address, "{runsOrError{... on Runs{results{runId status runConfigYaml tags{key value}}}}}"

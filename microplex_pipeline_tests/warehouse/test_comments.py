@@ -1,4 +1,4 @@
-"""What SQL users read beside names, and hostile names that must stay names."""
+"""Comments on tables and columns, and hostile names that must not be run as SQL."""
 
 import dagster as dg
 import duckdb
@@ -83,7 +83,7 @@ def test_hostile_names_and_texts_stay_names_and_texts(store, warehouse):
     assert rows["state"].to_list() == ["RI", "VT"]
 
 
-def test_hostile_tables_of_others_are_only_read(warehouse):
+def test_foreign_tables_with_hostile_names_are_only_read(warehouse):
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute("create table kept as select 'RI' as state, 2014 as year")
         connection.execute(
@@ -96,7 +96,7 @@ def test_hostile_tables_of_others_are_only_read(warehouse):
 
 
 @pytest.mark.parametrize("state", ["../../escaped", "/tmp/escaped", "RI/../..", ""])
-def test_a_page_is_written_for_states_alone(warehouse, tmp_path, state):
+def test_pages_are_written_only_for_states(warehouse, tmp_path, state):
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute("create schema evaluation")
         for table in ("state_report", "national_report"):

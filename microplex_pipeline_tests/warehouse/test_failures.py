@@ -1,4 +1,4 @@
-"""The list of failures, however it was treated."""
+"""The list of failures, also if people or programs have changed the file."""
 
 from datetime import datetime
 
@@ -18,28 +18,28 @@ def warehouse(tmp_path):
 DAMAGED = {
     "other columns": b"when;partition;step;why;run\n2026-01-02;RI|2014;flow;too warm;one\n",
     "not UTF-8": f"{HEADER}{LINE}".replace("too warm", "été").encode("latin-1"),
-    "no text": b"PK\x03\x04\x00\xff",
+    "binary": b"PK\x03\x04\x00\xff",
     "empty": b"",
 }
 
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=list(DAMAGED))
-def test_what_is_no_list_is_said_and_put_aside(warehouse, content, caplog):
+def test_a_file_that_is_not_a_list_is_reported_and_moved_aside(warehouse, content, caplog):
     file = failures_file(warehouse)
     file.write_bytes(content)
-    (said,) = last_failures(warehouse, 5)
-    assert said["step"] == "damaged"
+    (damage,) = last_failures(warehouse, 5)
+    assert damage["step"] == "damaged"
     write_failure(warehouse, "two", "VT|2014", "flow", "too cold")
     assert [row["why"] for row in last_failures(warehouse, 5)] == ["too cold"]
     assert file.with_name("failures.csv.damaged").read_bytes() == content
-    assert "it is now failures.csv.damaged" in caplog.text
+    assert "it was renamed to failures.csv.damaged" in caplog.text
 
 
-def test_a_folder_of_that_name_is_put_aside_and_nothing_in_it_lost(warehouse):
+def test_a_folder_of_that_name_is_moved_aside_with_its_contents(warehouse):
     failures_file(warehouse).mkdir()
     (failures_file(warehouse) / "mine").write_text("x")
-    (said,) = last_failures(warehouse, 5)
-    assert said["why"] == "it is a folder, not a file"
+    (damage,) = last_failures(warehouse, 5)
+    assert damage["why"] == "it is a folder, not a file"
     failures_file(warehouse).with_name("failures.csv.damaged").write_text("an earlier one")
     write_failure(warehouse, "two", "VT|2014", "flow", "too cold")
     assert [row["why"] for row in last_failures(warehouse, 5)] == ["too cold"]
@@ -56,11 +56,11 @@ def test_a_folder_of_that_name_is_put_aside_and_nothing_in_it_lost(warehouse):
         '2026-01-02T03:04:05+00:00,RI|2014,flow,"never closed,one',
     ],
 )
-def test_a_line_that_cannot_be_read_hides_no_other(warehouse, line):
+def test_an_unreadable_line_does_not_hide_the_others(warehouse, line):
     file = failures_file(warehouse)
     file.write_text(f"\ufeff{HEADER}\n{LINE}{line}", "utf-8")
     damage, failure = last_failures(warehouse, 5)
-    assert damage["why"].startswith("1 of its lines cannot be read, the last one is ")
+    assert damage["why"].startswith("1 of its lines cannot be read; the last one is ")
     assert line.split(",")[0] in damage["why"]
     assert datetime.fromisoformat(damage["when"]).tzinfo
     assert failure["why"] == "too warm"
@@ -71,7 +71,7 @@ def test_a_line_that_cannot_be_read_hides_no_other(warehouse, line):
     assert file.read_bytes().startswith(before)
 
 
-def test_where_nothing_can_be_written_a_warning_says_so(tmp_path, caplog):
+def test_a_warning_is_logged_if_the_list_cannot_be_written(tmp_path, caplog):
     (tmp_path / "file").write_text("")
     write_failure(tmp_path / "file" / "w.duckdb", "one", "RI|2014", "flow", "too warm")
     assert "a failure could not be written to failures.csv: " in caplog.text

@@ -1,4 +1,4 @@
-"""The warehouse through Dagster: what is stored, replaced, kept when something fails."""
+"""The warehouse through Dagster: what is stored and replaced, and what stays if something fails."""
 
 import signal
 import subprocess
@@ -75,7 +75,7 @@ def test_round_trip_through_a_downstream_asset(store, warehouse):
     assert [row[2] for row in stored(warehouse, "doubled")] == [2, 4]
 
 
-def test_a_partition_loads_alone(store, warehouse):
+def test_only_the_partition_needed_is_loaded(store, warehouse):
     store("RI|2014", {"a": 1, "b": "x"})
     store("RI|2013", {"a": 10, "b": "x"})
     store("VT|2014", {"a": 100, "b": "x"})
@@ -83,7 +83,7 @@ def test_a_partition_loads_alone(store, warehouse):
     assert stored(warehouse, "doubled") == [("RI", 2014, 2)]
 
 
-def test_a_run_again_replaces_its_slice_alone(store, warehouse):
+def test_a_repeated_run_replaces_only_its_partition(store, warehouse):
     store("RI|2014", {"a": 1, "b": "x"})
     store("RI|2013", {"a": 2, "b": "x"})
     store("RI|2014", {"a": 3, "b": "y"}, {"a": 4, "b": "y"})
@@ -101,11 +101,11 @@ def test_columns_are_matched_by_name(store, warehouse):
     [
         ([{"a": 9}], "the columns changed (missing: b; new: none); the old rows stay"),
         ([{"a": 9, "b": "x", "c": 1}], "the columns changed (missing: none; new: c)"),
-        ([], "the partition came out empty; the old rows stay"),
+        ([], "there are no rows to store; the old rows stay"),
         ([{"a": "no number", "b": "x"}], "Could not convert string"),
     ],
 )
-def test_a_failed_write_keeps_the_old_slice(store, warehouse, rows, message):
+def test_a_failed_write_keeps_the_old_rows(store, warehouse, rows, message):
     store("RI|2014", {"a": 1, "b": "x"})
     result = store("RI|2014", *rows)
     assert not result.success
@@ -121,7 +121,7 @@ def test_an_input_that_was_never_built_is_named(store):
     )
 
 
-def test_metadata_name_the_table_and_no_path(store, warehouse):
+def test_metadata_contain_the_table_but_no_path(store, warehouse):
     result = store("RI|2014", {"a": 1, "b": "x"})
     metadata = result.asset_materializations_for_node("table")[0].metadata
     assert metadata["dagster/table_name"].value == "things.table"
@@ -147,7 +147,7 @@ WRITER = """
 """
 
 
-def test_two_processes_write_at_once(warehouse):
+def test_two_processes_can_write_at_the_same_time(warehouse):
     writers = [
         subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(WRITER), state, str(warehouse)],
@@ -161,7 +161,7 @@ def test_two_processes_write_at_once(warehouse):
     assert stored(warehouse) == [("RI", 2014, 4, "x")] * 50 + [("VT", 2014, 4, "x")] * 50
 
 
-def test_a_file_open_elsewhere_is_waited_for_then_named(store, warehouse, monkeypatch):
+def test_a_file_open_in_another_program_is_waited_for_then_reported(store, warehouse, monkeypatch):
     store("RI|2014", {"a": 1, "b": "x"})
     monkeypatch.setattr("microplex_pipeline.warehouse.client.FOREIGN_LOCK_WAIT", 1.0)
     holder = subprocess.Popen(
@@ -178,7 +178,7 @@ def test_a_file_open_elsewhere_is_waited_for_then_named(store, warehouse, monkey
 
 
 def overwritten(content):
-    """Damage every block but the headers."""
+    """Damage every block except the headers."""
     return content[:20_000] + bytes(255 - byte for byte in content[20_000:])
 
 
@@ -190,19 +190,19 @@ def overwritten(content):
         overwritten,
     ],
 )
-def test_a_damaged_file_is_named_and_left_as_it_is(store, warehouse, damage):
+def test_a_damaged_file_is_reported_and_left_unchanged(store, warehouse, damage):
     store("RI|2014", *({"a": a, "b": str(a) * 9} for a in range(5000)))
     damaged = damage(warehouse.read_bytes())
     warehouse.write_bytes(damaged)
-    said = failure_of(store("RI|2014", {"a": 2, "b": "x"}))
-    assert said.startswith("the warehouse warehouse.duckdb cannot be opened or read: ")
-    assert str(warehouse.parent) not in said
+    message = failure_of(store("RI|2014", {"a": 2, "b": "x"}))
+    assert message.startswith("the warehouse warehouse.duckdb cannot be opened or read: ")
+    assert str(warehouse.parent) not in message
     with pytest.raises(WarehouseUnreadable, match=r"warehouse\.duckdb cannot be opened or read"):
         stored(warehouse)
     assert warehouse.read_bytes() == damaged
 
 
-def test_remains_of_a_log_do_no_harm(store, warehouse):
+def test_a_left_over_write_ahead_log_does_no_harm(store, warehouse):
     store("RI|2014", {"a": 1, "b": "x"})
     warehouse.with_name("warehouse.duckdb.wal").write_bytes(b"remains" * 1000)
     assert store("VT|2014", {"a": 2, "b": "y"}).success
@@ -224,9 +224,7 @@ KILLED = """
 
 
 @pytest.mark.parametrize(("when", "rows"), [("writing", [(1, 1)]), ("written", [(100_000, 9)])])
-def test_a_process_killed_within_its_transaction_leaves_all_or_nothing(
-    store, warehouse, when, rows
-):
+def test_a_process_killed_during_a_transaction_leaves_all_or_nothing(store, warehouse, when, rows):
     store("RI|2014", {"a": 1, "b": "x"})
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(warehouse), when]
     assert subprocess.run(command).returncode == -signal.SIGKILL
@@ -255,17 +253,17 @@ FULL = """
 """
 
 
-def test_a_full_disk_is_said_and_the_old_rows_stay(store, warehouse):
+def test_a_full_disk_is_reported_and_the_old_rows_stay(store, warehouse):
     store("RI|2014", {"a": 1, "b": "x"})
     command = [sys.executable, "-c", textwrap.dedent(FULL), str(warehouse)]
-    said = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout
-    assert said.startswith("no space is left for the warehouse warehouse.duckdb (")
-    assert "free space on its disk, then run this again" in said
+    message = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout
+    assert message.startswith("no space is left for the warehouse warehouse.duckdb (")
+    assert "free space on its disk, then run this again" in message
     assert stored(warehouse) == [("RI", 2014, 1, "x")]
     assert store("RI|2014", {"a": 2, "b": "x"}).success
 
 
-def test_nothing_built_yet_is_said(warehouse):
+def test_a_missing_warehouse_is_reported(warehouse):
     with pytest.raises(FileNotFoundError, match="build a state first"):
         query(warehouse, "select 1")
 

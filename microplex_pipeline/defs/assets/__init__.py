@@ -1,11 +1,14 @@
-"""The chain, one asset per file, in the order in which data flow; each thin over the library.
+"""The assets, one per file; each is a thin layer over the library.
+
+The main chain is
 
 raw_survey -> survey -> transformer -> zero_model -> flow -> synthetic_population
     -> calibrated_population -> county_weights, target_report, fidelity_report, disclosure_report
-    -> county_report, state_report -> national_report, by year alone
+    -> county_report, state_report -> national_report
 
-with national_survey -> national_prior, by year alone, before transformer, zero_model and flow, and
-targets, from the survey and published files, before calibrated_population.
+In addition, national_survey -> national_prior come before transformer, zero_model and flow, and targets,
+made from the survey and published files, before calibrated_population. National assets are partitioned by
+year alone, all others by state and year.
 """
 
 from microplex_pipeline.defs.assets.calibrated_population import calibrated_population
@@ -26,7 +29,7 @@ from microplex_pipeline.defs.assets.targets import targets
 from microplex_pipeline.defs.assets.transformer import transformer
 from microplex_pipeline.defs.assets.zero_model import zero_model
 
-# of one state and year
+# partitioned by state and year
 CHAIN = [
     raw_survey,
     survey,
@@ -44,7 +47,7 @@ CHAIN = [
     state_report,
 ]
 
-# what comes of a survey's file
+# what is made from the survey's file alone
 INGEST = [raw_survey, survey]
 
 # what depends on targets
@@ -57,10 +60,10 @@ CALIBRATION = [
     state_report,
 ]
 
-# of one year
+# partitioned by year
 NATIONAL = [national_survey, national_prior]
 
-# of one year, once its states are built
+# partitioned by year, built after the year's states
 SUMMARY = [national_report]
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Step 8: weights that meet the targets."""
+"""The synthetic records with weights that meet the targets."""
 
 import dagster as dg
 import numpy as np
@@ -16,11 +16,11 @@ from microplex_pipeline.survey.columns import SYNTHETIC_KEYS
 def calibrated_population(
     data: dg.ResourceParam[DataFolder], synthetic_population: pl.DataFrame, targets: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """The product: one row per synthetic tax unit, weighted so that the state's totals come out right.
+    """One row per synthetic tax unit, weighted so that the state's totals are met: the final microdata.
 
-    Sums and means of the state are those of the rows, weighted by `weight`, which all units of a
-    household share. Raking gives the weights closest to the design weights that meet the targets, all
-    positive; `design_weight` keeps the weight before.
+    Estimate sums and means of the state from these rows, weighted by `weight`; all units of a household
+    have the same weight. Raking gives the positive weights that meet the targets and are closest to the
+    design weights; `design_weight` is the weight before calibration.
     """
     schema = data.survey_schema
     records = Reweighter(distance="raking").fit_transform(

@@ -1,4 +1,4 @@
-"""Step 10: each county's published figure, and what the county's weights reach."""
+"""Each county's published figure, and what the county's weights achieve."""
 
 import dagster as dg
 import polars as pl
@@ -22,7 +22,10 @@ def county_report(
     calibrated_population: pl.DataFrame,
     county_weights: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """One row per county and target: published figure, figure aimed at, achieved, error."""
+    """One row per county and target: published figure, calibration target, achieved value and error.
+
+    It shows how well the county weights meet the published figures.
+    """
     state, year = state_and_year(context)
     schema = data.survey_schema
     targets = published_area_targets(data.target_sources, data.targets, state, year)

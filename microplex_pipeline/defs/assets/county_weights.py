@@ -1,4 +1,4 @@
-"""Step 9: the state's weights laid out over its counties."""
+"""The state's weights distributed across its counties."""
 
 import dagster as dg
 import polars as pl
@@ -16,10 +16,11 @@ def county_weights(
     data: dg.ResourceParam[DataFolder],
     calibrated_population: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """One row per county and household: how much of the household's weight lies in the county.
+    """One row per county and household: the part of the household's weight that is in the county.
 
-    Over the counties a household's weights add up to its weight in the state, and every county has its
-    published persons (scaled to the state's, where the figures are of another year).
+    Use it to estimate figures of counties. A household's weights across the counties add up to its weight
+    in the state, and every county has its published number of persons (scaled to the state's if the
+    figures are from another year).
     """
     state, year = state_and_year(context)
     schema = data.survey_schema

@@ -1,4 +1,4 @@
-"""Step 10: what the synthetic records may tell of the respondents."""
+"""What the synthetic records may reveal about respondents."""
 
 import dagster as dg
 import polars as pl
@@ -22,10 +22,10 @@ def disclosure_report(
     synthetic_population: pl.DataFrame,
     national_survey: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """One row per measure of disclosure, beside what chance gives.
+    """One row per measure of disclosure risk: its value, and the value that chance gives.
 
-    Chance is the same measure for people of other states whom no model saw: amounts and records of
-    theirs come up too, because many people are alike.
+    Chance is the same measure for people of other states on whom no model was trained: some of their
+    amounts and records occur among the synthetic ones, too, because many people are alike.
     """
     state, year = state_and_year(context)
     schema = data.survey_schema

@@ -1,4 +1,4 @@
-"""Step 10: how faithful the synthetic margins are to the survey's."""
+"""How close the synthetic margins are to the survey's."""
 
 import dagster as dg
 import polars as pl
@@ -21,10 +21,10 @@ def fidelity_report(
     survey: pl.DataFrame,
     synthetic_population: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """One row per amount: how far synthetic and surveyed distributions are apart.
+    """One row per amount: how far the synthetic distribution is from the surveyed one.
 
-    Before calibration, with design weights: what the models add, not what the targets ask for. `ks` is 0
-    where two distributions are the same and 1 where they do not overlap.
+    Measured before calibration with design weights, so that it shows the models' errors, not the effect of
+    the targets. `ks` is 0 if two distributions are equal and 1 if they do not overlap.
     """
     state, year = state_and_year(context)
     schema = data.survey_schema

@@ -1,4 +1,4 @@
-"""Step 5: how large the amounts are that are not zero."""
+"""The model of the sizes of amounts that are not zero."""
 
 import dagster as dg
 import polars as pl
@@ -11,8 +11,8 @@ from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.synthesis import Flow, Prior, Transformer
 
 
-# the flow trains on observed signs; it waits for the zero model so that a state whose signs cannot
-# be modelled stops before the longer training
+# The flow trains on observed signs and does not need the zero model. It waits for it so that a state whose
+# signs cannot be modelled stops before the longer training.
 @state_year_asset(
     "models",
     "pytorch",
@@ -29,10 +29,10 @@ def flow(
     transformer: Transformer,
     national_prior: Prior,
 ) -> dg.MaterializeResult[Flow]:
-    """How large the amounts are that are not zero: a model of each amount's size, one after the other.
+    """One row: the model of the sizes of amounts that are not zero, drawn one amount after the other.
 
-    A conditional normalizing flow: exact densities in rank space given demography, the pattern of zeros
-    and the amounts before. The loss curve shows what every density gained on records left out.
+    A conditional normalizing flow with exact densities in rank space, given demographics, the pattern of
+    zeros and the preceding amounts. The loss curve shows each density's gain on held-out records.
     """
     records, weights = training_records(survey, data.survey_schema)
     fitted = Flow.fit(

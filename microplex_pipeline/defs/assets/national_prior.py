@@ -1,4 +1,4 @@
-"""Step 1: what the nation knows, for small states to lean on."""
+"""The national models, from which small states borrow strength."""
 
 import dagster as dg
 import polars as pl
@@ -19,11 +19,11 @@ def national_prior(
     parameters: dg.ResourceParam[Parameters],
     national_survey: pl.DataFrame,
 ) -> dg.MaterializeResult[Prior]:
-    """The nation's fitted models of one year, from which every state's start: build it before any state.
+    """One row: the national models of a year, from which every state's models start. Build it first.
 
-    Transformer, zero model and flow, as for a state, on the records of national_survey not held out.
-    A state has some thousand respondents, the nation a hundred thousand. States shrink their margins
-    towards the nation's and fine-tune its networks instead of starting from nothing.
+    Transformer, zero model and flow, as for a state, fitted to the records of national_survey that are not
+    held out. A state has a few thousand respondents, the nation a hundred thousand. States shrink their
+    margins towards the national ones and fine-tune the national networks instead of training their own.
     """
     schema = data.survey_schema
     survey = national_survey.filter(~pl.col("held_out"))

@@ -1,4 +1,4 @@
-"""Step 12: the states of a year side by side."""
+"""The page that compares the states of a year."""
 
 import dagster as dg
 import polars as pl
@@ -8,7 +8,10 @@ from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.reports import SUMMARY_COLUMNS, national_page
 
-NATIONAL_COLUMNS = {"states": "states built", "html": "the report, a page by itself"}
+NATIONAL_COLUMNS = {
+    "states": "number of states built",
+    "html": "the report as one self-contained page",
+}
 
 
 @year_asset(
@@ -17,12 +20,12 @@ NATIONAL_COLUMNS = {"states": "states built", "html": "the report, a page by its
     code_version="1",
     reads=["checks"],
     files=["boundaries"],
-    # once all states of a year are there, whichever year it is; what lands later makes it anew
+    # built once all states of any year are built, and again whenever one of them is rebuilt
     automation_condition=dg.AutomationCondition.eager()
     .without(dg.AutomationCondition.in_latest_time_window())
-    .ignore(dg.AssetSelection.assets("boundaries")),  # which nobody may have observed yet
+    .ignore(dg.AssetSelection.assets("boundaries")),  # it may never have been observed
     ins={
-        "state_report": dg.AssetIn(  # all but the pages themselves
+        "state_report": dg.AssetIn(  # everything except the pages
             metadata={"columns": ["state", "year", *(c for c in SUMMARY_COLUMNS if c != "html")]}
         )
     },
@@ -34,9 +37,9 @@ def national_report(
     state_report: pl.DataFrame,
     county_report: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """One row: the states of a year that were built, as maps and a table, one HTML page.
+    """One row: an HTML page that compares the states of a year that are built, with maps and a table.
 
-    States not yet built are named and left grey. Links lead to the states' own pages, which
+    States that are not built are listed and shown in grey. Links lead to the pages of the states, which
     `microplex report --year 2014` writes beside it.
     """
     year = int(context.partition_key)

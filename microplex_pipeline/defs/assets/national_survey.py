@@ -1,4 +1,4 @@
-"""Step 0: a sample of the nation's records of a year."""
+"""A national sample of survey records of one year."""
 
 import dagster as dg
 import polars as pl
@@ -23,11 +23,11 @@ def national_survey(
     data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Records of all states in one year, drawn at random, some held out of every model.
+    """One row per tax unit of a random national sample of one year; some are held out of every model.
 
-    The nation's models are trained on those that are not held out. The held-out ones are people whom no
-    model saw: what a state's synthetic records have in common with them is chance, and the measure of
-    what they may have in common with the state's respondents.
+    The national models are trained on the others. Whatever a state's synthetic records have in common with
+    held-out records of other states is due to chance; this is the yardstick for what they have in common
+    with the state's respondents.
     """
     wanted = parameters.sample
     sample = national_sample(

@@ -1,4 +1,4 @@
-"""Where lineage starts: the files, as assets that Dagster observes and never writes."""
+"""The input files, at which lineage starts: assets that Dagster observes and never writes."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ PARTITIONS = {"state": states, "year": years, None: None}
 
 
 def contents(kind: InputFiles, data: DataFolder) -> dict[str | None, Digests]:
-    """Return the digests of what each state or year uses of a kind of files; by None what all use."""
+    """Return the digests of the files of a kind, by the state or year that uses them, or None for all."""
     latest = int(closed_years()[-1])
     if kind.by == "state":
         return {state: kind.digests(data, Partition(state, latest)) for state in STATES}

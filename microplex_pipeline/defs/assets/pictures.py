@@ -1,6 +1,6 @@
-"""Small charts for a person's eye, as PNG pictures.
+"""Small charts for Dagster's UI, as PNG pictures.
 
-altair is imported where a chart is drawn: loading definitions must not pay for it.
+altair is imported inside the functions, so that loading the definitions does not import it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 420, 220
 
 
 def loss_chart(history: pl.DataFrame) -> bytes:
-    """Held-out loss of every network over the epochs, as gain on its start (nats a record)."""
+    """Chart the change of every network's held-out loss over the epochs (nats per record)."""
     import altair as alt
 
     gain = history.with_columns(
@@ -47,10 +47,10 @@ def loss_chart(history: pl.DataFrame) -> bytes:
 
 
 def target_chart(errors: pl.DataFrame) -> bytes:
-    """Achieved value of every target over its value."""
+    """Chart the achieved value of every target against the target."""
     import altair as alt
 
-    scale = alt.Scale(type="symlog", constant=1000)  # readable from nothing to billions
+    scale = alt.Scale(type="symlog", constant=1000)  # readable from zero to billions
     axis = alt.Axis(
         labelExpr="format(datum.value, '~s')",
         values=[0, *(10**k for k in range(3, 14))],
@@ -69,19 +69,19 @@ def target_chart(errors: pl.DataFrame) -> bytes:
 
 
 def weight_chart(ratios: np.ndarray) -> bytes:
-    """Histogram of the ratio of weight to design weight."""
+    """Chart a histogram of the ratios of weight to design weight."""
     return _png(ratio_histogram(ratios))
 
 
 def markdown_picture(title: str, png: bytes) -> str:
-    """Return a picture as Markdown that holds it."""
+    """Return Markdown with the picture embedded."""
     return f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"
 
 
 def _png(chart: alt.Chart) -> bytes:
     import altair as alt
 
-    # altair refuses frames over 5,000 rows in its JSON; these charts are pictures, not documents
+    # altair refuses frames of more than 5,000 rows, to keep its JSON small; only the PNG is kept here
     with alt.data_transformers.enable("default", max_rows=None):
         buffer = io.BytesIO()
         chart.properties(width=WIDTH, height=HEIGHT).save(buffer, format="png", scale_factor=1)

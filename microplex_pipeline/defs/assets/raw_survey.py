@@ -1,4 +1,4 @@
-"""Step 1: the records of one state and year as the source has them."""
+"""The survey records of one state and year, as published."""
 
 import dagster as dg
 import polars as pl
@@ -13,10 +13,10 @@ from microplex_pipeline.survey import edition_title, read_survey
 def raw_survey(
     context: dg.AssetExecutionContext, data: dg.ResourceParam[DataFolder]
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Survey records of one state and year, exactly as the source has them.
+    """One row per surveyed tax unit of a state and year, exactly as published.
 
-    Verified against the survey's schema: columns, keys, weights, identities. A year beyond the last
-    survey holds the last survey's records; `survey_year` says when they were asked.
+    The records are verified against the survey's schema: columns, keys, weights, identities. A year after
+    the last survey has the last survey's records; `survey_year` is the year that they were surveyed for.
     """
     state, year = state_and_year(context)
     records = read_survey(data.survey_schema, data.path, state, year)

@@ -1,16 +1,16 @@
-"""The seeds with which a partition was made, from the history of its materializations."""
+"""The seeds with which a partition was made, from Dagster's history of its materializations."""
 
 import dagster as dg
 
 from microplex_pipeline.defs.partitions import state_and_year
 
-# steps that draw at random; the nation's are partitioned by year alone
+# steps that draw random numbers; the national ones are partitioned by year alone
 BY_YEAR = ("national_survey", "national_prior")
 BY_STATE_YEAR = ("zero_model", "flow", "synthetic_population")
 
 
 def seeds_of(context: dg.AssetExecutionContext) -> dict[str, int]:
-    """Return the seed of each step's last materialization that this instance knows of."""
+    """Return the seed of each step's last materialization that Dagster's history contains."""
     _, year = state_and_year(context)
     partitions = dict.fromkeys(BY_YEAR, str(year)) | dict.fromkeys(
         BY_STATE_YEAR, context.partition_key

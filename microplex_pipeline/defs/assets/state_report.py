@@ -1,4 +1,4 @@
-"""Step 11: the page that the statistician in charge reads and signs."""
+"""The report that the statistician in charge reads and signs."""
 
 import dagster as dg
 import polars as pl
@@ -37,8 +37,8 @@ def state_report(
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One row: the headline numbers of a state and year, and its report as one HTML page.
 
-    What went in, fidelity by amount, targets hit and missed, weights, counties, disclosure, where every
-    figure comes from. The page needs nothing but itself: `microplex report RI 2014` opens it.
+    The report covers the inputs, fidelity by amount, targets met and missed, weights, counties, disclosure
+    risk and the source of every figure. It needs no other file: `microplex report RI 2014` opens it.
     """
     state, year = state_and_year(context)
     results = StateResults(

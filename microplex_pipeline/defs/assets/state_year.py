@@ -1,4 +1,4 @@
-"""What every asset has: partitions, a table, an owner, a version; and how it returns records."""
+"""Decorators that give every asset its partitions, table, owner and version; helpers to return records."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -22,15 +22,18 @@ def state_year_asset(
     files: Sequence[str] = (),
     **options: Any,
 ) -> Callable[..., Any]:
-    """Asset partitioned by state and year, stored as the table <group>.<name>.
+    """Return a decorator for an asset partitioned by state and year, stored as the table <group>.<name>.
 
     Parameters
     ----------
-    code_version : raised when the asset's code gives other results, see `defs.code_versions`.
+    group : the asset's group, and the schema of its table.
+    kinds : tags that the UI shows.
+    code_version : to be raised whenever the asset's code gives other results, see `defs.code_versions`.
     reads : sections of the parameters that it reads.
     files : kinds of input files that it reads, see `defs.input_files`.
+    options : further arguments of `dagster.asset`.
     """
-    del code_version  # read from the source, with the digest of the code that it stands for
+    del code_version  # `version_of_code` reads it from the source, with the digest of the code
     return _asset(state_years, group, kinds, reads, files, options)
 
 
@@ -42,11 +45,11 @@ def year_asset(
     files: Sequence[str] = (),
     **options: Any,
 ) -> Callable[..., Any]:
-    """Asset of the nation partitioned by year, stored as the table <group>.<name>.
+    """Return a decorator for a national asset, partitioned by year and stored as the table <group>.<name>.
 
     Parameters
     ----------
-    code_version, reads, files : as for `state_year_asset`.
+    group, kinds, code_version, reads, files, options : as for `state_year_asset`.
     """
     del code_version
     return _asset(years, group, kinds, reads, files, options)
@@ -85,7 +88,7 @@ def _asset(
 
 
 def source_link(compute: Callable[..., Any]) -> dict[str, Any]:
-    """Return metadata with the address of a function's source, for the UI."""
+    """Return metadata with the file and line of a function's source, for the UI."""
     module = compute.__module__.replace(".", "/")
     line = compute.__code__.co_firstlineno
     return {"source": dg.MetadataValue.path(f"{module}.py:{line}")}
@@ -94,7 +97,7 @@ def source_link(compute: Callable[..., Any]) -> dict[str, Any]:
 def stored_records(
     records: pl.DataFrame, descriptions: Mapping[str, str], metadata: dict[str, Any]
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Return records to store, with metadata and their columns described."""
+    """Return records to store, with metadata and descriptions of their columns."""
     described = {**KEYS, **descriptions}
     columns = [
         dg.TableColumn(name, str(dtype), description=described.get(name))
@@ -107,7 +110,7 @@ def stored_records(
 
 
 def metadata_table(rows: pl.DataFrame) -> dg.TableMetadataValue:
-    """Return a few rows as a table for the UI, its numbers rounded to what an eye takes in."""
+    """Return a few rows as a table for the UI, with numbers rounded to be readable."""
     return dg.MetadataValue.table(
         [
             dg.TableRecord({k: _rounded(v) if isinstance(v, float) else v for k, v in r.items()})
@@ -117,5 +120,5 @@ def metadata_table(rows: pl.DataFrame) -> dg.TableMetadataValue:
 
 
 def _rounded(value: float) -> float:
-    """Four digits of a small number, a large one without its fraction."""
+    """Round a number below 1000 to four significant digits, a larger one to a whole number."""
     return float(f"{value:.4g}") if abs(value) < 1000 else float(round(value))

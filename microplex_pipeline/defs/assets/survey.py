@@ -1,4 +1,4 @@
-"""Step 2: the canonical survey."""
+"""The canonical survey records of one state and year."""
 
 import dagster as dg
 import polars as pl
@@ -13,10 +13,11 @@ from microplex_pipeline.survey import prepare_survey, weighted_persons
 def survey(
     context: dg.AssetExecutionContext, data: dg.ResourceParam[DataFolder], raw_survey: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Canonical survey: whole dollars of the year, the hidden state factor on wages undone.
+    """One row per surveyed tax unit, ready for modelling: in whole dollars of the year.
 
-    Beyond the last survey, amounts are aged by growth factors per person and weights by the state's
-    population. Every unit knows its place in the household, and the household's size and income.
+    The source's state factor on wages is undone. After the last survey, amounts are aged by per-person
+    growth factors and weights by the state's population. Every row has the unit's place in its household,
+    and the household's size and income.
     """
     _, year = state_and_year(context)
     records = prepare_survey(raw_survey, data.survey_schema, data.path)

@@ -1,4 +1,4 @@
-"""Step 6: synthetic households and units."""
+"""Synthetic households and tax units, before calibration."""
 
 import dagster as dg
 import polars as pl
@@ -29,10 +29,11 @@ def synthetic_population(
     zero_model: ZeroModel,
     flow: Flow,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Synthetic tax units in households: real compositions drawn by weight, amounts drawn anew.
+    """One row per synthetic tax unit, in households: the records that calibration will reweight.
 
-    Every identity of the survey's schema (totals, parts, structural zeros) holds in every row. What
-    comes out as a copy of a respondent's record is drawn again.
+    Compositions of households are those of surveyed ones, drawn with probability proportional to weight;
+    amounts are drawn from the models. Every identity of the survey's schema (totals, parts, structural
+    zeros) holds in every row. A row that copies a respondent's record is drawn again.
     """
     schema = data.survey_schema
     _, year = state_and_year(context)

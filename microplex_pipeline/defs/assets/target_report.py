@@ -1,4 +1,4 @@
-"""Step 9: each target, what was reached, and by how much it was missed."""
+"""Each target, the value achieved and the error."""
 
 import dagster as dg
 import polars as pl
@@ -19,10 +19,10 @@ from microplex_pipeline.reports import in_words
 def target_report(
     data: dg.ResourceParam[DataFolder], calibrated_population: pl.DataFrame, targets: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """One row per target: where the figure comes from, what the weights reach, and how far off.
+    """One row per target: its source, its value, the value that the weights achieve and the error.
 
-    An error of 0.001 is a tenth of a percent. Raking meets every target; one that is missed was changed
-    since, or the weights were not calibrated to it.
+    A relative error of 0.001 is a tenth of a percent. Raking meets every target; a target is missed only
+    if it changed after calibration, or if the weights were not calibrated to it.
     """
     errors = target_errors(
         calibrated_population, targets, data.survey_schema.weight, data.survey_schema.household

@@ -1,4 +1,4 @@
-"""Step 7: what the weights must add up to."""
+"""The calibration targets: what the weights must add up to."""
 
 import dagster as dg
 import polars as pl
@@ -21,11 +21,11 @@ from microplex_pipeline.survey import aged_title
 def targets(
     context: dg.AssetExecutionContext, data: dg.ResourceParam[DataFolder], survey: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Calibration targets of one state and year, each with its source.
+    """One row per calibration target of a state and year: what to add up, the value and its source.
 
-    Published: persons (Census); shares of households by income (ACS 2011-2013, for 2012 to 2014).
-    Modelled: totals of units by filing status and age, and of headline amounts, from the survey after it
-    was raised to the published persons and raked to the published figures.
+    Published targets: persons (Census); shares of households by income (ACS 2011-2013, for 2012 to 2014).
+    Modelled targets: totals of units by filing status and age, and of headline amounts, estimated from the
+    survey after it was grossed up to the published persons and raked to the published figures.
     """
     state, year = state_and_year(context)
     sources, schema = data.target_sources, data.survey_schema

@@ -1,4 +1,4 @@
-"""What the model assets share: the unfitted synthesizer, its training records, its metadata."""
+"""Shared by the assets of models: the unfitted synthesizer, its training records, its metadata."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def training_records(
 def training_metadata(
     fitted: ZeroModel | Flow, records: pl.DataFrame, parameters: Parameters
 ) -> dict[str, Any]:
-    """Return what a trained model of a state was made from, and how its training went."""
+    """Return metadata on what a state's model was trained on, and how its training went."""
     history = pl.DataFrame(fitted.history)
     return {
         "records": records.height,

@@ -1,4 +1,4 @@
-"""Step 3: fitted transforms of the variables."""
+"""The fitted transforms of the variables."""
 
 import dagster as dg
 import polars as pl
@@ -17,13 +17,13 @@ def transformer(
     survey: pl.DataFrame,
     national_prior: Prior,
 ) -> dg.MaterializeResult[Transformer]:
-    """What the models see instead of raw columns: codes of conditions, a margin of each amount by sign.
+    """One row: the transforms that the models use: encodings of conditions, margins of amounts by sign.
 
-    Margins are the distributions of single amounts; the zero model and the flow add what binds them.
-    An amount that at least `atom_holders` respondents share is a point mass and may come back; every
-    other amount is only seen through a density, so that no respondent's own figure is reproduced.
-    Margins are shrunk towards the nation's: n records of the state count against
-    `prior_records` of the nation.
+    Margins are the distributions of single amounts; the zero model and the flow add their dependence. An
+    amount that at least `atom_holders` respondents share is a point mass and may be reproduced; all other
+    amounts enter only through a density, so that no single respondent's figure is reproduced. Margins are
+    shrunk towards the national ones: with n records of the state, its own margin has the weight
+    n / (n + `prior_records`).
     """
     records, weights = training_records(survey, data.survey_schema)
     fitted = Transformer.fit(

@@ -1,4 +1,4 @@
-"""Every asset's result carries its data version, and bad input fails with one message."""
+"""Gives every asset's result its data version, and turns bad input into a failure with one message."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,10 +19,10 @@ from microplex_pipeline.warehouse.versions import version_of
 def versioned(
     compute: Callable[..., Any], reads: Sequence[str], files: Sequence[str]
 ) -> Callable[..., Any]:
-    """Let an asset's result carry what it was made from, and the version that follows from it.
+    """Add to an asset's result the record of what it was made from, and its data version.
 
-    Files and code are digested before the asset computes, and parents' versions are those of the rows that
-    were loaded, so that a change during the run leaves the partition out of date.
+    Files and code are digested before the asset is computed, and parents' versions are those of the rows
+    loaded, so that a partition counts as out of date if something changes during the run.
     """
 
     @wraps(compute)
@@ -47,7 +47,7 @@ def versioned(
 def _parents(
     context: dg.AssetExecutionContext, inputs: dict[str, Any]
 ) -> dict[str, dict[str, str]]:
-    """Return the versions of the partitions of each parent that a step was given or follows."""
+    """Return, by parent, the versions of the partitions that the step loaded or was ordered after."""
     warehouse = context.resources.io_manager
     found = {}
     for parent in context.assets_def.asset_deps[context.asset_key]:
@@ -67,7 +67,7 @@ def _parents(
 
 @contextmanager
 def bad_input_fails() -> Iterator[None]:
-    """Turn the library's errors about data into a failure with one message, which no retry can mend."""
+    """Turn the library's errors about data into a failure with one message and without retries."""
     try:
         yield
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Step 4: which amounts are zero, negative, positive."""
+"""The model of which amounts are zero, negative or positive."""
 
 import dagster as dg
 import polars as pl
@@ -21,11 +21,11 @@ def zero_model(
     transformer: Transformer,
     national_prior: Prior,
 ) -> dg.MaterializeResult[ZeroModel]:
-    """Who has which amounts: a model of which are zero, negative or positive, all of them jointly.
+    """One row: the joint model of which amounts of a unit are zero, negative or positive.
 
-    A masked autoregressive network over all amounts given the unit's demography, so that who has
-    both interest and dividends comes out right, not just each share by itself. The loss curve shows
-    what it gained on records left out.
+    A masked autoregressive network over all amounts, given the unit's demographics. It reproduces how often
+    a unit has both interest and dividends, for example, not only each share separately. The loss curve
+    shows its gain on held-out records.
     """
     records, weights = training_records(survey, data.survey_schema)
     fitted = ZeroModel.fit(
