@@ -22,9 +22,7 @@ from microplex_pipeline.warehouse.io_manager import Warehouse
 def build_definitions(given: Settings | None = None, **resources: Any) -> dg.Definitions:
     """Build the definitions, for the project's settings unless others are given.
 
-    Parameters
-    ----------
-    resources : replace those of the same names.
+    `resources` replace those of the same names.
     """
     present = PresentSettings(load_settings if given is None else lambda: given)
     settings = present.read()

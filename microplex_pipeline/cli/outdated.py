@@ -20,7 +20,7 @@ def warn_if_outdated(settings: Settings, table: str, partitions: Sequence[Partit
     from microplex_pipeline.defs.data_versions import Comparison
     from microplex_pipeline.defs.resources import DataFolder
     from microplex_pipeline.warehouse.partition import Partition
-    from microplex_pipeline.warehouse.versions import stored_versions
+    from microplex_pipeline.warehouse.provenance import stored_versions
 
     name = table.split(".")[-1]
     if name not in asset_names():

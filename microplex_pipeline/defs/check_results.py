@@ -8,7 +8,7 @@ import dagster as dg
 
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.partitions import partition_of, state_years
-from microplex_pipeline.warehouse.versions import CheckResult
+from microplex_pipeline.warehouse.provenance import CheckResult
 
 _LIMITS: dict[str, Sequence[str]] = {}  # parameters that each blocking check reads, by its name
 

@@ -1,7 +1,7 @@
 """What partitions are made from, and whether any of it has changed.
 
 A partition is made from code, parameters, files and other partitions. The record of them is stored with the
-rows (`warehouse.versions`); its digest is the partition's data version. Every step is reproducible to the
+rows (`warehouse.provenance`); its digest is the partition's data version. Every step is reproducible to the
 byte, so equal versions mean equal rows. Comparing them does not need Dagster.
 """
 
@@ -15,7 +15,7 @@ from microplex_pipeline.defs.input_files import INPUT_FILES
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.warehouse.partition import Partition
-from microplex_pipeline.warehouse.versions import MadeFrom, Place, Stored
+from microplex_pipeline.warehouse.provenance import MadeFrom, Place, Stored
 
 UNKNOWN = "no record of what it was made from"
 

@@ -18,8 +18,8 @@ from microplex_pipeline.defs.partitions import multi_key
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.warehouse.partition import Partition
+from microplex_pipeline.warehouse.provenance import Place, Stored, stored_versions, version_of
 from microplex_pipeline.warehouse.reading import stored_partitions
-from microplex_pipeline.warehouse.versions import Place, Stored, stored_versions, version_of
 
 MINUTE = 60
 DATA_VERSION = "dagster/data_version"

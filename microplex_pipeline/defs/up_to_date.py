@@ -16,7 +16,7 @@ from microplex_pipeline.defs.partitions import partition_of
 from microplex_pipeline.defs.resources import DataFolder, PresentSettings
 from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.warehouse.partition import Partition
-from microplex_pipeline.warehouse.versions import stored_versions
+from microplex_pipeline.warehouse.provenance import stored_versions
 
 NAME = "up_to_date"
 MINUTE = 60

@@ -13,12 +13,12 @@ from microplex_pipeline.defs.data_versions import Comparison
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.warehouse.partition import Partition
-from microplex_pipeline.warehouse.reading import stored_partitions
-from microplex_pipeline.warehouse.versions import (
+from microplex_pipeline.warehouse.provenance import (
     CheckResult,
     stored_checks,
     stored_versions,
 )
+from microplex_pipeline.warehouse.reading import stored_partitions
 
 
 class Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 
 import dagster as dg
 
@@ -17,6 +17,7 @@ from microplex_pipeline.warehouse.failures import write_failure
 from microplex_pipeline.warehouse.partition import Partition
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+SIGNAL_POLL = 0.1  # seconds
 STOPPED = "stopped by Ctrl-C or a signal; the unfinished step stored nothing"
 
 
@@ -89,4 +90,7 @@ def _in_a_thread(work: Callable[[], dg.ExecuteInProcessResult]) -> dg.ExecuteInP
             outcome.set_exception(error)
 
     threading.Thread(target=call, daemon=True).start()
+    # a signal may be delivered to any thread, and does not end a wait without a timeout in this one
+    while not outcome.done():
+        wait([outcome], timeout=SIGNAL_POLL)
     return outcome.result()

@@ -17,14 +17,14 @@ from microplex_pipeline.warehouse.comments import write_comments
 from microplex_pipeline.warehouse.faults import NotStored, WarehouseBusy, WarehouseUnreadable
 from microplex_pipeline.warehouse.models import MODEL_COLUMNS, model_of_row, row_of_model
 from microplex_pipeline.warehouse.partition import Partition
-from microplex_pipeline.warehouse.slices import Table, replace, select
-from microplex_pipeline.warehouse.versions import (
+from microplex_pipeline.warehouse.provenance import (
     CheckResult,
     Stored,
     read_versions,
     write_check,
     write_version,
 )
+from microplex_pipeline.warehouse.slices import Table, replace, select
 
 RETRY_AFTER = 10  # seconds
 MADE_FROM = "made_from"  # key of an output's metadata: what the partition was made from

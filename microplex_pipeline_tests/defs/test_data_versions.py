@@ -17,7 +17,7 @@ from microplex_pipeline.defs.parameters import MarginParameters, Parameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.execution.plan import Plan
 from microplex_pipeline.warehouse.partition import Partition
-from microplex_pipeline.warehouse.versions import Stored, stored_versions
+from microplex_pipeline.warehouse.provenance import Stored, stored_versions
 
 RI = Partition("RI", 2014)
 CHAIN_AFTER_FLOW = {

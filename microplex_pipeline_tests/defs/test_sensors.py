@@ -15,7 +15,7 @@ from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.warehouse.client import transaction
 from microplex_pipeline.warehouse.partition import Partition
-from microplex_pipeline.warehouse.versions import Stored, write_version
+from microplex_pipeline.warehouse.provenance import Stored, write_version
 from microplex_pipeline_tests.conftest import CHECKOUT
 from microplex_pipeline_tests.defs.test_schedules import follow, tick
 

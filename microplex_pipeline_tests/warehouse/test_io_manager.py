@@ -113,6 +113,11 @@ def test_a_failed_write_keeps_the_old_rows(store, warehouse, rows, message):
     assert stored(warehouse) == [("RI", 2014, 1, "x")]
 
 
+def test_what_no_retry_can_mend_is_not_retried(store):
+    result = store("RI|2014")
+    assert not [e for e in result.all_events if e.is_step_restarted or e.is_step_up_for_retry]
+
+
 def test_an_input_that_was_never_built_is_named(store):
     result = store("RI|2014", assets=(doubled,))
     assert not result.success
@@ -164,6 +169,7 @@ def test_two_processes_can_write_at_the_same_time(warehouse):
 def test_a_file_open_in_another_program_is_waited_for_then_reported(store, warehouse, monkeypatch):
     store("RI|2014", {"a": 1, "b": "x"})
     monkeypatch.setattr("microplex_pipeline.warehouse.client.FOREIGN_LOCK_WAIT", 1.0)
+    monkeypatch.setattr("microplex_pipeline.warehouse.io_manager.RETRY_AFTER", 0.1)
     holder = subprocess.Popen(
         [sys.executable, "-c", "import duckdb, sys; c = duckdb.connect(sys.argv[1]); "
          "print('open', flush=True); sys.stdin.read()", str(warehouse)],
@@ -172,6 +178,8 @@ def test_a_file_open_in_another_program_is_waited_for_then_reported(store, wareh
     assert holder.stdout.readline() == b"open\n"
     result = store("RI|2014", {"a": 2, "b": "x"})
     holder.communicate()
+    retried = [e for e in result.all_events if e.is_step_restarted]
+    assert len(retried) == 1  # it may be free in a moment
     assert "warehouse.duckdb is open in another program" in failure_of(result)
     assert stored(warehouse) == [("RI", 2014, 1, "x")]
     assert store("RI|2014", {"a": 2, "b": "x"}).success

@@ -9,7 +9,7 @@ from microplex_pipeline.defs.input_files import INPUT_FILES, Digests, InputFiles
 from microplex_pipeline.defs.partitions import states, years
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.warehouse.partition import Partition
-from microplex_pipeline.warehouse.versions import version_of
+from microplex_pipeline.warehouse.provenance import version_of
 
 GROUP = "files"
 PARTITIONS = {"state": states, "year": years, None: None}

@@ -13,7 +13,7 @@ from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.partitions import partition_of
 from microplex_pipeline.warehouse.io_manager import MADE_FROM
 from microplex_pipeline.warehouse.partition import Partition
-from microplex_pipeline.warehouse.versions import version_of
+from microplex_pipeline.warehouse.provenance import version_of
 
 
 def versioned(
