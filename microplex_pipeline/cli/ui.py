@@ -103,6 +103,7 @@ def _daemon(workspace: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run the daemon, which evaluates schedules and sensors and starts queued runs."""
     command = [
         sys.executable,
+        "-P",  # no module is imported from the current folder
         "-m",
         "microplex_pipeline.ui.daemon",
         "run",

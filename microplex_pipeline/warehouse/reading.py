@@ -90,7 +90,7 @@ def _rows(
     first: int | None,
 ) -> pl.DataFrame:
     # as a relation, which polars reads without pyarrow: loading that takes longer than most queries
-    relation = connection.sql(statement, params=parameters)  # type: ignore[arg-type]
+    relation = connection.sql(statement, params=parameters)
     return pl.DataFrame(relation if first is None else relation.limit(first))
 
 
