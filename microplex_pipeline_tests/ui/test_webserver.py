@@ -282,7 +282,7 @@ def _daemons(group):
                 found.append((process / "cmdline").read_bytes().split(b"\0"))
         except (ProcessLookupError, FileNotFoundError):
             continue  # ended in the meantime
-    return [words for words in found if b"run" in words and b"daemon" in words[2]]
+    return [words for words in found if b"microplex_pipeline.ui.daemon" in words]
 
 
 def _listening_addresses(group):
