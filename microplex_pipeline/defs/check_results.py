@@ -42,7 +42,7 @@ def state_year_check(
                 context = dg.AssetCheckExecutionContext.get()
                 partition = partition_of(context)
                 warehouse = context.resources.io_manager
-                version = warehouse.loaded_versions(name).get(partition, "")
+                version = warehouse.loaded_versions(name)[partition]
                 parameters = inputs.get("parameters", Parameters())
                 question = asked_of(check.__name__, version, parameters)
                 warehouse.store_check(

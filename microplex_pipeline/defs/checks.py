@@ -36,7 +36,7 @@ def enough_records(
         passed=survey.height >= least,
         metadata={"records": survey.height},
         description=f"{survey.height} records; training needs at least {least}. If there are fewer, "
-        "pool survey years, or use the national models for the state",
+        "lower checks.min_records if the nation's models may carry the state",
     )
 
 

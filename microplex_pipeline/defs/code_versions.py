@@ -44,15 +44,16 @@ SCHEMA = f"{NAME}.survey.schema"  # every asset reads it through the resource `d
 NOT_FOLLOWED = tuple(f"{ASSETS}.{name}" for name in ("pictures", "state_year", "versioned"))
 
 
-@cache
 def code_version(asset: str) -> str:
-    """Return the version of the code on disk that an asset runs.
+    """Return the version of an asset's code as it is on disk now.
 
     It is the declared version, followed by a digest if the code differs from the recorded one; for an asset
-    that is not in `code_versions.json` it is "unrecorded" and a digest.
+    that is not in `code_versions.json` it is "unrecorded" and a digest, and "none" if there is no such asset.
     """
     record = _record()
     known = record["assets"].get(asset)
+    if known is None and asset not in asset_names():
+        return "none"
     modules = known["modules"] if known else reachable_modules(asset)
     digests = {module: _digest_of(module) for module in modules}
     if known and digests == {module: record["modules"].get(module) for module in modules}:
@@ -150,22 +151,34 @@ def _whole_strings(source: str) -> Iterator[tokenize.TokenInfo]:
             yield token
 
 
-@cache
 def _record() -> dict[str, dict[str, Any]]:
     empty: dict[str, dict[str, Any]] = {"assets": {}, "modules": {}}
     return json.loads(RECORD.read_text("utf-8")) if RECORD.exists() else empty
 
 
-@cache
 def _digest_of(module: str) -> str | None:
     """Return a digest of a module's code and of the templates beside it, or None if it does not exist."""
     file = _file_of(module)
     if file is None:
         return None
-    parts = [code_of(file.read_text("utf-8"))]
+    files = [file]
     if file.name != "__init__.py" and (folder := file.parent / "templates").is_dir():
-        parts += [f"{t.name}\n{t.read_text('utf-8')}" for t in sorted(folder.iterdir())]
+        files += sorted(folder.iterdir())
+    return _digest_of_files(tuple((f, *_stamp(f)) for f in files))
+
+
+@cache
+def _digest_of_files(files: tuple[tuple[Path, int, int], ...]) -> str:
+    """Digest a module and its templates, anew only if a file's time or size changed."""
+    (module, *_), *templates = files
+    parts = [code_of(module.read_text("utf-8"))]
+    parts += [f"{file.name}\n{file.read_text('utf-8')}" for file, *_ in templates]
     return _hash("\n".join(parts))[:16]
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    about = file.stat()
+    return about.st_mtime_ns, about.st_size
 
 
 def _hash(text: str) -> str:
@@ -223,7 +236,6 @@ def _home(module: str, name: str) -> str:
     return module
 
 
-@cache
 def _declared(file: Path) -> str | None:
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.keyword) and node.arg == "code_version":

@@ -15,31 +15,32 @@ from microplex_pipeline.defs.input_files import INPUT_FILES
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.warehouse.partition import Partition
-from microplex_pipeline.warehouse.provenance import MadeFrom, Place, Stored
+from microplex_pipeline.warehouse.provenance import UNVERSIONED, MadeFrom, Place, Stored
 
 UNKNOWN = "no record of what it was made from"
 
 
 def own_inputs(
-    asset: str,
+    code: str,
     partition: Partition,
     reads: Sequence[str],
     files: Sequence[str],
     data: DataFolder,
     parameters: Parameters,
 ) -> dict[str, Any]:
-    """Return the present code, parameters and files that a partition would be made from.
+    """Return the code, parameters and files that a partition is made from, as they are now.
 
     Its parents are not included.
 
     Parameters
     ----------
+    code : version of the code that makes it.
     reads : sections of the parameters that the asset reads.
     files : kinds of input files that it reads.
     """
     sections = parameters.model_dump(mode="json")
     return {
-        "code": code_version(asset),
+        "code": code,
         "parameters": {name: sections[name] for name in reads},
         "files": {kind: INPUT_FILES[kind].digests(data, partition) for kind in files},
     }
@@ -59,7 +60,8 @@ class Comparison:
     ) -> None:
         self.stored = stored
         self._data = data
-        self._parameters = parameters
+        self._sections = parameters.model_dump(mode="json")
+        self._code: dict[str, str] = {}
         self._reasons: dict[Place, list[str]] = {}
 
     def reasons(self, asset: str, partition: Partition) -> list[str]:
@@ -81,35 +83,40 @@ class Comparison:
         return [*self._own(asset, partition, made_from), *self._parents(partition, made_from)]
 
     def _own(self, asset: str, partition: Partition, made_from: MadeFrom) -> list[str]:
-        parameters, files = made_from["parameters"], made_from["files"]
-        now = own_inputs(
-            asset, partition, list(parameters), list(files), self._data, self._parameters
-        )
-        found = [] if now["code"] == made_from["code"] else ["code"]
+        """Return the code, parameters and files that changed, including what no longer exists."""
+        if asset not in self._code:
+            self._code[asset] = code_version(asset)
+        found = [] if self._code[asset] == made_from["code"] else ["code"]
         found += [
             f"parameters.{name}"
-            for name in parameters
-            if parameters[name] != now["parameters"][name]
+            for name, before in made_from["parameters"].items()
+            if name not in self._sections or self._sections[name] != before
         ]
-        for kind, digests in now["files"].items():
-            before = files[kind]
-            found += sorted(f for f in {*digests, *before} if digests.get(f) != before.get(f))
+        for kind, before in made_from["files"].items():
+            now = INPUT_FILES[kind].digests(self._data, partition) if kind in INPUT_FILES else {}
+            found += sorted(f for f in {*now, *before} if now.get(f) != before.get(f))
         return found
 
     def _parents(self, partition: Partition, made_from: MadeFrom) -> list[str]:
+        """Return the parents that are out of date, or were built again since."""
         found = []
         for parent, before in made_from["parents"].items():
             partitions = {Partition.parse(key) for key in before}
-            if partition.state is None and all(p.state for p in partitions):
-                # an asset of a year that reads all its states: more of them may have been built since
+            if partition.state is None and all(of.state for of in partitions):
+                # an asset of a year that reads all its states: more of them may have been built since, and
+                # a state that was never built is not a parent
                 partitions |= {
                     of for name, of in self.stored if name == parent and of.year == partition.year
                 }
-            now = {
-                of.key: self.stored[parent, of].version
-                for of in partitions
-                if (parent, of) in self.stored
-            }
-            if now != before or any(self.reasons(parent, of) for of in partitions):
+                checked = [of for of in partitions if (parent, of) in self.stored]
+            else:
+                checked = list(partitions)
+            now = {of.key: self._version(parent, of) for of in partitions}
+            before = {**dict.fromkeys(now, UNVERSIONED), **before}
+            if now != before or any(self.reasons(parent, of) for of in checked):
                 found.append(parent)
         return found
+
+    def _version(self, asset: str, partition: Partition) -> str:
+        stored = self.stored.get((asset, partition))
+        return UNVERSIONED if stored is None else stored.version

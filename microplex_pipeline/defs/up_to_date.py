@@ -77,10 +77,11 @@ def out_of_date_shown(
     if not settings.warehouse.exists():
         return dg.SkipReason("nothing is built yet")
     comparison = _comparison(settings, data)
+    names = {key.asset_key.path[-1] for check in UP_TO_DATE for key in check.check_keys}
     now = {
         f"{asset} {of.key}": reasons
         for asset, of in comparison.stored
-        if (reasons := comparison.reasons(asset, of))
+        if asset in names and (reasons := comparison.reasons(asset, of))
     }
     before: Mapping[str, list[str]] = json.loads(context.cursor) if context.cursor else {}
     changed = sorted(p for p in {*now, *before} if now.get(p) != before.get(p))[:AT_ONCE]

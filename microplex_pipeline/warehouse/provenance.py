@@ -49,6 +49,7 @@ DESCRIPTIONS = {
     CHECKS: "One row per partition and blocking check: the last result.",
 }
 
+UNVERSIONED = "none"  # version of rows without a record, or of no rows
 MadeFrom = Mapping[str, Any]
 Place = tuple[str, Partition]  # asset and partition
 
@@ -108,15 +109,14 @@ def write_check(
 def read_versions(
     connection: duckdb.DuckDBPyConnection, asset: str, partitions: Iterable[Partition]
 ) -> dict[Partition, str]:
-    """Return the versions of those partitions that have one."""
-    wanted = set(partitions)
-    if not columns_of(connection, VERSIONS):
-        return {}
-    rows = connection.execute(
-        f"select state, year, version from {VERSIONS} where asset = ?", [asset]
-    ).fetchall()
+    """Return the version of each partition, or `UNVERSIONED`."""
+    rows: list[tuple[str, int, str]] = []
+    if columns_of(connection, VERSIONS):
+        rows = connection.execute(
+            f"select state, year, version from {VERSIONS} where asset = ?", [asset]
+        ).fetchall()
     found = {_partition(state, year): version for state, year, version in rows}
-    return {partition: found[partition] for partition in found if partition in wanted}
+    return {partition: found.get(partition, UNVERSIONED) for partition in partitions}
 
 
 def stored_versions(warehouse: Path) -> dict[Place, Stored]:

@@ -1,10 +1,16 @@
 """A partition is out of date if its code, parameters, files or parents change, and only then."""
 
+import re
 import shutil
+from pathlib import Path
 
+import dagster as dg
+import duckdb
 import pytest
 
+from microplex_pipeline.definitions import build_definitions
 from microplex_pipeline.defs import code_versions
+from microplex_pipeline.defs.assets import CHAIN, targets
 from microplex_pipeline.defs.code_versions import (
     asset_names,
     changes_without_a_version,
@@ -15,25 +21,18 @@ from microplex_pipeline.defs.code_versions import (
 from microplex_pipeline.defs.data_versions import Comparison, own_inputs
 from microplex_pipeline.defs.parameters import MarginParameters, Parameters
 from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.defs.settings import Settings, load_settings
 from microplex_pipeline.execution.plan import Plan
+from microplex_pipeline.execution.status import status
 from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.provenance import Stored, stored_versions
+from microplex_pipeline_tests.conftest import BRIEF, variables
 
 RI = Partition("RI", 2014)
 CHAIN_AFTER_FLOW = {
     "flow", "synthetic_population", "calibrated_population", "county_weights", "target_report",
     "fidelity_report", "disclosure_report", "county_report", "state_report",
 }  # fmt: skip
-
-
-def forget_code():
-    for cached in (
-        code_version,
-        code_versions._digest_of,
-        code_versions._record,
-        code_versions._declared,
-    ):
-        cached.cache_clear()
 
 
 @pytest.fixture
@@ -43,10 +42,7 @@ def edited_package(tmp_path, monkeypatch):
     shutil.copytree(code_versions.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(code_versions, "PACKAGE", package)
     monkeypatch.setattr(code_versions, "RECORD", package / "defs" / "code_versions.json")
-    forget_code()
-    yield package
-    monkeypatch.undo()
-    forget_code()
+    return package
 
 
 def edit(package, file, old, new):
@@ -54,13 +50,10 @@ def edit(package, file, old, new):
     text = path.read_text()
     assert text.count(old) >= 1
     path.write_text(text.replace(old, new, 1))
-    forget_code()
 
 
 def outdated(backfilled, parameters=None, folder=None):
     """Return the assets of each state that are out of date."""
-    from microplex_pipeline_tests.conftest import BRIEF
-
     stored = stored_versions(backfilled.folder / "w.duckdb")
     data = DataFolder(path=str(folder or backfilled.folder / "data"))
     comparison = Comparison(stored, data, parameters or BRIEF)
@@ -127,7 +120,6 @@ def test_a_raised_code_version_makes_its_asset_out_of_date(backfilled, edited_pa
     edit(edited_package, "defs/assets/survey.py", 'code_version="1"', 'code_version="2"')
     assert "survey" not in changes_without_a_version()
     code_versions.write_record()
-    forget_code()
     assert code_version("survey") == "2"
     assert {"survey", "transformer", "targets", "state_report"} <= outdated(backfilled)["RI"]
     assert "raw_survey" not in outdated(backfilled)["RI"]
@@ -159,8 +151,6 @@ def test_f_strings_are_compared_as_whole_strings():
 
 
 def test_parameters_affect_only_the_assets_that_read_them(backfilled):
-    from microplex_pipeline_tests.conftest import BRIEF
-
     other = BRIEF.model_copy(update={"margins": MarginParameters(max_knots=70)})
     found = outdated(backfilled, other)
     assert found["RI"] == {"transformer", "zero_model"} | CHAIN_AFTER_FLOW
@@ -179,8 +169,6 @@ def test_another_column_description_makes_only_reports_out_of_date(backfilled, s
 
 
 def test_a_rebuilt_partition_makes_whatever_was_made_from_it_out_of_date(backfilled):
-    from microplex_pipeline_tests.conftest import BRIEF
-
     stored = stored_versions(backfilled.folder / "w.duckdb")
     before = stored["survey", RI]
     other = {**before.made_from, "files": {}}
@@ -193,8 +181,6 @@ def test_a_rebuilt_partition_makes_whatever_was_made_from_it_out_of_date(backfil
 
 
 def test_assets_declare_exactly_the_parameters_that_they_read():
-    import re
-
     for name in asset_names():
         source = (code_versions.PACKAGE / "defs" / "assets" / f"{name}.py").read_text()
         declared = set(re.findall(r'"(\w+)"', (re.findall(r"reads=\[(.*?)\]", source) or [""])[0]))
@@ -206,7 +192,12 @@ def test_assets_declare_exactly_the_parameters_that_they_read():
 
 def test_own_inputs_name_code_parameters_and_files(data):
     inputs = own_inputs(
-        "survey", RI, ["seed"], ["survey_schema"], DataFolder(str(data)), Parameters(seed=3)
+        code_version("survey"),
+        RI,
+        ["seed"],
+        ["survey_schema"],
+        DataFolder(str(data)),
+        Parameters(seed=3),
     )
     assert inputs["code"] == code_version("survey")
     assert inputs["parameters"] == {"seed": 3}
@@ -216,14 +207,6 @@ def test_own_inputs_name_code_parameters_and_files(data):
 
 def test_status_backfill_and_the_ui_agree(backfilled, monkeypatch):
     """The plan of a backfill, `microplex status` and the checks up_to_date give the same answer."""
-    import dagster as dg
-
-    from microplex_pipeline.definitions import build_definitions
-    from microplex_pipeline.defs.assets import CHAIN
-    from microplex_pipeline.defs.settings import load_settings
-    from microplex_pipeline.execution.status import status
-    from microplex_pipeline_tests.conftest import variables
-
     for name, value in variables(backfilled.folder).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MICROPLEX_PARAMETERS__MARGINS__MAX_KNOTS", "70")
@@ -250,3 +233,64 @@ def test_status_backfill_and_the_ui_agree(backfilled, monkeypatch):
     assert shown(cursor)[0] == []
     transformer = next(e for e in events if e.asset_key.path[-1] == "transformer")
     assert "parameters.margins" in transformer.description
+
+
+def test_a_partition_made_from_rows_without_a_version_is_out_of_date(backfilled):
+    """Such rows are those of releases before 0.2; their versions appear when they are built again."""
+    stored = stored_versions(backfilled.folder / "w.duckdb")
+    data = DataFolder(path=str(backfilled.folder / "data"))
+    made_from = stored["targets", RI].made_from
+    unversioned = {**made_from, "parents": {"survey": {"RI|2014": "none"}}}
+    without = {place: of for place, of in stored.items() if place != ("survey", RI)}
+    for others in (stored, without):
+        comparison = Comparison(
+            {**others, ("targets", RI): Stored(unversioned, "run")}, data, BRIEF
+        )
+        assert comparison.reasons("targets", RI) == ["survey"]
+
+
+def test_what_no_longer_exists_is_a_change_and_no_error(backfilled):
+    """A later release may have renamed a section of the parameters, a kind of files or an asset."""
+    stored = stored_versions(backfilled.folder / "w.duckdb")
+    data = DataFolder(path=str(backfilled.folder / "data"))
+    made_from = stored["survey", RI].made_from
+    older = {
+        **made_from,
+        "parameters": {"former": 1},
+        "files": {**made_from["files"], "former_files": {"former.csv": "digest"}},
+    }
+    gone = ("former_asset", RI)
+    comparison = Comparison(
+        {**stored, ("survey", RI): Stored(older, "run"), gone: Stored(made_from, "run")},
+        data,
+        BRIEF,
+    )
+    assert comparison.reasons("survey", RI) == ["parameters.former", "former.csv"]
+    assert comparison.reasons(*gone) == ["code"]
+
+
+def test_code_edited_while_the_ui_runs_is_seen_but_runs_record_what_they_imported(
+    backfilled, edited_package
+):
+    assert outdated(backfilled)["RI"] == set()
+    edit(edited_package, "synthesis/flow.py", "\n\n\n", "\n\nLATER = 1\n\n\n")
+    assert "flow" in outdated(backfilled)["RI"]
+    (flow,) = (asset for asset in CHAIN if asset.key.path[-1] == "flow")
+    assert flow.code_versions_by_key[flow.key] == "1"
+
+
+def test_a_partition_built_from_rows_without_a_record_says_so(backfilled, tmp_path):
+    """As in a warehouse of a release before 0.2 of which only some tables are built again."""
+    warehouse = Path(shutil.copy(backfilled.folder / "w.duckdb", tmp_path / "w.duckdb"))
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("delete from provenance.versions where asset = 'survey'")
+    settings = Settings(data=backfilled.folder / "data", warehouse=warehouse, parameters=BRIEF)
+    definitions = build_definitions(settings)
+    job = definitions.resolve_job_def("build_state")
+    assert job.execute_in_process(
+        partition_key="RI|2014", asset_selection=[dg.AssetKey("targets")]
+    ).success
+    assert stored_versions(warehouse)["targets", RI].made_from["parents"] == {
+        "survey": {"RI|2014": "none"}
+    }
+    assert Plan(definitions, settings).stale([targets], RI) == {"targets": ["survey"]}

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from microplex_pipeline.definitions import build_definitions
+from microplex_pipeline.defs.code_versions import code_version
 from microplex_pipeline.defs.coverage import STATES
 from microplex_pipeline.defs.data_versions import own_inputs
 from microplex_pipeline.defs.resources import DataFolder
@@ -51,7 +52,9 @@ def built(settings, run):
     with transaction(settings.warehouse) as connection:
         for asset, files in READ.items():
             for of in BUILT:
-                made_from = own_inputs(asset, of, [], files, data, settings.parameters)
+                made_from = own_inputs(
+                    code_version(asset), of, [], files, data, settings.parameters
+                )
                 write_version(connection, asset, of, Stored({**made_from, "parents": {}}, run))
 
 

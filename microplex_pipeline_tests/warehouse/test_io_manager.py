@@ -115,6 +115,7 @@ def test_a_failed_write_keeps_the_old_rows(store, warehouse, rows, message):
 
 def test_what_no_retry_can_mend_is_not_retried(store):
     result = store("RI|2014")
+    assert not result.success
     assert not [e for e in result.all_events if e.is_step_restarted or e.is_step_up_for_retry]
 
 

@@ -66,13 +66,13 @@ def _asset(
     deps = [*options.get("deps", ()), *(dg.AssetKey(kind) for kind in files)]
 
     def decorated(compute: Callable[..., Any]) -> dg.AssetsDefinition:
-        name = compute.__name__
+        code = version_of_code(compute.__name__)
         asset = dg.asset(
             partitions_def=partitions,
             group_name=group,
             kinds={"duckdb", *kinds},
             owners=OWNERS,
-            code_version=version_of_code(name),
+            code_version=code,
             metadata={
                 "schema": group,
                 "reads": list(reads),
@@ -81,7 +81,7 @@ def _asset(
             },
             **{**options, "deps": deps},
         )
-        definition: dg.AssetsDefinition = asset(versioned(compute, reads, files))
+        definition: dg.AssetsDefinition = asset(versioned(compute, code, reads, files))
         return definition
 
     return decorated

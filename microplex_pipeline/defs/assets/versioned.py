@@ -17,12 +17,17 @@ from microplex_pipeline.warehouse.provenance import version_of
 
 
 def versioned(
-    compute: Callable[..., Any], reads: Sequence[str], files: Sequence[str]
+    compute: Callable[..., Any], code: str, reads: Sequence[str], files: Sequence[str]
 ) -> Callable[..., Any]:
     """Add to an asset's result the record of what it was made from, and its data version.
 
-    Files and code are digested before the asset is computed, and parents' versions are those of the rows
-    loaded, so that a partition counts as out of date if something changes during the run.
+    Files are digested before the asset is computed, and parents' versions are those of the rows loaded, so
+    that a partition counts as out of date if something changes during the run.
+
+    Parameters
+    ----------
+    code : version of the code when this process imported it, which is the code that runs.
+    reads, files : as for `state_year_asset`.
     """
 
     @wraps(compute)
@@ -31,7 +36,7 @@ def versioned(
         parameters = inputs.get("parameters", Parameters())
         with bad_input_fails():
             made_from = own_inputs(
-                compute.__name__, partition_of(context), reads, files, inputs["data"], parameters
+                code, partition_of(context), reads, files, inputs["data"], parameters
             )
             made_from["parents"] = _parents(context, inputs)
             result = compute(*args, **inputs)
