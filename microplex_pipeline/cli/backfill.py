@@ -43,6 +43,7 @@ def backfill(states: str | None, years_: str | None, jobs: int, force: bool) -> 
     from microplex_pipeline.defs.coverage import STATES
     from microplex_pipeline.execution.backfill import backfill as run
     from microplex_pipeline.execution.status import built_states
+    from microplex_pipeline.warehouse.access import RUN_WAIT
 
     if jobs < 1:
         raise click.BadParameter("give at least one process", param_hint="--jobs")
@@ -50,7 +51,7 @@ def backfill(states: str | None, years_: str | None, jobs: int, force: bool) -> 
     if years_ is None and states is not None:
         raise click.UsageError("give the years of these states, as in --year 2014")
     if years_ is None:
-        wanted = built_states(settings)
+        wanted = built_states(settings, RUN_WAIT)
     else:
         chosen = STATES if states in (None, "all") else str(states).split(",")
         codes = list(dict.fromkeys(known_state(state) for state in chosen))

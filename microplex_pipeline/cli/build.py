@@ -61,6 +61,7 @@ def _build(state: str, year: str) -> None:
 
 
 def _print_summary(settings: Settings, partition: Partition, seconds: float) -> None:
+    from microplex_pipeline.warehouse.access import RUN_WAIT
     from microplex_pipeline.warehouse.reading import query
 
     where, which = "where state = ? and year = ?", list(partition)
@@ -69,12 +70,14 @@ def _print_summary(settings: Settings, partition: Partition, seconds: float) -> 
         "select count(*) as units, count(distinct household_id) as households, "
         f"sum(weight * n_persons) as persons from calibration.calibrated_population {where}",
         which,
+        patience=RUN_WAIT,
     ).row(0, named=True)
     fit = query(
         settings.warehouse,
         "select count(*) as targets, count(*) filter (abs(relative_error) <= 0.001) as met, "
         f"max(abs(relative_error)) as worst from evaluation.target_report {where}",
         which,
+        patience=RUN_WAIT,
     ).row(0, named=True)
     click.echo(
         f"""

@@ -46,9 +46,10 @@ def lacks_national_models(settings: Settings, year: int) -> bool:
     from microplex_pipeline.definitions import build_definitions
     from microplex_pipeline.defs.assets import NATIONAL
     from microplex_pipeline.execution.plan import Plan
+    from microplex_pipeline.warehouse.access import RUN_WAIT
     from microplex_pipeline.warehouse.partition import Partition
 
-    plan = Plan(build_definitions(settings), settings)
+    plan = Plan(build_definitions(settings), settings, RUN_WAIT)
     return bool(plan.stale(NATIONAL, Partition(None, year)))
 
 

@@ -24,6 +24,7 @@ from microplex_pipeline.execution.processes import (
 )
 from microplex_pipeline.execution.runs import STOPPED, run_job
 from microplex_pipeline.execution.workers import side_by_side
+from microplex_pipeline.warehouse.access import RUN_WAIT
 from microplex_pipeline.warehouse.partition import Partition
 
 KILLED = "its process was killed (kill -9, or out of memory); nothing of its last step was stored"
@@ -89,7 +90,7 @@ def backfill(
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     _end_lost_runs(settings, ENDED)
-    plan = Plan(_definitions(), settings)
+    plan = Plan(_definitions(), settings, RUN_WAIT)
     wanted: list[Task] = []
     for year, of_year in wanted_states.items():
         # the largest first, so that no long run starts last
@@ -110,7 +111,7 @@ def backfill(
         yield from (build_partition(task) for task in wanted)
     else:
         yield from _side_by_side(wanted, jobs, settings)
-    plan = Plan(_definitions(), settings)
+    plan = Plan(_definitions(), settings, RUN_WAIT)
     for year in wanted_states:
         if plan.holds("state_report", year) and plan.stale(SUMMARY, Partition(None, year)):
             yield build_partition(Task("report_nation", Partition(None, year), label, force=False))
@@ -155,7 +156,9 @@ def build_partition(task: Task) -> Outcome:
     with dg.DagsterInstance.get() as instance, partition_lock(instance, task.partition):
         assets = [asset.key.path[-1] for asset in ASSETS[task.job]]
         if not task.force:
-            assets = list(Plan(definitions, settings).stale(ASSETS[task.job], task.partition))
+            assets = list(
+                Plan(definitions, settings, RUN_WAIT).stale(ASSETS[task.job], task.partition)
+            )
         if not assets:
             return Outcome(task.partition, [], None, time.monotonic() - started)
         result = run_job(

@@ -12,6 +12,7 @@ from microplex_pipeline.defs.check_results import asked_of
 from microplex_pipeline.defs.data_versions import Comparison
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import Settings
+from microplex_pipeline.warehouse.access import READER_WAIT
 from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.provenance import (
     CheckResult,
@@ -31,13 +32,17 @@ class Plan:
     ----------
     definitions : the pipeline's definitions.
     settings : the settings of these definitions.
+    patience : seconds to wait while the warehouse is in use.
     """
 
-    def __init__(self, definitions: dg.Definitions, settings: Settings) -> None:
+    def __init__(
+        self, definitions: dg.Definitions, settings: Settings, patience: float = READER_WAIT
+    ) -> None:
         self._graph = definitions.resolve_asset_graph()
         self._settings = settings
+        self._patience = patience
         self._comparison = Comparison(
-            stored_versions(settings.warehouse),
+            stored_versions(settings.warehouse, patience),
             DataFolder(path=str(settings.data)),
             settings.parameters,
         )
@@ -50,11 +55,11 @@ class Plan:
     @cached_property
     def stored(self) -> dict[str, set[Partition]]:
         """The partitions that each table holds, by schema.table."""
-        return stored_partitions(self._settings.warehouse)
+        return stored_partitions(self._settings.warehouse, self._patience)
 
     @cached_property
     def _checks(self) -> dict[tuple[str, Partition, str], CheckResult]:
-        return stored_checks(self._settings.warehouse)
+        return stored_checks(self._settings.warehouse, self._patience)
 
     def stale(
         self, assets: Sequence[dg.AssetsDefinition], partition: Partition

@@ -11,6 +11,7 @@ from microplex_pipeline.defs.assets import CHAIN, INGEST, NATIONAL, SUMMARY
 from microplex_pipeline.defs.coverage import STATES
 from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.execution.plan import Plan
+from microplex_pipeline.warehouse.access import READER_WAIT
 from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.reading import stored_partitions
 
@@ -50,16 +51,24 @@ def built_years(settings: Settings) -> list[int]:
     return sorted({of.year for partitions in stored.values() for of in partitions})
 
 
-def built_states(settings: Settings) -> dict[int, list[str]]:
-    """Return the states of each year of which more than the ingested records is built."""
-    built = _partitions(settings, [asset for asset in CHAIN if asset not in INGEST])
+def built_states(settings: Settings, patience: float = READER_WAIT) -> dict[int, list[str]]:
+    """Return the states of each year of which more than the ingested records is built.
+
+    Parameters
+    ----------
+    patience : seconds to wait while the warehouse is in use.
+    """
+    modelled = [asset for asset in CHAIN if asset not in INGEST]
+    built = _partitions(settings, modelled, patience)
     years = sorted({of.year for of in built})
     return {year: [state for state in STATES if (state, year) in built] for year in years}
 
 
-def _partitions(settings: Settings, assets: Sequence[dg.AssetsDefinition]) -> set[Partition]:
+def _partitions(
+    settings: Settings, assets: Sequence[dg.AssetsDefinition], patience: float = READER_WAIT
+) -> set[Partition]:
     names = {asset.key.path[-1] for asset in assets}
-    stored = stored_partitions(settings.warehouse)
+    stored = stored_partitions(settings.warehouse, patience)
     return {of for table, some in stored.items() if table.split(".")[1] in names for of in some}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+CLOSED = [os.strerror(number) for number in (errno.EACCES, errno.EPERM, errno.EROFS)]
 FULL = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)]
 
 
@@ -31,10 +32,10 @@ def explained(warehouse: Path, error: duckdb.Error) -> WarehouseUnreadable | Non
             f"no space is left for the warehouse {warehouse.name} ({message}). Its tables are unchanged: "
             "free space on its disk, then run this again"
         )
-    if is_open_elsewhere(error):
-        return WarehouseBusy(
-            f"the warehouse {warehouse.name} is open in another program ({message}). Close it there "
-            "(read-only connections block it, too), then run this again"
+    if any(closed in message for closed in CLOSED):
+        return WarehouseUnreadable(
+            f"the warehouse {warehouse.name} or its folder may not be read or written ({message}): "
+            "change its permissions"
         )
     damage = (duckdb.IOException, duckdb.FatalException, duckdb.InternalException)
     # DuckDB 2 has no class of its own for a corrupt database
@@ -50,5 +51,8 @@ def explained(warehouse: Path, error: duckdb.Error) -> WarehouseUnreadable | Non
 
 
 def is_open_elsewhere(error: duckdb.Error) -> bool:
-    """Return whether a file could not be opened because another program has it open."""
-    return isinstance(error, duckdb.IOException) and "Could not set lock" in str(error)
+    """Return whether a file could not be opened because another process or thread has it open."""
+    elsewhere = isinstance(error, duckdb.IOException) and "Could not set lock" in str(error)
+    # another thread of this process has it open for writing, or for reading
+    here = isinstance(error, duckdb.ConnectionException) and "same database file" in str(error)
+    return elsewhere or here

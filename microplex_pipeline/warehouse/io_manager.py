@@ -12,20 +12,22 @@ import duckdb
 import polars as pl
 
 from microplex_pipeline.synthesis import FittedModel
-from microplex_pipeline.warehouse.client import transaction
+from microplex_pipeline.warehouse.access import RUN_WAIT, reading, transaction
 from microplex_pipeline.warehouse.comments import write_comments
 from microplex_pipeline.warehouse.faults import NotStored, WarehouseBusy, WarehouseUnreadable
 from microplex_pipeline.warehouse.models import MODEL_COLUMNS, model_of_row, row_of_model
 from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.provenance import (
+    UNVERSIONED,
     CheckResult,
     Stored,
     read_versions,
     write_check,
     write_version,
 )
-from microplex_pipeline.warehouse.slices import Table, replace, select
+from microplex_pipeline.warehouse.slices import Table, missing, replace, select
 
+RETRIES = 23  # each after an hour of waiting: others may read the warehouse for a day
 RETRY_AFTER = 10  # seconds
 MADE_FROM = "made_from"  # key of an output's metadata: what the partition was made from
 
@@ -79,7 +81,10 @@ class Warehouse(dg.IOManager):
         assert upstream is not None, "inputs of assets have an upstream asset"
         table = _table(upstream)
         partitions = [Partition.parse(key) for key in context.asset_partition_keys]
-        with self._transaction() as connection:
+        with _as_failures():
+            if not self.path.exists():
+                raise missing(table)
+        with self._reading() as connection:
             rows = select(
                 connection, table, partitions, context.definition_metadata.get("columns")
             )
@@ -100,7 +105,9 @@ class Warehouse(dg.IOManager):
 
     def stored_versions(self, asset: str, partitions: Sequence[Partition]) -> dict[Partition, str]:
         """Return the versions of an asset's partitions that are stored now."""
-        with self._transaction() as connection:
+        if not self.path.exists():
+            return dict.fromkeys(partitions, UNVERSIONED)
+        with self._reading() as connection:
             return read_versions(connection, asset, partitions)
 
     def store_check(
@@ -111,18 +118,23 @@ class Warehouse(dg.IOManager):
             write_check(connection, asset, partition, check, result)
 
     @contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with _as_failures(), reading(self.path, RUN_WAIT) as connection:
+            yield connection
+
+    @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with _as_failures(), transaction(self.path) as connection:
+        with _as_failures(), transaction(self.path, RUN_WAIT) as connection:
             yield connection
 
 
 @contextmanager
 def _as_failures() -> Iterator[None]:
-    """Turn errors of the file into failures with one message; if the file is busy, retry once."""
+    """Turn errors of the file into failures with one message; if the file is busy, try again."""
     try:
         yield
     except WarehouseBusy as error:
-        raise dg.RetryRequested(max_retries=1, seconds_to_wait=RETRY_AFTER) from error
+        raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=RETRY_AFTER) from error
     except (WarehouseUnreadable, NotStored) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
 

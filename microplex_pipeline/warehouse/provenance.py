@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from microplex_pipeline.warehouse.access import READER_WAIT
 from microplex_pipeline.warehouse.comments import write_comments
 from microplex_pipeline.warehouse.partition import NATION, Partition
 from microplex_pipeline.warehouse.reading import existing_tables, query
@@ -119,22 +120,26 @@ def read_versions(
     return {partition: found.get(partition, UNVERSIONED) for partition in partitions}
 
 
-def stored_versions(warehouse: Path) -> dict[Place, Stored]:
+def stored_versions(warehouse: Path, patience: float = READER_WAIT) -> dict[Place, Stored]:
     """Return what every partition of a warehouse was made from; empty if that was never recorded."""
-    if str(VERSIONS) not in existing_tables(warehouse):
+    if str(VERSIONS) not in existing_tables(warehouse, patience):
         return {}
-    rows = query(warehouse, f"select asset, state, year, made_from, run from {VERSIONS}")
+    sql = f"select asset, state, year, made_from, run from {VERSIONS}"
+    rows = query(warehouse, sql, patience=patience)
     return {
         (asset, _partition(state, year)): Stored(json.loads(text), run)
         for asset, state, year, text, run in rows.iter_rows()
     }
 
 
-def stored_checks(warehouse: Path) -> dict[tuple[str, Partition, str], CheckResult]:
+def stored_checks(
+    warehouse: Path, patience: float = READER_WAIT
+) -> dict[tuple[str, Partition, str], CheckResult]:
     """Return the last result of each blocking check, by asset, partition and check."""
-    if str(CHECKS) not in existing_tables(warehouse):
+    if str(CHECKS) not in existing_tables(warehouse, patience):
         return {}
-    rows = query(warehouse, f"select asset, state, year, check_name, asked, passed from {CHECKS}")
+    sql = f"select asset, state, year, check_name, asked, passed from {CHECKS}"
+    rows = query(warehouse, sql, patience=patience)
     return {
         (asset, _partition(state, year), check): CheckResult(json.loads(asked), passed)
         for asset, state, year, check, asked, passed in rows.iter_rows()

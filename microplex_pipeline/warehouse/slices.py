@@ -98,10 +98,15 @@ def select(
         )
         rows = pl.DataFrame(result.to_arrow_table())
     if rows.is_empty():
-        raise NotStored(
-            f"{table} has no rows of this partition: materialize {table.name} for it first"
-        )
+        raise missing(table)
     return rows
+
+
+def missing(table: Table) -> NotStored:
+    """Return the error for a partition that is not stored."""
+    return NotStored(
+        f"{table} has no rows of this partition: materialize {table.name} for it first"
+    )
 
 
 def _condition(partitions: Sequence[Partition]) -> tuple[str, list[object]]:

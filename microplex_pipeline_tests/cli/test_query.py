@@ -9,13 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
-from filelock import FileLock, Timeout
 
-from microplex_pipeline.warehouse import reading
+from microplex_pipeline.warehouse import access
 from microplex_pipeline.warehouse.reading import query
 from microplex_pipeline_tests.conftest import CHECKOUT, variables
+from microplex_pipeline_tests.warehouse.test_access import another_program
 
 BY_STATUS = (
     "select state, filing_status, count(*) as units, sum(wages) as wages "
@@ -134,11 +135,18 @@ def test_a_table_fetches_no_more_than_it_shows(microplex):
 
 @pytest.mark.parametrize("words", [["query", "select 1"], ["status"], ["report", "RI", "2014"]])
 def test_a_warehouse_in_use_for_long_is_reported(microplex, warehouse, monkeypatch, words):
-    monkeypatch.setattr(reading, "WAIT", 0.1)
-    with FileLock(f"{warehouse}.lock"):
+    class Impatient(access._Waiting):
+        def __init__(self, path, seconds):
+            assert seconds == 30.0
+            super().__init__(path, 0.1)
+
+    monkeypatch.setattr(access, "_Waiting", Impatient)
+    with another_program(warehouse, "writes") as writer:
         result = microplex(*words)
     assert result.exit_code == 1
-    assert "another query or build has used the warehouse w.duckdb" in result.stderr
+    assert f"the warehouse w.duckdb was in use for 0 seconds by process {writer.pid}" in (
+        result.stderr
+    )
 
 
 def test_ctrl_c_ends_a_query_with_130(backfilled):
@@ -148,8 +156,8 @@ def test_ctrl_c_ends_a_query_with_130(backfilled):
     with subprocess.Popen(
         command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=_with_ctrl_c
     ) as process:
-        lock = Path(f"{variables(backfilled.folder)['MICROPLEX_WAREHOUSE']}.lock")
-        while process.poll() is None and _free(lock):
+        file = Path(variables(backfilled.folder)["MICROPLEX_WAREHOUSE"])
+        while process.poll() is None and not _being_read(file):
             time.sleep(0.05)
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
@@ -165,9 +173,9 @@ def _with_ctrl_c():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _free(lock):
+def _being_read(file):
     try:
-        FileLock(lock, timeout=0).acquire().lock.release()
-    except Timeout:
-        return False
-    return True
+        duckdb.connect(str(file)).close()
+    except duckdb.IOException:
+        return True
+    return False

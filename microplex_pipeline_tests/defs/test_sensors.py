@@ -14,7 +14,7 @@ from microplex_pipeline.defs.coverage import STATES
 from microplex_pipeline.defs.data_versions import own_inputs
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import Settings
-from microplex_pipeline.warehouse.client import transaction
+from microplex_pipeline.warehouse.access import transaction
 from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.provenance import Stored, write_version
 from microplex_pipeline_tests.conftest import CHECKOUT

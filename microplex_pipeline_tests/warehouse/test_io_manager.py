@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 
 import dagster as dg
 import duckdb
@@ -16,6 +17,7 @@ from microplex_pipeline.synthesis import TrainingSettings, Transformer, ZeroMode
 from microplex_pipeline.warehouse.faults import WarehouseUnreadable
 from microplex_pipeline.warehouse.io_manager import Warehouse
 from microplex_pipeline.warehouse.reading import query
+from microplex_pipeline_tests.warehouse.test_access import another_program
 
 METADATA = {"schema": "things"}
 
@@ -167,23 +169,16 @@ def test_two_processes_can_write_at_the_same_time(warehouse):
     assert stored(warehouse) == [("RI", 2014, 4, "x")] * 50 + [("VT", 2014, 4, "x")] * 50
 
 
-def test_a_file_open_in_another_program_is_waited_for_then_reported(store, warehouse, monkeypatch):
+def test_a_step_waits_for_another_program_and_is_tried_again(store, warehouse, monkeypatch):
     store("RI|2014", {"a": 1, "b": "x"})
-    monkeypatch.setattr("microplex_pipeline.warehouse.client.FOREIGN_LOCK_WAIT", 1.0)
+    monkeypatch.setattr("microplex_pipeline.warehouse.io_manager.RUN_WAIT", 0.2)
     monkeypatch.setattr("microplex_pipeline.warehouse.io_manager.RETRY_AFTER", 0.1)
-    holder = subprocess.Popen(
-        [sys.executable, "-c", "import duckdb, sys; c = duckdb.connect(sys.argv[1]); "
-         "print('open', flush=True); sys.stdin.read()", str(warehouse)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    assert holder.stdout.readline() == b"open\n"
-    result = store("RI|2014", {"a": 2, "b": "x"})
-    holder.communicate()
-    retried = [e for e in result.all_events if e.is_step_restarted]
-    assert len(retried) == 1  # it may be free in a moment
-    assert "warehouse.duckdb is open in another program" in failure_of(result)
-    assert stored(warehouse) == [("RI", 2014, 1, "x")]
-    assert store("RI|2014", {"a": 2, "b": "x"}).success
+    with another_program(warehouse, "reads") as holder:
+        threading.Timer(1.0, holder.stdin.close).start()
+        assert store("RI|2014", {"a": 2, "b": "x"}).success
+        holder.wait()
+        holder.stdin = None
+    assert stored(warehouse) == [("RI", 2014, 2, "x")]
 
 
 def overwritten(content):
@@ -221,7 +216,7 @@ def test_a_left_over_write_ahead_log_does_no_harm(store, warehouse):
 KILLED = """
     import os, signal, sys
     from pathlib import Path
-    from microplex_pipeline.warehouse.client import transaction
+    from microplex_pipeline.warehouse.access import transaction
 
     with transaction(Path(sys.argv[1])) as connection:
         connection.execute("delete from things.table where state = 'RI'")
