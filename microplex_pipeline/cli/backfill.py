@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 import uuid
@@ -58,6 +59,7 @@ def backfill(states: str | None, years_: str | None, jobs: int, force: bool) -> 
         wanted = dict.fromkeys(known_years(years_), codes)
     total = sum(len(of_year) for of_year in wanted.values())
     use_dagster_home()
+    logging.basicConfig(format="%(message)s")  # to stderr, e.g. for whom it waits
     started, label = time.monotonic(), uuid.uuid4().hex[:8]
     done, failed, doubtful = 0, 0, 0
     with (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -91,6 +92,7 @@ class _Worker:
 def _serve(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    logging.basicConfig(format="%(message)s")  # to stderr, e.g. for whom it waits
     work = pipe.recv()
     while True:
         task = pipe.recv()

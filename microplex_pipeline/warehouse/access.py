@@ -1,10 +1,10 @@
 """Opening the warehouse's file: any number of readers at once, or one writer.
 
 DuckDB lets several processes open a file for reading, or one for writing, and refuses all others at once.
-Here they wait instead. A lock file beside the warehouse is the queue: whoever wants to open the warehouse
-takes its turn first. A reader gives the turn back as soon as it has opened the file, a writer when it has
-closed it; a writer that waits for readers therefore keeps further readers out. The operating system
-releases the turn and the file of a process that is killed.
+Here they wait instead. A lock file beside the warehouse is the queue: a writer holds it from when it begins
+to wait until it has closed the warehouse, and a reader opens the warehouse when nobody holds it. A writer
+that waits for readers therefore keeps further readers out. The operating system releases the lock file and
+the warehouse of a process that is killed.
 """
 
 from __future__ import annotations
@@ -147,11 +147,11 @@ class _Waiting:
 
 def _open_to_read(path: Path, waiting: _Waiting) -> duckdb.DuckDBPyConnection:
     while True:
-        with _a_turn_if_possible(path, min(TURN_WAIT, waiting.left)):
-            try:
-                return duckdb.connect(str(path), read_only=True, config=READ_ONLY)
-            except duckdb.Error as error:
-                holder = _holder_in(path, error)
+        _let_writers_pass(path, min(TURN_WAIT, waiting.left))
+        try:
+            return duckdb.connect(str(path), read_only=True, config=READ_ONLY)
+        except duckdb.Error as error:
+            holder = _holder_in(path, error)
         waiting.go_on(holder)
 
 
@@ -164,23 +164,18 @@ def _open_to_write(path: Path, waiting: _Waiting) -> duckdb.DuckDBPyConnection:
         waiting.go_on(holder)
 
 
-@contextmanager
-def _a_turn_if_possible(path: Path, seconds: float) -> Iterator[None]:
-    """Hold the turn, except where a reader does not need it.
+def _let_writers_pass(path: Path, seconds: float) -> None:
+    """Wait until no writer is at work or waiting, but not for long.
 
-    In a folder that one may not write to there is none to take. Behind a writer that waits for readers, one
-    more reader does no harm; if the writer is at work, the file itself cannot be opened.
+    Behind a writer that waits for readers, one more reader does no harm; while a writer is at work, the file
+    itself cannot be opened. In a folder that one may not write to there is no queue.
     """
     turn = FileLock(f"{path}.lock")
     try:
-        taken = _taken(turn, seconds)
-    except OSError:
-        taken = False
-    try:
-        yield
-    finally:
-        if taken:
+        if _taken(turn, seconds):
             turn.release()
+    except OSError:
+        return
 
 
 def _taken(turn: FileLock, seconds: float) -> bool:
