@@ -146,7 +146,8 @@ def throughput() -> None:
                 failed = done["read"].failed + done["write"].failed
                 kind = "yes" if queued else "none"
                 print(
-                    f"| {readers} | {writers} | {kind} | {' | '.join(cells)} | {failed} |", flush=True
+                    f"| {readers} | {writers} | {kind} | {' | '.join(cells)} | {failed} |",
+                    flush=True,
                 )
 
 

@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from microplex_pipeline.data_files import read_table
+from microplex_pipeline.defs.file_stamps import Stamp, stamp
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.survey import survey_file, survey_year
 from microplex_pipeline.warehouse.partition import Partition
 
 MISSING = "missing"  # instead of a digest
+SURVEY_YEAR = (
+    "survey year"  # among the digests, though it is no file: it decides which file is read
+)
 Digests = dict[str, str]  # by file, relative to the data folder
 
 
@@ -39,7 +43,7 @@ def _survey_files(data: DataFolder, partition: Partition) -> Digests:
     schema = data.survey_schema
     surveyed = survey_year(schema, data.path, partition.year)
     file = survey_file(schema, data.path, surveyed)
-    return {"survey year": str(surveyed), file: _digest(data, file)}
+    return {SURVEY_YEAR: str(surveyed), file: _digest(data, file)}
 
 
 def _survey_schema(data: DataFolder, partition: Partition) -> Digests:
@@ -122,31 +126,27 @@ def missing_files(digests: Mapping[str, str]) -> list[str]:
 
 def _digest(data: DataFolder, name: str) -> str:
     path = Path(data.path) / name
-    if not path.exists():
-        return MISSING
-    about = path.stat()
-    return _digest_of(path, about.st_mtime_ns, about.st_size)
+    state = stamp(path)
+    return MISSING if state is None else _digest_of(path, state)
 
 
 @lru_cache
-def _digest_of(path: Path, modified: int, size: int) -> str:
+def _digest_of(path: Path, state: Stamp) -> str:
     """Return a digest of a file's content; the file is read again only if it changes."""
-    del modified, size
+    del state
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _rows_of(path: Path, state: str | None) -> str:
     """Return a digest of one state's rows of a targets file, which other states' rows do not affect."""
-    if not path.exists():
-        return MISSING
-    about = path.stat()
-    return _digests_by_state(path, about.st_mtime_ns, about.st_size).get(str(state), "no rows")
+    now = stamp(path)
+    return MISSING if now is None else _digests_by_state(path, now).get(str(state), "no rows")
 
 
 @lru_cache
-def _digests_by_state(path: Path, modified: int, size: int) -> dict[str, str]:
-    del modified, size
+def _digests_by_state(path: Path, now: Stamp) -> dict[str, str]:
+    del now
     table = read_table(path, ["state"], text=True)
     return {
         str(state): _hash(rows.write_csv())

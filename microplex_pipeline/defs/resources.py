@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from microplex_pipeline.calibration.targets.sources import TargetSources, load_target_sources
+from microplex_pipeline.defs.file_stamps import Stamp, stamp
 from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.survey import (
     SurveySchema,
     SurveyWords,
     column_descriptions,
+    later_editions,
     load_schema,
     survey_words,
     survey_years,
@@ -88,9 +90,15 @@ class DataFolder:
         """The file of population by state and year."""
         return Path(self.path) / self.survey_schema.ageing.population
 
+    def stamps(self, files: Iterable[str]) -> dict[str, Stamp | None]:
+        """Return the stamps of files, and of what says which files there are."""
+        editions = later_editions(self.survey_schema).as_posix()
+        names = {*files, self.schema_file, "targets/sources.yaml", editions}
+        return {name: stamp(Path(self.path) / name) for name in sorted(names)}
+
     def _fresh(self, files: list[str], load: Callable[[], Value]) -> Value:
         """Return what is loaded from files, loaded again if one of them changed."""
-        name, stamps = " ".join(files), [_stamp(Path(self.path) / file) for file in files]
+        name, stamps = " ".join(files), [stamp(Path(self.path) / file) for file in files]
         if name not in self._read or self._read[name][0] != stamps:
             self._read[name] = stamps, load()
         value: Value = self._read[name][1]
@@ -107,10 +115,3 @@ class PresentSettings:
     """
 
     read: Callable[[], Settings]
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    if not path.exists():
-        return None
-    about = path.stat()
-    return about.st_mtime_ns, about.st_size

@@ -15,6 +15,7 @@ from microplex_pipeline.survey.words import SurveyWords, survey_words
 from microplex_pipeline.survey.years import (
     aged_title,
     edition_title,
+    later_editions,
     survey_file,
     survey_year,
     survey_years,
@@ -28,6 +29,7 @@ __all__ = [
     "column_descriptions",
     "complete_records",
     "edition_title",
+    "later_editions",
     "load_schema",
     "model_frame",
     "national_sample",

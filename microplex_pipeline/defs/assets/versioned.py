@@ -3,17 +3,28 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 
 from microplex_pipeline.defs.data_versions import own_inputs
-from microplex_pipeline.defs.input_files import INPUT_FILES
+from microplex_pipeline.defs.file_stamps import Stamp
+from microplex_pipeline.defs.input_files import INPUT_FILES, SURVEY_YEAR
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.partitions import partition_of
+from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.warehouse.io_manager import MADE_FROM
 from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.provenance import version_of
+
+ATTEMPTS = 3
+
+
+class Look(NamedTuple):
+    """What an asset would be made from now, and the stamps of the files."""
+
+    made_from: dict[str, Any]
+    stamps: dict[str, Stamp | None]
 
 
 def versioned(
@@ -21,8 +32,8 @@ def versioned(
 ) -> Callable[..., Any]:
     """Add to an asset's result the record of what it was made from, and its data version.
 
-    Files are digested before the asset is computed, and parents' versions are those of the rows loaded, so
-    that a partition counts as out of date if something changes during the run.
+    The record is of what was read: an asset whose files change while it is computed is computed again, and
+    parents' versions are those of the rows loaded.
 
     Parameters
     ----------
@@ -34,12 +45,16 @@ def versioned(
     def computed(*args: Any, **inputs: Any) -> dg.MaterializeResult[Any]:
         context = dg.AssetExecutionContext.get()
         parameters = inputs.get("parameters", Parameters())
+        data: DataFolder = inputs["data"]
+
+        def look() -> Look:
+            made_from = own_inputs(code, partition_of(context), reads, files, data, parameters)
+            names = {name for digests in made_from["files"].values() for name in digests}
+            return Look(made_from, data.stamps(names - {SURVEY_YEAR}))
+
         with bad_input_fails():
-            made_from = own_inputs(
-                code, partition_of(context), reads, files, inputs["data"], parameters
-            )
-            made_from["parents"] = _parents(context, inputs)
-            result = compute(*args, **inputs)
+            result, made_from = _undisturbed(lambda: compute(*args, **inputs), look)
+        made_from["parents"] = _parents(context, inputs)
         return dg.MaterializeResult(
             value=result.value,
             metadata={**result.metadata, MADE_FROM: dg.MetadataValue.json(made_from)},
@@ -47,6 +62,34 @@ def versioned(
         )
 
     return computed
+
+
+def _undisturbed(
+    compute: Callable[[], Any], look: Callable[[], Look]
+) -> tuple[Any, dict[str, Any]]:
+    """Return a result, and what it was made from; compute it again if a file changed meanwhile.
+
+    Raises
+    ------
+    ValueError
+        If a file changes every time.
+    """
+    for _ in range(ATTEMPTS):
+        before, result, fault = look(), None, None
+        try:
+            result = compute()
+        except ValueError as error:  # perhaps of a file that is half written
+            fault = error
+        after = look()
+        if after == before:
+            if fault:
+                raise fault
+            return result, before.made_from
+    changed = [name for name, stamp in after.stamps.items() if stamp != before.stamps.get(name)]
+    raise ValueError(
+        f"{', '.join(changed)} changed while it was read, {ATTEMPTS} times in a row: build again when it is "
+        "no longer being written"
+    )
 
 
 def _parents(
