@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from microplex_pipeline.synthesis.fitted_model import FittedModel
+from microplex_pipeline.synthesis.stored_form import Expected, Listed, Size, Stored, Text
+
+MOST_LAYERS = 1000
+
+Loss = Annotated[float, Field(ge=-1e40, le=1e40)]  # networks compute with 32 bits
+
+
+class StoredCheck(Stored):
+    """One row of a training history."""
+
+    network: Text
+    epoch: Annotated[int, Field(ge=0, lt=2**63)]
+    train_loss: Loss | None
+    validation_loss: Loss
+
+
+class StoredNetworks(Stored):
+    """What `TrainedModel` stores, beside the parameters."""
+
+    hidden: Size
+    layers: Annotated[int, Field(ge=1, le=MOST_LAYERS)]
+    history: Listed[StoredCheck]
+
+    def history_rows(self) -> list[dict[str, Any]]:
+        """Return the training history."""
+        return [check.model_dump() for check in self.history]
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,20 +95,18 @@ class TrainedModel(FittedModel):
         return self.parameters
 
 
-def check_sizes(arrays: Mapping[str, np.ndarray], inputs: int, hidden: int, layers: int) -> None:
-    """Check a stored network's sizes against its arrays, before memory is allocated for it.
+def layer_shapes(inputs: int, hidden: int, layers: int) -> dict[str, Expected]:
+    """Return the arrays of a network's hidden layers by name, without making the network."""
+    widths = [inputs] + [hidden] * (layers - 1)
+    shapes: dict[str, Expected] = {}
+    for number, width in enumerate(widths):
+        shapes |= linear_shapes(f"hidden.{number}", width, hidden)
+    return shapes
 
-    The network has layers hidden.0, hidden.1, ... and out. Its sizes must be those of its arrays, so
-    that a forged size costs no memory.
 
-    Raises
-    ------
-    ValueError
-        If arrays are missing, or the sizes do not match them.
-    """
-    weights = [name for name in arrays if name.startswith("hidden.") and name.endswith(".weight")]
-    if len(weights) != layers or not layers:
-        raise ValueError(f"{layers!r} hidden layers, but arrays for {len(weights)}")
-    found = arrays["hidden.0.weight"].shape
-    if found != (hidden, inputs):
-        raise ValueError(f"hidden.0.weight has shape {found}, not {(hidden, inputs)}")
+def linear_shapes(name: str, inputs: int, outputs: int) -> dict[str, Expected]:
+    """Return the arrays of one linear layer by name."""
+    return {
+        f"{name}.weight": Expected((outputs, inputs), np.float32),
+        f"{name}.bias": Expected((outputs,), np.float32),
+    }

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
+from pydantic import Field
 
+from microplex_pipeline.synthesis.stored_form import (
+    Expected,
+    Listed,
+    Size,
+    Stored,
+    require_arrays,
+)
 from microplex_pipeline.synthesis.target_transforms import UNKNOWN
 from microplex_pipeline.synthesis.torch_state import one_thread, seeded
-from microplex_pipeline.synthesis.trained_model import TrainedModel, check_sizes
+from microplex_pipeline.synthesis.trained_model import (
+    StoredNetworks,
+    TrainedModel,
+    layer_shapes,
+    linear_shapes,
+)
 from microplex_pipeline.synthesis.training_settings import TrainingSettings
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.weights import tempered
@@ -26,6 +39,24 @@ RAKING_RECORDS_WITH_PRIOR = 50.0  # a prior knows better than a small area's sha
 RAKING_ROUNDS = 4  # each round divides the gap by about ten
 
 
+class StoredZeroModel(StoredNetworks):
+    """A `ZeroModel` as it is stored, beside its parameters."""
+
+    n_context: Size
+    n_states: Annotated[Listed[Size], Field(min_length=1)]
+
+    def expected(self) -> dict[str, Expected]:
+        """Return the arrays of its network by name."""
+        outputs = sum(self.n_states)
+        inputs = self.n_context + outputs - len(self.n_states)
+        return {
+            "base": Expected((outputs,), np.float32),
+            **layer_shapes(inputs, self.hidden, self.layers),
+            **linear_shapes("out", self.hidden, outputs),
+            **linear_shapes("skip", inputs, outputs),
+        }
+
+
 @dataclass(frozen=True, repr=False)
 class ZeroModel(TrainedModel):
     """P(classes | conditions) as a product of conditionals, one masked network for all targets.
@@ -38,6 +69,7 @@ class ZeroModel(TrainedModel):
     """
 
     kind: ClassVar[str] = "zero_model"
+    form: ClassVar[type[Stored]] = StoredZeroModel
 
     n_context: int
     n_classes: list[int]
@@ -157,16 +189,17 @@ class ZeroModel(TrainedModel):
         return {**super().architecture(), **sizes}
 
     @classmethod
-    def restore(cls, architecture: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
-        """Rebuild from `architecture` and `arrays`."""
-        sizes = dict(architecture)
-        model = cls(n_classes=sizes.pop("n_states"), parameters=arrays, **sizes)
-        width = sum(model.n_classes)
-        if arrays["base"].shape != (width,) or min(model.n_classes) < 1:
-            raise ValueError(f"base has shape {arrays['base'].shape}, not ({width},)")
-        inputs = model.n_context + width - len(model.n_classes)
-        check_sizes(arrays, inputs, model.hidden, model.layers)
-        return model
+    def restore(cls, stored: StoredZeroModel, arrays: dict[str, np.ndarray]) -> Self:
+        """Rebuild from the stored form and `arrays`."""
+        require_arrays(arrays, stored.expected())
+        return cls(
+            n_context=stored.n_context,
+            n_classes=list(stored.n_states),
+            hidden=stored.hidden,
+            layers=stored.layers,
+            parameters=arrays,
+            history=stored.history_rows(),
+        )
 
 
 def _new_network(
