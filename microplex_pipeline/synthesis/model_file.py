@@ -7,7 +7,8 @@ import json
 import struct
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,18 +87,32 @@ def read_model(path: str | Path) -> tuple[Parts, StoredOptions]:
         if path.stat().st_size > LARGEST_FILE:
             raise ValueError(f"it has more than {LARGEST_FILE:,} bytes")
         entries = _entries(path.read_bytes())
-        about = StoredFormat.model_validate(read_json(entries["format.json"].decode()))
+        options = _options(_text(entries, "format.json"))
         parts = (
             kind.from_data(
-                entries[f"{kind.kind}.json"].decode(), entries[f"{kind.kind}.safetensors"]
+                _text(entries, f"{kind.kind}.json"), entries[f"{kind.kind}.safetensors"]
             )
             for kind in PARTS
         )
-        return Parts(*parts).checked(), about.options  # type: ignore[arg-type]
+        return Parts(*parts).checked(), options  # type: ignore[arg-type]
     except ValueError as error:
         raise ValueError(
             f"{path.name} is not a synthesizer file, or is damaged: {one_line(error)}"
         ) from error
+
+
+def _text(entries: Mapping[str, bytes], name: str) -> str:
+    try:
+        return entries[name].decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name} is not UTF-8 text") from error
+
+
+def _options(text: str) -> StoredOptions:
+    try:
+        return StoredFormat.model_validate(read_json(text)).options
+    except ValueError as error:
+        raise ValueError(f"format.json: {one_line(error)}") from error
 
 
 def _entries(content: bytes) -> dict[str, bytes]:
@@ -108,13 +123,21 @@ def _entries(content: bytes) -> dict[str, bytes]:
     ValueError
         If it is no archive of exactly the entries of a synthesizer, uncompressed.
     """
+    with _reading_archive():
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    _check_entries(archive.infolist(), len(content))
+    with _reading_archive():
+        return {name: archive.read(name) for name in ENTRIES}
+
+
+@contextmanager
+def _reading_archive() -> Iterator[None]:
+    """Turn what zipfile raises for bytes that are no archive into one error."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            _check_entries(archive.infolist(), len(content))
-            return {name: archive.read(name) for name in ENTRIES}
+        yield
     except (
-        # what zipfile raises for bytes that no archive has
         zipfile.BadZipFile, EOFError, OverflowError, struct.error,
+        ValueError,  # a place before the beginning
         RuntimeError,  # an encrypted entry, or a feature that zipfile does not know
     ) as error:  # fmt: skip
         raise ValueError(f"the archive cannot be read: {error}") from error

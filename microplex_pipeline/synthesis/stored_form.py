@@ -157,4 +157,6 @@ def _fault(detail: Mapping[str, Any]) -> str:
         message = "unknown key"
     elif detail["type"] == "missing":
         message = "missing"
+    elif detail["type"] in ("model_type", "dict_type", "model_attributes_type"):
+        message = "it should be an object"
     return f"{place}: {message}" if place else message
