@@ -21,7 +21,8 @@ ROWS = 50
 KINDS = [part.kind for part in PARTS]
 NESTED = json.loads("[" * 60 + "]" * 60)
 VALUES: list[Any] = [
-    None, True, False, 0, 1, -1, 2, 0.5, -0.0, 1e-320, 1e-300, 1e-6, 10.0, 1e15, 1e30, 1e308, -1e308, float("nan"), float("inf"),
+    None, True, False, 0, 1, -1, 2, 0.5, -0.0, 1e-320, 1e-300, 1e-6, 10.0, 1e15, 1e30, 1e308, -1e308,
+    float("nan"), float("inf"),
     -float("inf"), 10**9, 10**12, -(10**12), 2**63, 2**64, 10**30, 10**400, "", "x", "wage", "age", "1",
     "\ud800", "\0", "a\nb", "/", "../x", [], {}, [[]], [0], [1, 2, 3], ["x", 1], {"x": 1}, NESTED,
 ]  # fmt: skip

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import polars as pl
 
-from microplex_pipeline.synthesis.flow import BINS, Flow, density_inputs
+from microplex_pipeline.synthesis.flow import Flow, density_inputs
+from microplex_pipeline.synthesis.stored_networks import BINS
 from microplex_pipeline.synthesis.target_transforms import AmountTransform
 from microplex_pipeline.synthesis.torch_state import one_thread
 from microplex_pipeline.synthesis.transformer import Transformer

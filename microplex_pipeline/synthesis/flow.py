@@ -18,21 +18,11 @@ import numpy as np
 import polars as pl
 
 from microplex_pipeline.synthesis.fitted_model import arrays_under
-from microplex_pipeline.synthesis.stored_form import (
-    Expected,
-    Size,
-    Stored,
-    Text,
-    require_arrays,
-)
+from microplex_pipeline.synthesis.stored_form import Stored, require_arrays
+from microplex_pipeline.synthesis.stored_networks import BINS, BUMPS, StoredFlow
 from microplex_pipeline.synthesis.target_transforms import AmountTransform
 from microplex_pipeline.synthesis.torch_state import one_thread, seeded
-from microplex_pipeline.synthesis.trained_model import (
-    StoredNetworks,
-    TrainedModel,
-    layer_shapes,
-    linear_shapes,
-)
+from microplex_pipeline.synthesis.trained_model import TrainedModel
 from microplex_pipeline.synthesis.training_settings import TrainingSettings
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.weights import tempered
@@ -41,26 +31,7 @@ if TYPE_CHECKING:
     from microplex_pipeline.synthesis.networks import RankDensity
     from microplex_pipeline.synthesis.training import Progress
 
-BINS = 32
-BUMPS = 8  # smooth functions of the rank, see `RankDensity`
 MIN_RECORDS = 25
-
-
-class StoredFlow(StoredNetworks):
-    """A `Flow` as it is stored, beside its parameters."""
-
-    inputs: dict[Text, Size]
-
-    def expected(self) -> dict[str, Expected]:
-        """Return the arrays of its networks, by "variable/sign/name"."""
-        return {
-            f"{key}/{name}": array
-            for key, inputs in self.inputs.items()
-            for name, array in {
-                **layer_shapes(inputs, self.hidden, self.layers),
-                **linear_shapes("out", self.hidden, BINS + BUMPS + 1),
-            }.items()
-        }
 
 
 @dataclass(frozen=True, repr=False)

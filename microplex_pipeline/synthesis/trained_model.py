@@ -3,38 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from microplex_pipeline.synthesis.fitted_model import FittedModel
-from microplex_pipeline.synthesis.stored_form import Expected, Listed, Size, Stored, Text
-
-MOST_LAYERS = 1000
-
-Loss = Annotated[float, Field(ge=-1e40, le=1e40)]  # networks compute with 32 bits
-
-
-class StoredCheck(Stored):
-    """One row of a training history."""
-
-    network: Text
-    epoch: Annotated[int, Field(ge=0, lt=2**63)]
-    train_loss: Loss | None
-    validation_loss: Loss
-
-
-class StoredNetworks(Stored):
-    """What `TrainedModel` stores, beside the parameters."""
-
-    hidden: Size
-    layers: Annotated[int, Field(ge=1, le=MOST_LAYERS)]
-    history: Listed[StoredCheck]
-
-    def history_rows(self) -> list[dict[str, Any]]:
-        """Return the training history."""
-        return [check.model_dump() for check in self.history]
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,20 +66,3 @@ class TrainedModel(FittedModel):
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the networks' parameters."""
         return self.parameters
-
-
-def layer_shapes(inputs: int, hidden: int, layers: int) -> dict[str, Expected]:
-    """Return the arrays of a network's hidden layers by name, without making the network."""
-    widths = [inputs] + [hidden] * (layers - 1)
-    shapes: dict[str, Expected] = {}
-    for number, width in enumerate(widths):
-        shapes |= linear_shapes(f"hidden.{number}", width, hidden)
-    return shapes
-
-
-def linear_shapes(name: str, inputs: int, outputs: int) -> dict[str, Expected]:
-    """Return the arrays of one linear layer by name."""
-    return {
-        f"{name}.weight": Expected((outputs, inputs), np.float32),
-        f"{name}.bias": Expected((outputs,), np.float32),
-    }

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
-from pydantic import Field
 
-from microplex_pipeline.synthesis.stored_form import (
-    Expected,
-    Listed,
-    Size,
-    Stored,
-    require_arrays,
-)
+from microplex_pipeline.synthesis.stored_form import Stored, require_arrays
+from microplex_pipeline.synthesis.stored_networks import StoredZeroModel
 from microplex_pipeline.synthesis.target_transforms import UNKNOWN
 from microplex_pipeline.synthesis.torch_state import one_thread, seeded
-from microplex_pipeline.synthesis.trained_model import (
-    StoredNetworks,
-    TrainedModel,
-    layer_shapes,
-    linear_shapes,
-)
+from microplex_pipeline.synthesis.trained_model import TrainedModel
 from microplex_pipeline.synthesis.training_settings import TrainingSettings
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.weights import tempered
@@ -37,24 +26,6 @@ HIDDEN_PER_TARGET = 10  # hidden units are divided among the targets: many targe
 RAKING_RECORDS = 10.0
 RAKING_RECORDS_WITH_PRIOR = 50.0  # a prior knows better than a small area's shares
 RAKING_ROUNDS = 4  # each round divides the gap by about ten
-
-
-class StoredZeroModel(StoredNetworks):
-    """A `ZeroModel` as it is stored, beside its parameters."""
-
-    n_context: Size
-    n_states: Annotated[Listed[Size], Field(min_length=1)]
-
-    def expected(self) -> dict[str, Expected]:
-        """Return the arrays of its network by name."""
-        outputs = sum(self.n_states)
-        inputs = self.n_context + outputs - len(self.n_states)
-        return {
-            "base": Expected((outputs,), np.float32),
-            **layer_shapes(inputs, self.hidden, self.layers),
-            **linear_shapes("out", self.hidden, outputs),
-            **linear_shapes("skip", inputs, outputs),
-        }
 
 
 @dataclass(frozen=True, repr=False)

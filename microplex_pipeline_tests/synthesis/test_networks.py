@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from microplex_pipeline.synthesis.drawing import invert
-from microplex_pipeline.synthesis.flow import BINS, BUMPS, bin_overlap
+from microplex_pipeline.synthesis.flow import bin_overlap
 from microplex_pipeline.synthesis.networks import ClassNetwork, ClassSteps, RankDensity
+from microplex_pipeline.synthesis.stored_networks import BINS, BUMPS
 
 
 def scrambled(network):
