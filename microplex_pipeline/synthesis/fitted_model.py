@@ -61,6 +61,8 @@ class FittedModel(ABC):
             If the data belong to another kind of part, or are damaged.
         """
         try:
+            if not isinstance(text, str) or not isinstance(weights, bytes):
+                raise ValueError("its text or its weights are missing")
             architecture = read_json(text)
             if not isinstance(architecture, dict):
                 raise ValueError("its architecture is not an object")

@@ -56,16 +56,19 @@ class Parts(NamedTuple):
         transformer, zero_model, flow = self
         found = (zero_model.n_context, zero_model.n_classes)
         if found != (transformer.n_context, transformer.n_classes):
-            raise ValueError("the zero model has other conditions or classes than the transformer")
+            raise ValueError(
+                "the zero model has other conditions or classes than the transformer: fit it again"
+            )
         widths = transformer.density_widths
         if foreign := sorted(flow.inputs.keys() - widths.keys()):
             raise ValueError(
-                f"the flow has a density of {foreign[0]!r}, which the transformer does not have"
+                f"the flow has a density of {foreign[0]!r}, which the transformer does not have: fit it "
+                "again"
             )
         for key, width in flow.inputs.items():
             if width != widths[key]:
                 raise ValueError(
-                    f"the flow's density of {key!r} has {width} inputs, not {widths[key]}"
+                    f"the flow's density of {key!r} has {width} inputs, not {widths[key]}: fit it again"
                 )
         return self
 

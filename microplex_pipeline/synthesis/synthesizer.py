@@ -324,6 +324,8 @@ class Synthesizer(Estimator):
         ------
         ValueError
             If the file is not such an archive, or is damaged.
+        OSError
+            If the file cannot be read.
         """
         parts, stored = read_model(path)
         options = {name: getattr(stored, name) for name in STORED}

@@ -116,6 +116,12 @@ def test_a_margin_that_cannot_be_is_refused(stored, name, change, message):
         read(Transformer, content, arrays)
 
 
+@pytest.mark.parametrize(("text", "weights"), [(None, b""), ("{}", None)])
+def test_a_stored_row_without_content_is_refused(text, weights):
+    with pytest.raises(ValueError, match=r"the stored flow is damaged \(.*are missing"):
+        Flow.from_data(text, weights)
+
+
 @pytest.mark.parametrize("kind", [Transformer, ZeroModel, Flow])
 def test_missing_and_surplus_arrays_are_refused(stored, kind):
     content, arrays = part(stored, kind)
