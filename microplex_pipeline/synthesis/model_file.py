@@ -27,7 +27,10 @@ LARGEST_FILE = 2**31  # bytes
 PARTS: tuple[type[FittedModel], ...] = (Transformer, ZeroModel, Flow)
 ENTRIES = ["format.json", *(f"{p.kind}.{form}" for p in PARTS for form in ("json", "safetensors"))]
 
-Count = Annotated[int | float, Field(ge=1)]
+LARGEST_COUNT = 1e15
+LARGEST_TAIL = 1e6
+
+Count = Annotated[int | float, Field(ge=1, le=LARGEST_COUNT)]
 Settings = Annotated[
     TrainingSettings,
     BeforeValidator(lambda given: TrainingSettings.model_validate(given, strict=True)),
@@ -40,7 +43,7 @@ class StoredOptions(Stored):
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64)]
     atom_holders: Count
     max_knots: Count
-    tail_factor: Annotated[int | float, Field(ge=1, le=1e6)]
+    tail_factor: Annotated[int | float, Field(ge=1, le=LARGEST_TAIL)]
     settings: Settings
 
 

@@ -15,7 +15,12 @@ import numpy as np
 import safetensors
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-LARGEST_TEXT = 100_000_000  # characters of JSON; a part of a hundred variables has about a million
+LARGEST_TEXT = (
+    30_000_000  # characters of JSON; as objects they take up to twenty times as much memory
+)
+LARGEST_HEADER = (
+    10_000_000  # bytes before the arrays; an array's name, shape and place take a hundred
+)
 LARGEST_SIZE = 10_000_000  # of anything that is counted: columns, classes, hidden units
 LARGEST_WHOLE = 2**64 - 1
 LONGEST_MESSAGE = 300
@@ -110,6 +115,8 @@ def read_arrays(weights: bytes) -> dict[str, np.ndarray]:
     ValueError
         If the bytes are no safetensors, or hold numbers that are not finite or of another kind.
     """
+    if int.from_bytes(weights[:8], "little") > LARGEST_HEADER:
+        raise ValueError(f"its arrays have a header of more than {LARGEST_HEADER:,} bytes")
     try:
         found = safetensors.deserialize(weights)
     except safetensors.SafetensorError as error:

@@ -19,7 +19,12 @@ from microplex_pipeline.synthesis.input_checks import (
     check_training,
     require_columns,
 )
-from microplex_pipeline.synthesis.model_file import read_model, write_model
+from microplex_pipeline.synthesis.model_file import (
+    LARGEST_COUNT,
+    LARGEST_TAIL,
+    read_model,
+    write_model,
+)
 from microplex_pipeline.synthesis.only_where import given_form, parse_only_where
 from microplex_pipeline.synthesis.parts import Parts, Variables, fit_parts
 from microplex_pipeline.synthesis.training_settings import FINE_TUNING, TrainingSettings
@@ -112,9 +117,9 @@ class Synthesizer(Estimator):
                 "discrete_vars": discrete_vars,
             },
             ranges={
-                "atom_holders": (atom_holders, 1, np.inf),
-                "max_knots": (max_knots, 1, np.inf),
-                "tail_factor": (tail_factor, 1.0, 1e6),
+                "atom_holders": (atom_holders, 1, LARGEST_COUNT),
+                "max_knots": (max_knots, 1, LARGEST_COUNT),
+                "tail_factor": (tail_factor, 1.0, LARGEST_TAIL),
             },
         )
         self.target_vars = list(target_vars)
