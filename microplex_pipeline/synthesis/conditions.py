@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Annotated, Any, Self
 
 import numpy as np
 import polars as pl
+from pydantic import Field, model_validator
+
+from microplex_pipeline.synthesis.stored_form import Listed, Scalar, Stored, Text
 
 MAX_LEVELS = 12
 FARTHEST = 20.0  # largest standardized value that is told apart
 # knots of the piecewise-linear encoding: deciles, with finer steps at both ends
+LARGEST = 1e100  # its square is far from the largest float
+SMALLEST_DEVIATION = 1e-9
 QUANTILES = (0, 0.01, 0.025, 0.05, *(k / 10 for k in range(1, 10)), 0.95, 0.975, 0.99, 1)
 
 
@@ -36,6 +43,21 @@ class ConditionEncoding:
     mean: float
     deviation: float
     has_missing: bool
+
+    @property
+    def width(self) -> int:
+        """Number of columns of the encoding."""
+        pieces = len(self.categories) or len(self.edges)
+        return self.has_missing + pieces + self.numeric
+
+    def comparable(self, value: Any) -> bool:
+        """Return whether a value could be one of the column's."""
+        if not self.numeric and isinstance(self.categories[0], str):
+            return isinstance(value, str)
+        try:
+            return math.isfinite(float(value))
+        except (TypeError, ValueError):
+            return False
 
     def encode(self, column: pl.Series) -> np.ndarray:
         """Return the column's encoding, shape (n, width), float32.
@@ -71,10 +93,12 @@ class ConditionEncoding:
             parts.append((nearest[:, None] == np.arange(len(levels))) & ~missing[:, None])
         else:
             edges = np.asarray(self.edges)
-            pieces = (values[:, None] - edges[:-1]) / np.diff(edges)
+            with np.errstate(over="ignore"):
+                pieces = (values[:, None] - edges[:-1]) / np.diff(edges)
             parts += [pieces.clip(0, 1), (values == 0)[:, None]]
         # values far outside the training range are clipped, so that the encoding stays finite
-        z = (values - self.mean) / self.deviation
+        with np.errstate(over="ignore"):
+            z = (values - self.mean) / self.deviation
         parts.append(z.clip(-FARTHEST, FARTHEST)[:, None])
         return np.column_stack(parts).astype(np.float32)
 
@@ -94,6 +118,42 @@ class ConditionEncoding:
         return indices.to_numpy()[:, None] == np.arange(len(self.categories))
 
 
+Bounded = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+
+
+class StoredCondition(Stored):
+    """A `ConditionEncoding` as it is stored."""
+
+    name: Text
+    numeric: bool
+    categories: Listed[Scalar]
+    edges: Listed[Bounded]
+    mean: Bounded
+    deviation: Annotated[float, Field(ge=SMALLEST_DEVIATION, le=LARGEST)]
+    has_missing: bool
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        kinds = {type(category) for category in self.categories}
+        if self.numeric:
+            if bool(self.categories) == bool(self.edges):
+                raise ValueError("a numeric condition has either categories or edges")
+            if not kinds <= {int, float} or len(self.edges) == 1:
+                raise ValueError("a numeric condition needs numbers, and two edges")
+            if any(abs(category) > LARGEST for category in self.categories):
+                raise ValueError(f"the categories should be at most {LARGEST:g}")
+        elif self.edges or kinds not in ({str}, {bool}):
+            raise ValueError("the categories should be texts or truth values, without edges")
+        for ordered in (self.categories, self.edges):
+            if any(a >= b for a, b in pairwise(ordered)):
+                raise ValueError("categories and edges should increase")
+        return self
+
+    def encoding(self) -> ConditionEncoding:
+        """Return the encoding."""
+        return ConditionEncoding(**{name: getattr(self, name) for name in type(self).model_fields})
+
+
 def fit_condition(column: pl.Series) -> ConditionEncoding:
     """Fit the encoding of one condition column.
 
@@ -104,7 +164,7 @@ def fit_condition(column: pl.Series) -> ConditionEncoding:
     Raises
     ------
     ValueError
-        If the column is missing in every row, holds infinite values, or has an unusable type.
+        If the column is missing in every row, holds infinite or enormous values, or has an unusable type.
     """
     column = _without_nan(column)
     seen = column.drop_nulls()
@@ -121,6 +181,8 @@ def fit_condition(column: pl.Series) -> ConditionEncoding:
     values = seen.cast(pl.Float64).to_numpy()
     if not np.isfinite(values).all():
         raise ValueError(f"condition {column.name!r} holds an infinite value")
+    if np.abs(values).max() > LARGEST:
+        raise ValueError(f"condition {column.name!r} holds a value beyond {LARGEST:g}")
     distinct = np.unique(values)
     levels = tuple(distinct.tolist()) if len(distinct) <= MAX_LEVELS else ()
     edges: tuple[float, ...] = ()
@@ -128,7 +190,7 @@ def fit_condition(column: pl.Series) -> ConditionEncoding:
         inner = values[values != 0] if np.mean(values == 0) > 0.1 else values
         edges = tuple(np.unique(np.quantile(inner, QUANTILES)).tolist())
         edges = edges if len(edges) > 1 else (float(distinct[0]), float(distinct[-1]))
-    deviation = max(float(values.std()), 1e-9) if len(distinct) > 1 else 1.0
+    deviation = max(float(values.std()), SMALLEST_DEVIATION) if len(distinct) > 1 else 1.0
     mean = float(values.mean())
     return ConditionEncoding(column.name, True, levels, edges, mean, deviation, has_missing)
 

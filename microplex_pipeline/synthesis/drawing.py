@@ -7,7 +7,8 @@ import math
 import numpy as np
 import polars as pl
 
-from microplex_pipeline.synthesis.flow import BINS, Flow, density_inputs
+from microplex_pipeline.synthesis.flow import Flow, density_inputs
+from microplex_pipeline.synthesis.stored_networks import BINS
 from microplex_pipeline.synthesis.target_transforms import AmountTransform
 from microplex_pipeline.synthesis.torch_state import one_thread
 from microplex_pipeline.synthesis.transformer import Transformer
@@ -91,7 +92,7 @@ def _draw_classes(
         if not applies.all():
             classes[:, j] = transformer.zero_class(j)
         rows = np.arange(n)[applies]
-        p = steps.probabilities(j)[rows]
+        p = _usable(steps.probabilities(j)[rows], "zero model", transformer.target_vars[j])
         if size > 1 and len(rows):
             classes[rows, j], _ = invert(p, uniforms.draw(p, rows))
         steps.observe(transformer.encode_class(j, classes[:, j]))
@@ -118,12 +119,23 @@ def _draw_values(
             rows = np.flatnonzero(np.asarray(transform.signs)[classes[:, j]] == sign)
             if len(rows):
                 p = flow.bin_probabilities(f"{variable}/{sign}", density_inputs(parts, rows))
+                p = _usable(p, "flow", variable)
                 bins, inside = invert(p, uniforms.draw(p, rows))
                 ranks = ((bins + inside) / BINS).clip(1e-9, 1 - 1e-9)
                 grid[rows] = sign * marginal.inverse(ranks)
         result.append(_in_data_units(variable, grid, transform.resolution))
         parts.append(transform.encode(grid))
     return result
+
+
+def _usable(probabilities: np.ndarray, part: str, variable: str) -> np.ndarray:
+    """Return probabilities, or raise ValueError if a network of enormous parameters gives none."""
+    if np.isfinite(probabilities).all():
+        return probabilities
+    raise ValueError(
+        f"the {part} gives {variable!r} no probabilities that are numbers: its parameters or the "
+        "conditions are too large, fit it again"
+    )
 
 
 def invert(probabilities: np.ndarray, uniforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,16 +9,19 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import safetensors.numpy
-from safetensors import SafetensorError
+
+from microplex_pipeline.synthesis.stored_form import Stored, one_line, read_arrays, read_json
 
 
 class FittedModel(ABC):
     """A fitted part of a synthesizer that can be written as data and read back.
 
-    Subclasses set `kind`, a name that is stored with the data and checked when they are read.
+    Subclasses set `kind`, a name that is stored with the data and checked when they are read, and
+    `form`, which declares what `architecture` returns.
     """
 
     kind: ClassVar[str]
+    form: ClassVar[type[Stored]]
 
     @abstractmethod
     def architecture(self) -> dict[str, Any]:
@@ -30,8 +33,14 @@ class FittedModel(ABC):
 
     @classmethod
     @abstractmethod
-    def restore(cls, architecture: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
-        """Rebuild the part from the results of `architecture` and `arrays`."""
+    def restore(cls, stored: Any, arrays: dict[str, np.ndarray]) -> Self:
+        """Rebuild the part from its stored `form` and the result of `arrays`.
+
+        Raises
+        ------
+        ValueError
+            If they do not match each other.
+        """
 
     def to_data(self) -> tuple[str, bytes]:
         """Return the part as a JSON text and safetensors bytes.
@@ -52,27 +61,20 @@ class FittedModel(ABC):
             If the data belong to another kind of part, or are damaged.
         """
         try:
-            architecture = json.loads(text)
-            arrays = safetensors.numpy.load(weights)
+            if not isinstance(text, str) or not isinstance(weights, bytes):
+                raise ValueError("its text or its weights are missing")
+            architecture = read_json(text)
+            if not isinstance(architecture, dict):
+                raise ValueError("its architecture is not an object")
             found = architecture.pop("kind", None)
-        except RecursionError as error:
-            raise ValueError(f"the stored {cls.kind} is damaged (nested too deeply)") from error
-        except (ValueError, SafetensorError, AttributeError, TypeError, KeyError) as error:
+            if found == cls.kind:
+                stored = cls.form.model_validate(architecture)
+                return cls.restore(stored, read_arrays(weights))
+        except ValueError as error:
             raise ValueError(
-                f"the stored {cls.kind} is damaged ({error}); fit it again"
+                f"the stored {cls.kind} is damaged ({one_line(error)}); fit it again"
             ) from error
-        if found != cls.kind:
-            raise ValueError(f"expected a stored {cls.kind}, found {found!r}")
-        if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
-            raise ValueError(
-                f"the stored {cls.kind} is damaged (not finite: {', '.join(bad[:5])})"
-            )
-        try:
-            return cls.restore(architecture, arrays)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise ValueError(
-                f"the stored {cls.kind} is damaged ({type(error).__name__}: {error}); fit it again"
-            ) from error
+        raise ValueError(f"expected a stored {cls.kind}, found {found!r:.40}")
 
 
 def arrays_under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

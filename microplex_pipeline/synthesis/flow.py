@@ -18,9 +18,11 @@ import numpy as np
 import polars as pl
 
 from microplex_pipeline.synthesis.fitted_model import arrays_under
+from microplex_pipeline.synthesis.stored_form import Stored, require_arrays
+from microplex_pipeline.synthesis.stored_networks import BINS, BUMPS, StoredFlow
 from microplex_pipeline.synthesis.target_transforms import AmountTransform
 from microplex_pipeline.synthesis.torch_state import one_thread, seeded
-from microplex_pipeline.synthesis.trained_model import TrainedModel, check_sizes
+from microplex_pipeline.synthesis.trained_model import TrainedModel
 from microplex_pipeline.synthesis.training_settings import TrainingSettings
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.weights import tempered
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from microplex_pipeline.synthesis.networks import RankDensity
     from microplex_pipeline.synthesis.training import Progress
 
-BINS = 32
 MIN_RECORDS = 25
 
 
@@ -46,6 +47,7 @@ class Flow(TrainedModel):
     """
 
     kind: ClassVar[str] = "flow"
+    form: ClassVar[type[Stored]] = StoredFlow
 
     inputs: dict[str, int]
 
@@ -106,7 +108,7 @@ class Flow(TrainedModel):
         networks = {}
         with torch.random.fork_rng(devices=[]):
             for key, n_inputs in self.inputs.items():
-                networks[key] = RankDensity(n_inputs, BINS, self.hidden, self.layers, 0.0)
+                networks[key] = RankDensity(n_inputs, BINS, self.hidden, self.layers, 0.0, BUMPS)
                 set_parameters(networks[key], self.parameters_of(key))
         return networks
 
@@ -155,12 +157,19 @@ class Flow(TrainedModel):
         return {**super().architecture(), "inputs": self.inputs}
 
     @classmethod
-    def restore(cls, architecture: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
-        """Rebuild from `architecture` and `arrays`."""
-        model = cls(parameters=arrays, **architecture)
-        for key, inputs in model.inputs.items():
-            check_sizes(model.parameters_of(key), inputs, model.hidden, model.layers)
-        return model
+    def restore(cls, stored: StoredFlow, arrays: dict[str, np.ndarray]) -> Self:
+        """Rebuild from the stored form and `arrays`."""
+        trained = {check.network for check in stored.history}
+        if lost := sorted(trained - {_label(*key.rpartition("/")[::2]) for key in stored.inputs}):
+            raise ValueError(f"the density of {', '.join(lost[:5])} was trained, but is missing")
+        require_arrays(arrays, stored.expected())
+        return cls(
+            hidden=stored.hidden,
+            layers=stored.layers,
+            parameters=arrays,
+            history=stored.history_rows(),
+            inputs=dict(stored.inputs),
+        )
 
 
 class _Magnitudes(NamedTuple):
@@ -194,13 +203,18 @@ def _magnitudes(data: pl.DataFrame, transformer: Transformer) -> Iterator[_Magni
             rows = np.flatnonzero(np.sign(grid) == sign)
             yield _Magnitudes(
                 f"{variable}/{sign}",
-                f"{variable} {'>' if sign > 0 else '<'} 0",
+                _label(variable, str(sign)),
                 rows,
                 density_inputs(parts, rows),
                 bin_overlap(*marginal.cell(np.abs(grid[rows]))),
                 transform.resolution,
             )
         parts.append(transform.encode(grid))
+
+
+def _label(variable: str, sign: str) -> str:
+    """Return the name of a density in messages and in the training history."""
+    return f"{variable} {'<' if sign == '-1' else '>'} 0"
 
 
 def _train_density(
@@ -226,7 +240,7 @@ def _train_density(
     y = torch.from_numpy(log_overlap).to(settings.device)
     with seeded(seed + 1):
         network = RankDensity(
-            x.shape[1], BINS, settings.density_hidden, settings.layers, settings.dropout
+            x.shape[1], BINS, settings.density_hidden, settings.layers, settings.dropout, BUMPS
         )
     if prior is not None:
         set_parameters(network, prior.parameters_of(observed.key))

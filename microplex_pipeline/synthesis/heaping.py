@@ -18,6 +18,7 @@ import numpy as np
 
 LEVELS = np.array([1, 5, 10, 50, 100, 500, 1000])
 DECADES = np.array([0.0, 1e3, 1e4, 1e5])  # shares differ by size: large amounts are rounder
+ROUNDING = 1e-6
 EM_STEPS = 60
 PSEUDO = 5.0  # records that the shares of all decades count for in each decade's shares
 
@@ -32,6 +33,11 @@ class Heaping:
     """
 
     shares: np.ndarray
+
+    def check(self) -> None:
+        """Raise ValueError if these are no shares."""
+        if (self.shares < 0).any() or (abs(self.shares.sum(axis=1) - 1) > ROUNDING).any():
+            raise ValueError("its shares of rounding levels do not add up to one")
 
     def cumulated(self, x: np.ndarray) -> np.ndarray:
         """Return H(x), the sum of h over the whole numbers from 1 to x, for x >= 0; same shape as x."""

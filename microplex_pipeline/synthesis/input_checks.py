@@ -46,8 +46,12 @@ def require_columns(data: pl.DataFrame, names: Sequence[str]) -> None:
     """Raise ValueError naming the missing columns."""
     if missing := [name for name in names if name not in data.columns]:
         raise ValueError(
-            f"missing columns: {', '.join(missing)} (the frame has {', '.join(data.columns)})"
+            f"missing columns: {_shown(missing)} (the frame has {_shown(data.columns)})"
         )
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(name if name.isprintable() else repr(name) for name in names)
 
 
 def check_training(data: pl.DataFrame, targets: Sequence[str], discrete: Sequence[str]) -> None:

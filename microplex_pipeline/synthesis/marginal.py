@@ -25,6 +25,9 @@ STEEPEST = 30.0  # largest power of a density inside an interval
 # share of an interval's mass that is spread evenly over its pieces, so that rounding leaves no value
 # without mass
 SPREAD = 1e-5
+ROUNDING = 1e-9
+EXACT = 2.0**51  # floats below it can lie halfway between whole numbers
+LARGEST = 1e250
 FARTHEST = 1000.0  # the distribution ends at this multiple of the largest value
 
 
@@ -47,6 +50,20 @@ class Marginal:
     u: np.ndarray
     heaping: Heaping
     bound: float
+
+    def check(self) -> None:
+        """Raise ValueError if this is no distribution function of whole numbers."""
+        self.heaping.check()
+        x, u = self.x, self.u
+        if len(x) < 2 or (np.diff(x) <= 0).any():
+            raise ValueError("its knots do not increase")
+        small = x < EXACT
+        if x[0] < 0.5 or x[-1] > LARGEST or (np.floor(x) + 0.5 != x)[small].any():
+            raise ValueError("its knots do not lie halfway between whole numbers")
+        if (np.diff(u) < -ROUNDING).any() or abs(u[0]) > ROUNDING or abs(u[-1] - 1) > ROUNDING:
+            raise ValueError("its ranks do not rise from 0 to 1")
+        if not 1 <= self.bound <= x[-1]:
+            raise ValueError(f"its bound {self.bound:g} is not among its numbers")
 
     @cached_property
     def _h(self) -> np.ndarray:

@@ -165,7 +165,7 @@ class RankDensity(nn.Module):
 
     def __init__(
         self, n_inputs: int, bins: int, hidden: int, layers: int, dropout: float,
-        bumps: int = 8, residual: float = 0.3,
+        bumps: int, residual: float = 0.3,
     ) -> None:  # fmt: skip
         super().__init__()
         self.bins, self.residual = bins, residual

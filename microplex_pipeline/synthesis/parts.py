@@ -45,6 +45,33 @@ class Parts(NamedTuple):
     zero_model: ZeroModel
     flow: Flow
 
+    def checked(self) -> Parts:
+        """Return the parts if they belong together.
+
+        Raises
+        ------
+        ValueError
+            If the zero model or the flow was fitted with another transformer.
+        """
+        transformer, zero_model, flow = self
+        found = (zero_model.n_context, zero_model.n_classes)
+        if found != (transformer.n_context, transformer.n_classes):
+            raise ValueError(
+                "the zero model has other conditions or classes than the transformer: fit it again"
+            )
+        widths = transformer.density_widths
+        if foreign := sorted(flow.inputs.keys() - widths.keys()):
+            raise ValueError(
+                f"the flow has a density of {foreign[0]!r}, which the transformer does not have: fit it "
+                "again"
+            )
+        for key, width in flow.inputs.items():
+            if width != widths[key]:
+                raise ValueError(
+                    f"the flow's density of {key!r} has {width} inputs, not {widths[key]}: fit it again"
+                )
+        return self
+
     def draw(
         self,
         conditions: pl.DataFrame,

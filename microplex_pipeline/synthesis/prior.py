@@ -9,10 +9,21 @@ import numpy as np
 
 from microplex_pipeline.synthesis.fitted_model import FittedModel, arrays_under
 from microplex_pipeline.synthesis.flow import Flow
-from microplex_pipeline.synthesis.transformer import Transformer
+from microplex_pipeline.synthesis.parts import Parts
+from microplex_pipeline.synthesis.stored_form import Stored
+from microplex_pipeline.synthesis.stored_networks import StoredFlow, StoredZeroModel
+from microplex_pipeline.synthesis.transformer import StoredTransformer, Transformer
 from microplex_pipeline.synthesis.zero_model import ZeroModel
 
 PARTS: tuple[type[FittedModel], ...] = (Transformer, ZeroModel, Flow)
+
+
+class StoredPrior(Stored):
+    """A `Prior` as it is stored, beside its arrays."""
+
+    transformer: StoredTransformer
+    zero_model: StoredZeroModel
+    flow: StoredFlow
 
 
 @dataclass(frozen=True)
@@ -20,6 +31,7 @@ class Prior(FittedModel):
     """Transformer, zero model and flow of a larger population, from which small areas start."""
 
     kind: ClassVar[str] = "prior"
+    form: ClassVar[type[Stored]] = StoredPrior
 
     transformer: Transformer
     zero_model: ZeroModel
@@ -35,10 +47,14 @@ class Prior(FittedModel):
         return {f"{p.kind}/{k}": a for p in parts for k, a in p.arrays().items()}
 
     @classmethod
-    def restore(cls, architecture: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
-        """Rebuild from `architecture` and `arrays`."""
-        parts: dict[str, Any] = {}
-        for part in PARTS:
-            own = arrays_under(f"{part.kind}/", arrays)
-            parts[part.kind] = part.restore(architecture[part.kind], own)
-        return cls(**parts)
+    def restore(cls, stored: StoredPrior, arrays: dict[str, np.ndarray]) -> Self:
+        """Rebuild from the stored form and `arrays`."""
+        own = {part.kind: arrays_under(f"{part.kind}/", arrays) for part in PARTS}
+        if surplus := sorted(arrays.keys() - {f"{k}/{name}" for k in own for name in own[k]}):
+            raise ValueError(f"{', '.join(surplus[:5])} not expected")
+        parts = Parts(
+            Transformer.restore(stored.transformer, own["transformer"]),
+            ZeroModel.restore(stored.zero_model, own["zero_model"]),
+            Flow.restore(stored.flow, own["flow"]),
+        )
+        return cls(*parts.checked())

@@ -19,7 +19,12 @@ from microplex_pipeline.synthesis.input_checks import (
     check_training,
     require_columns,
 )
-from microplex_pipeline.synthesis.model_file import damaged, read_model, write_model
+from microplex_pipeline.synthesis.model_file import (
+    LARGEST_COUNT,
+    LARGEST_TAIL,
+    read_model,
+    write_model,
+)
 from microplex_pipeline.synthesis.only_where import given_form, parse_only_where
 from microplex_pipeline.synthesis.parts import Parts, Variables, fit_parts
 from microplex_pipeline.synthesis.training_settings import FINE_TUNING, TrainingSettings
@@ -112,9 +117,9 @@ class Synthesizer(Estimator):
                 "discrete_vars": discrete_vars,
             },
             ranges={
-                "atom_holders": (atom_holders, 1, np.inf),
-                "max_knots": (max_knots, 1, np.inf),
-                "tail_factor": (tail_factor, 1.0, 1e6),
+                "atom_holders": (atom_holders, 1, LARGEST_COUNT),
+                "max_knots": (max_knots, 1, LARGEST_COUNT),
+                "tail_factor": (tail_factor, 1.0, LARGEST_TAIL),
             },
         )
         self.target_vars = list(target_vars)
@@ -201,8 +206,14 @@ class Synthesizer(Estimator):
 
     @classmethod
     def from_parts(cls, transformer: Transformer, zero_model: ZeroModel, flow: Flow) -> Self:
-        """Compose a fitted synthesizer from parts that were fitted or read one by one."""
-        return cls._composed(Parts(transformer, zero_model, flow))
+        """Compose a fitted synthesizer from parts that were fitted or read one by one.
+
+        Raises
+        ------
+        ValueError
+            If the parts do not belong together.
+        """
+        return cls._composed(Parts(transformer, zero_model, flow).checked())
 
     @classmethod
     def _composed(cls, parts: Parts, **options: Any) -> Self:
@@ -318,16 +329,14 @@ class Synthesizer(Estimator):
         ------
         ValueError
             If the file is not such an archive, or is damaged.
+        OSError
+            If the file cannot be read.
         """
         parts, stored = read_model(path)
-        try:
-            settings = TrainingSettings(**stored["settings"])
-            options = {name: stored[name] for name in STORED}
-            if settings != TrainingSettings():
-                options["settings"] = settings
-            return cls._composed(parts, **options)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise damaged(Path(path).name, error) from error
+        options = {name: getattr(stored, name) for name in STORED}
+        if stored.settings != TrainingSettings():
+            options["settings"] = stored.settings
+        return cls._composed(parts, **options)
 
     @property
     def is_fitted_(self) -> bool:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import polars as pl
+from pydantic import Field, model_validator
 
-from microplex_pipeline.synthesis.heaping import Heaping
+from microplex_pipeline.synthesis.heaping import DECADES, LEVELS, Heaping
 from microplex_pipeline.synthesis.marginal import Marginal, fit_marginal
+from microplex_pipeline.synthesis.stored_form import (
+    Expected,
+    Listed,
+    Scalar,
+    Stored,
+    Text,
+)
 
 RANK_EDGES = np.array([0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0])
 UNKNOWN = -1
+LARGEST_WHOLE = 2.0**63  # amounts in whole units are 64-bit integers
 LARGEST_GRID = 1e12  # beyond it a grid reflects only the spacing of floats
 
 
@@ -106,24 +117,51 @@ class AmountTransform:
         }
 
     @classmethod
-    def restore(
-        cls, name: str, stored: dict[str, Any], arrays: dict[str, np.ndarray]
-    ) -> AmountTransform:
-        """Rebuild from `architecture` and `arrays`."""
-        signs, resolution = tuple(stored["signs"]), stored["resolution"]
-        if not signs or not set(signs) <= {-1, 0, 1} or not 0 < resolution < np.inf:
-            raise ValueError(f"impossible signs {signs} or resolution {resolution}")
-        marginals = {
-            s: Marginal(
-                arrays[f"{s}/x"],
-                arrays[f"{s}/u"],
-                Heaping(arrays[f"{s}/shares"]),
-                float(arrays[f"{s}/bound"][0]),
-            )
-            for s in signs
-            if s
-        }
-        return cls(name, signs, resolution, marginals)
+    def restore(cls, stored: StoredAmount, arrays: dict[str, np.ndarray]) -> AmountTransform:
+        """Rebuild from the stored form and `arrays`."""
+        marginals = {}
+        for s in filter(None, stored.signs):
+            x, u, shares, bound = (arrays[f"{s}/{part}"] for part in MARGINAL_PARTS)
+            marginals[s] = Marginal(x, u, Heaping(shares), float(bound[0]))
+            try:
+                marginals[s].check()
+            except ValueError as error:
+                raise ValueError(f"{stored.name!r}, sign {s}: {error}") from error
+            if stored.resolution >= 1 and marginals[s].bound * stored.resolution >= LARGEST_WHOLE:
+                raise ValueError(f"{stored.name!r} has amounts beyond 64 bits")
+        return cls(stored.name, stored.signs, stored.resolution, marginals)
+
+
+MARGINAL_PARTS = ("x", "u", "shares", "bound")
+
+
+class StoredAmount(Stored):
+    """An `AmountTransform` as it is stored, beside its arrays."""
+
+    type: Literal["amount"]
+    name: Text
+    signs: Listed[Annotated[int, Field(ge=-1, le=1)]]
+    resolution: Annotated[float, Field(ge=1e-300, le=1e15)]
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if not self.signs or any(a >= b for a, b in pairwise(self.signs)):
+            raise ValueError(f"impossible signs {self.signs}: they should increase")
+        power = math.log10(self.resolution)
+        if abs(power - round(power)) > 1e-9:
+            raise ValueError(f"impossible resolution {self.resolution}: not a power of ten")
+        return self
+
+    def expected(self, arrays: dict[str, np.ndarray]) -> dict[str, Expected]:
+        """Return the arrays that belong to it, by "variable/sign/part"; their number of knots is free."""
+        result = {}
+        for sign in filter(None, self.signs):
+            key = f"{self.name}/{sign}"
+            knots = (arrays[f"{key}/x"].size,) if f"{key}/x" in arrays else (0,)
+            shapes = (knots, knots, (len(DECADES), len(LEVELS)), (1,))
+            for part, shape in zip(MARGINAL_PARTS, shapes, strict=True):
+                result[f"{key}/{part}"] = Expected(shape, np.float64)
+        return result
 
 
 @dataclass(frozen=True)
@@ -156,9 +194,25 @@ class CategoryTransform:
         return {}
 
     @classmethod
-    def restore(cls, name: str, stored: dict[str, Any]) -> CategoryTransform:
-        """Rebuild from `architecture`."""
-        return cls(name, tuple(stored["categories"]))
+    def restore(cls, stored: StoredCategory) -> CategoryTransform:
+        """Rebuild from the stored form."""
+        return cls(stored.name, stored.categories)
+
+
+class StoredCategory(Stored):
+    """A `CategoryTransform` as it is stored."""
+
+    type: Literal["category"]
+    name: Text
+    categories: Listed[Scalar]
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if {type(category) for category in self.categories} not in ({str}, {bool}, {int}):
+            raise ValueError("the categories should be texts, whole numbers or truth values")
+        if len(set(self.categories)) < len(self.categories):
+            raise ValueError("a category is given twice")
+        return self
 
 
 TargetTransform = AmountTransform | CategoryTransform

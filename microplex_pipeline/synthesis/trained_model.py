@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,22 +66,3 @@ class TrainedModel(FittedModel):
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the networks' parameters."""
         return self.parameters
-
-
-def check_sizes(arrays: Mapping[str, np.ndarray], inputs: int, hidden: int, layers: int) -> None:
-    """Check a stored network's sizes against its arrays, before memory is allocated for it.
-
-    The network has layers hidden.0, hidden.1, ... and out. Its sizes must be those of its arrays, so
-    that a forged size costs no memory.
-
-    Raises
-    ------
-    ValueError
-        If arrays are missing, or the sizes do not match them.
-    """
-    weights = [name for name in arrays if name.startswith("hidden.") and name.endswith(".weight")]
-    if len(weights) != layers or not layers:
-        raise ValueError(f"{layers!r} hidden layers, but arrays for {len(weights)}")
-    found = arrays["hidden.0.weight"].shape
-    if found != (hidden, inputs):
-        raise ValueError(f"hidden.0.weight has shape {found}, not {(hidden, inputs)}")

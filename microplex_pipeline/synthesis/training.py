@@ -87,6 +87,8 @@ def _train(training: _Training, label: str) -> tuple[list[dict[str, Any]], float
         if epoch % training.check_every:
             continue
         found = training.held_out_loss()
+        if not math.isfinite(found):
+            raise FloatingPointError(f"training of {label} diverged: lower the learning rate")
         history.append(check(epoch, train_loss, found))
         if found < best - LEAST_GAIN:
             best, best_parameters, failures = found, training.averages(), 0

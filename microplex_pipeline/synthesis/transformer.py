@@ -4,24 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
-from pydantic import TypeAdapter
+from pydantic import Field
 
-from microplex_pipeline.synthesis.conditions import ConditionEncoding, fit_condition
+from microplex_pipeline.synthesis.conditions import (
+    ConditionEncoding,
+    StoredCondition,
+    fit_condition,
+)
 from microplex_pipeline.synthesis.fitted_model import FittedModel, arrays_under
-from microplex_pipeline.synthesis.only_where import OnlyWhere
+from microplex_pipeline.synthesis.input_checks import check_names
+from microplex_pipeline.synthesis.only_where import OnlyWhere, given_form, parse_only_where
+from microplex_pipeline.synthesis.stored_form import (
+    Expected,
+    Listed,
+    Scalar,
+    Stored,
+    Text,
+    require_arrays,
+)
 from microplex_pipeline.synthesis.target_transforms import (
     UNKNOWN,
     AmountTransform,
     CategoryTransform,
+    StoredAmount,
+    StoredCategory,
     TargetTransform,
     fit_amount,
     fit_category,
     shrunken,
 )
+
+
+class StoredTransformer(Stored):
+    """A `Transformer` as it is stored, beside its arrays."""
+
+    conditions: Listed[StoredCondition]
+    targets: Listed[Annotated[StoredAmount | StoredCategory, Field(discriminator="type")]]
+    only_where: dict[Text, Annotated[tuple[Text, Scalar | None], Field(strict=False)]]
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,6 +59,7 @@ class Transformer(FittedModel):
     """
 
     kind: ClassVar[str] = "transformer"
+    form: ClassVar[type[Stored]] = StoredTransformer
 
     conditions: tuple[ConditionEncoding, ...]
     transformers_: dict[str, TargetTransform]
@@ -121,6 +145,22 @@ class Transformer(FittedModel):
         """Number of classes of each target in the zero model."""
         return [transform.n_classes for transform in self.transformers_.values()]
 
+    @property
+    def n_context(self) -> int:
+        """Number of columns of the encoded conditions."""
+        return 1 + sum(encoding.width for encoding in self.conditions)
+
+    @property
+    def density_widths(self) -> dict[str, int]:
+        """Number of input columns of each magnitude's density, by "variable/sign"."""
+        widths: dict[str, int] = {}
+        width = self.n_context + sum(self.n_classes) - len(self.transformers_)
+        for variable, transform in self.transformers_.items():
+            if isinstance(transform, AmountTransform):
+                widths |= {f"{variable}/{sign}": width for sign in transform.marginals}
+                width += transform.width
+        return widths
+
     def __repr__(self) -> str:
         """Numbers of variables by type."""
         counts = {
@@ -160,7 +200,12 @@ class Transformer(FittedModel):
         if rule.column in self.transformers_:
             i = self.target_vars.index(rule.column)
             return classes[:, i] != self.zero_class(i)
-        allowed = data[rule.column] == rule.equals
+        column, value = data[rule.column], rule.equals
+        if column.dtype.is_integer() or column.dtype == pl.Boolean:
+            column = column.cast(pl.Float64)  # a small type cannot hold every value
+        if column.dtype.is_float():
+            value = float(value)
+        allowed = column == value
         if allowed.null_count():
             raise ValueError(
                 f"condition {rule.column!r} is missing in {allowed.null_count()} rows, but decides "
@@ -207,25 +252,40 @@ class Transformer(FittedModel):
         }
 
     @classmethod
-    def restore(cls, architecture: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
-        """Rebuild from `architecture` and `arrays`."""
-        conditions = TypeAdapter(tuple[ConditionEncoding, ...]).validate_python(
-            architecture["conditions"]
-        )
-        transforms: dict[str, TargetTransform] = {}
-        for stored in architecture["targets"]:
-            name = stored["name"]
-            if stored["type"] == "category":
-                transforms[name] = CategoryTransform.restore(name, stored)
-            elif stored["type"] == "amount":
-                own = arrays_under(f"{name}/", arrays)
-                transforms[name] = AmountTransform.restore(name, stored, own)
-            else:
-                raise ValueError(f"unknown type of target: {stored['type']!r}")
-        if not conditions or not transforms:
-            raise ValueError("it has no conditions or no targets")
-        rules = {v: OnlyWhere(*rule) for v, rule in architecture["only_where"].items()}
-        return cls(conditions, transforms, rules)
+    def restore(cls, stored: StoredTransformer, arrays: dict[str, np.ndarray]) -> Self:
+        """Rebuild from the stored form and `arrays`."""
+        check_names([t.name for t in stored.targets], [c.name for c in stored.conditions], [])
+        expected: dict[str, Expected] = {}
+        for target in stored.targets:
+            if isinstance(target, StoredAmount):
+                expected |= target.expected(arrays)
+        require_arrays(arrays, expected)
+        transforms: dict[str, TargetTransform] = {
+            t.name: AmountTransform.restore(t, arrays_under(f"{t.name}/", arrays))
+            if isinstance(t, StoredAmount)
+            else CategoryTransform.restore(t)
+            for t in stored.targets
+        }
+        rules = {name: OnlyWhere(*rule) for name, rule in stored.only_where.items()}
+        result = cls(tuple(c.encoding() for c in stored.conditions), transforms, rules)
+        result._check_rules()
+        return result
+
+    def _check_rules(self) -> None:
+        """Raise ValueError if a stored rule cannot be applied."""
+        names = (self.target_vars, self.condition_vars, self.categories)
+        if (
+            parse_only_where(given_form(self.only_where, self.target_vars), *names)
+            != self.only_where
+        ):
+            raise ValueError("only_where: a rule that names a target has a value")
+        conditions = {encoding.name: encoding for encoding in self.conditions}
+        for target, rule in self.only_where.items():
+            if self.zero_class(self.target_vars.index(target)) == UNKNOWN:
+                raise ValueError(f"only_where: {target!r} is never zero")
+            encoding = conditions.get(rule.column)
+            if encoding is not None and not encoding.comparable(rule.equals):
+                raise ValueError(f"only_where: {rule.column!r} is never {rule.equals!r}")
 
 
 def _shrunken_transform(

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import polars as pl
 
+from microplex_pipeline.synthesis.stored_form import Stored, require_arrays
+from microplex_pipeline.synthesis.stored_networks import StoredZeroModel
 from microplex_pipeline.synthesis.target_transforms import UNKNOWN
 from microplex_pipeline.synthesis.torch_state import one_thread, seeded
-from microplex_pipeline.synthesis.trained_model import TrainedModel, check_sizes
+from microplex_pipeline.synthesis.trained_model import TrainedModel
 from microplex_pipeline.synthesis.training_settings import TrainingSettings
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.weights import tempered
@@ -38,6 +40,7 @@ class ZeroModel(TrainedModel):
     """
 
     kind: ClassVar[str] = "zero_model"
+    form: ClassVar[type[Stored]] = StoredZeroModel
 
     n_context: int
     n_classes: list[int]
@@ -157,16 +160,17 @@ class ZeroModel(TrainedModel):
         return {**super().architecture(), **sizes}
 
     @classmethod
-    def restore(cls, architecture: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
-        """Rebuild from `architecture` and `arrays`."""
-        sizes = dict(architecture)
-        model = cls(n_classes=sizes.pop("n_states"), parameters=arrays, **sizes)
-        width = sum(model.n_classes)
-        if arrays["base"].shape != (width,) or min(model.n_classes) < 1:
-            raise ValueError(f"base has shape {arrays['base'].shape}, not ({width},)")
-        inputs = model.n_context + width - len(model.n_classes)
-        check_sizes(arrays, inputs, model.hidden, model.layers)
-        return model
+    def restore(cls, stored: StoredZeroModel, arrays: dict[str, np.ndarray]) -> Self:
+        """Rebuild from the stored form and `arrays`."""
+        require_arrays(arrays, stored.expected())
+        return cls(
+            n_context=stored.n_context,
+            n_classes=list(stored.n_states),
+            hidden=stored.hidden,
+            layers=stored.layers,
+            parameters=arrays,
+            history=stored.history_rows(),
+        )
 
 
 def _new_network(

@@ -47,7 +47,11 @@ def test_hostile_arrays_are_refused(stored, kind, blob):
         kind.from_data(stored[kind][0], blob)
 
 
-@pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 100_000, "nul", '{"kind": NaN'])
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 200_000, '{"a":' * 100_000, "nul", '{"kind": NaN', " " * 40_000_000],
+    ids=["lists", "objects", "no JSON", "NaN", "40 MB"],
+)
 def test_hostile_texts_are_refused(stored, text):
     for kind, (_, weights) in stored.items():
         with pytest.raises(ValueError, match=f"the stored {kind.kind} is damaged"):
@@ -117,7 +121,8 @@ def test_entries_named_like_paths_are_never_written(fitted, tmp_path):
     with zipfile.ZipFile(tmp_path / "own.mpx", "a") as archive:
         archive.writestr("../../escaped", "x")
     before = sorted(tmp_path.parent.iterdir())
-    Synthesizer.load(tmp_path / "own.mpx")
+    with pytest.raises(ValueError, match="which does not belong to it"):
+        Synthesizer.load(tmp_path / "own.mpx")
     assert sorted(tmp_path.parent.iterdir()) == before
     assert [p.name for p in tmp_path.iterdir()] == ["own.mpx"]
 

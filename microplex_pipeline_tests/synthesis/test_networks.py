@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from microplex_pipeline.synthesis.drawing import invert
-from microplex_pipeline.synthesis.flow import BINS, bin_overlap
+from microplex_pipeline.synthesis.flow import bin_overlap
 from microplex_pipeline.synthesis.networks import ClassNetwork, ClassSteps, RankDensity
+from microplex_pipeline.synthesis.stored_networks import BINS, BUMPS
 
 
 def scrambled(network):
@@ -62,7 +63,7 @@ def test_stepwise_probabilities_agree_with_the_whole_network(network):
 
 
 def test_rank_density_integrates_to_one():
-    density = scrambled(RankDensity(3, BINS, 16, 2, 0.1))
+    density = scrambled(RankDensity(3, BINS, 16, 2, 0.1, BUMPS))
     edges = np.linspace(0, 1, 401)
     overlap = torch.tensor(bin_overlap(edges[:-1], edges[1:]))
     x = torch.randn(1, 3).expand(400, 3)
@@ -72,7 +73,7 @@ def test_rank_density_integrates_to_one():
 
 
 def test_drawing_inverts_the_conditional_distribution_function():
-    density = scrambled(RankDensity(3, BINS, 16, 2, 0.1))
+    density = scrambled(RankDensity(3, BINS, 16, 2, 0.1, BUMPS))
     with torch.no_grad():
         p = density(torch.randn(200, 3)).double().exp().numpy()
     p = p / p.sum(axis=1, keepdims=True)
@@ -87,7 +88,7 @@ def test_drawing_inverts_the_conditional_distribution_function():
 
 
 def test_density_is_the_slope_of_the_distribution_function():
-    density = scrambled(RankDensity(3, BINS, 16, 2, 0.1))
+    density = scrambled(RankDensity(3, BINS, 16, 2, 0.1, BUMPS))
     x = torch.randn(1, 3)
     for start in (0.11, 0.52, 0.93):  # not where two bins meet
         rank = torch.tensor(start, dtype=torch.float64, requires_grad=True)

@@ -255,6 +255,7 @@ def test_large_floats_keep_their_dependence_on_the_conditions():
         ({"tail_factor": 0}, "tail_factor must lie between 1 and"),
         ({"tail_factor": float("nan")}, "tail_factor must lie between 1 and"),
         ({"atom_holders": 0}, "atom_holders must lie between 1 and"),
+        ({"atom_holders": float("inf")}, "atom_holders must lie between 1 and"),
         ({"max_knots": -3}, "max_knots must lie between 1 and"),
     ],
 )

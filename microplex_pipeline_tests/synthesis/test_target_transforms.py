@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from microplex_pipeline.synthesis.target_transforms import (
     UNKNOWN,
     AmountTransform,
+    StoredAmount,
     detect_resolution,
     fit_amount,
     fit_category,
@@ -41,7 +42,9 @@ def test_signs_and_magnitudes_survive_a_round_trip(values):
     transform = fit_amount(column, np.ones(len(values)), **OPTIONS)
     signs = np.asarray(transform.signs)[transform.classes(column)]
     np.testing.assert_array_equal(signs, np.sign(values))
-    restored = AmountTransform.restore("x", transform.architecture(), transform.arrays())
+    restored = AmountTransform.restore(
+        StoredAmount(name="x", **transform.architecture()), transform.arrays()
+    )
     np.testing.assert_array_equal(restored.classes(column), transform.classes(column))
     grid = transform.grid(column)
     np.testing.assert_array_equal(restored.encode(grid), transform.encode(grid))
