@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,12 @@ import polars as pl
 from microplex_pipeline.data_files import write_whole
 from microplex_pipeline.export.codebook import codebook, descriptions_of
 from microplex_pipeline.export.stata import NotForStata, stata_names, write_stata
+from microplex_pipeline.warehouse.names import identifier
 from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.reading import query, stored_partitions
+
+STATE = re.compile("[A-Z]{2}")  # they and the table's name become names of files
+NAME = re.compile("[a-z][a-z0-9_]*")
 
 
 class CannotExport(LookupError):
@@ -25,7 +30,8 @@ def exportable(warehouse: Path, table: str) -> set[Partition]:
     Raises
     ------
     CannotExport
-        If there is no such table, or its rows are fitted models or pages.
+        If there is no such table, its rows are fitted models or pages, or it holds states or years that
+        cannot be names of files.
     """
     columns = _columns(warehouse)
     if (kept := columns.get(table)) is None:
@@ -35,7 +41,13 @@ def exportable(warehouse: Path, table: str) -> set[Partition]:
         )
     if what := _rows_are(kept):
         raise CannotExport(f"the rows of {table} are {what}, which other programs cannot use")
-    return stored_partitions(warehouse)[table]
+    partitions = stored_partitions(warehouse)[table]
+    for state, year in partitions:
+        if not STATE.fullmatch(str(state)) or not 1000 <= year <= 9999:
+            raise CannotExport(
+                f"{table} holds rows of {state!r}, {year}, which is not a state and year: delete them"
+            )
+    return partitions
 
 
 def export(
@@ -61,23 +73,25 @@ def export(
     Raises
     ------
     CannotExport
-        If a partition has no rows, or the format cannot hold a column.
+        If a partition has no rows, the format cannot hold a column, or a file would be outside the folder,
+        e.g. because a folder in it is a link.
     """
-    name = table.split(".")[1]
+    schema, name = table.split(".")
     descriptions = descriptions_of(warehouse, table)
     columns = pl.Schema()
     for state, year in partitions:
         which = [state, year]
-        rows = query(warehouse, f"select * from {table} where state = ? and year = ?", which)
+        sql = f"from {identifier(schema)}.{identifier(name)} where state = ? and year = ?"
+        rows = query(warehouse, sql, which)
         if rows.is_empty():
             raise CannotExport(f"{table} has no rows of {state} {year}")
         columns = rows.schema
         if kind == "parquet":
             path = folder / name / f"year={year}" / f"state={state}" / "records.parquet"
-            write_whole(path, rows.drop("state", "year").write_parquet, folder)
+            write_whole(_inside(folder, path), rows.drop("state", "year").write_parquet, folder)
         elif kind == "csv":
             path = folder / f"{name}_csv" / f"{state}_{year}.csv"
-            write_whole(path, rows.write_csv)
+            write_whole(_inside(folder, path), rows.write_csv)
         else:
             path = folder / f"{name}_stata" / f"{state}_{year}.dta"
             title = f"{table}, {state} {year}"
@@ -85,13 +99,22 @@ def export(
                 write = partial(
                     write_stata, rows, title=title, descriptions=descriptions, labels=labels
                 )
-                write_whole(path, write)
+                write_whole(_inside(folder, path), write)
             except NotForStata as error:
                 raise CannotExport(f"{title}: {error}") from error
         yield path
     book = codebook(columns, descriptions, labels)
     # beside the table's folder: readers of a folder of Parquet files want nothing else in it
-    write_whole(folder / f"{name}.codebook.csv", book.write_csv)
+    write_whole(_inside(folder, folder / f"{name}.codebook.csv"), book.write_csv)
+
+
+def _inside(folder: Path, path: Path) -> Path:
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise CannotExport(
+            f"{path} is outside {folder}: a folder or file in it is a link that leads elsewhere. Remove the "
+            "link, or choose another folder"
+        )
+    return path
 
 
 def cut_names(warehouse: Path, table: str) -> dict[str, str]:
@@ -110,7 +133,11 @@ def _columns(warehouse: Path) -> dict[str, dict[str, str]]:
     tables: dict[str, dict[str, str]] = {}
     for name, column, dtype in rows.iter_rows():
         tables.setdefault(name, {})[column] = dtype
-    return {name: types for name, types in tables.items() if {"state", "year"} <= set(types)}
+    return {
+        name: types
+        for name, types in tables.items()
+        if {"state", "year"} <= set(types) and all(map(NAME.fullmatch, name.split(".", 1)))
+    }
 
 
 def _rows_are(types: dict[str, str]) -> str | None:

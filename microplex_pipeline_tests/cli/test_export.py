@@ -1,5 +1,8 @@
 """microplex export: other programs read back what is stored."""
 
+import shutil
+from pathlib import Path
+
 import duckdb
 import polars as pl
 import pyarrow.dataset
@@ -172,3 +175,51 @@ def test_outdated_partitions_are_exported_with_a_warning(microplex, monkeypatch,
     assert "out of date: RI 2014." in report.output
     targets = microplex("export", "RI", 2014, "--table", "calibration.targets", "--to", tmp_path)
     assert "out of date" not in targets.output  # nothing that they are made from has changed
+
+
+@pytest.fixture
+def forged(backfilled, tmp_path, monkeypatch):
+    """A warehouse that somebody has changed; other tests share the original."""
+    warehouse = Path(shutil.copy(backfilled.folder / "w.duckdb", tmp_path / "w.duckdb"))
+    monkeypatch.setenv("MICROPLEX_WAREHOUSE", str(warehouse))
+    return warehouse
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "stata"])
+def test_a_forged_state_writes_nothing(microplex, forged, tmp_path, kind):
+    with duckdb.connect(str(forged)) as connection:
+        connection.execute(
+            "update calibration.targets set state = '../../../x' where state = 'VT'"
+        )
+    folder = tmp_path / "deep" / "exports"
+    words = ["--table", "calibration.targets", "--format", kind, "--to", folder]
+    result = microplex("export", "--year", 2014, *words)
+    assert result.exit_code == 1
+    assert "calibration.targets holds rows of '../../../x', 2014, which is not a state" in (
+        result.stderr
+    )
+    assert not (tmp_path / "deep").exists()
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_forged_table_is_none_that_can_be_exported(microplex, forged, tmp_path):
+    with duckdb.connect(str(forged)) as connection:
+        connection.execute('create table "survey"."../../up" as from survey.survey')
+    result = microplex(
+        "export", "RI", 2014, "--table", "survey.../../up", "--to", tmp_path / "exports"
+    )
+    assert result.exit_code == 1
+    assert "there is no table 'survey.../../up'" in result.stderr
+    assert not (tmp_path / "exports").exists()
+
+
+@pytest.mark.parametrize("link", ["calibrated_population", "calibrated_population/year=2014"])
+def test_a_link_that_leads_out_of_the_folder_is_not_followed(microplex, tmp_path, link):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "exports" / link).parent.mkdir(parents=True)
+    (tmp_path / "exports" / link).symlink_to(elsewhere)
+    result = microplex("export", "RI", 2014, "--to", tmp_path / "exports")
+    assert result.exit_code == 1
+    assert "a link that leads elsewhere" in result.stderr
+    assert not list(elsewhere.iterdir())
