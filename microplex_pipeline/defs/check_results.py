@@ -1,4 +1,4 @@
-"""Checks of partitions; a blocking check's result is stored with the version and limits it was run with."""
+"""Checks of partitions; a blocking check's result is stored with the version, limits and code it had."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from microplex_pipeline.defs.code_versions import CHECKS, code_version
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.partitions import partition_of, state_years
 from microplex_pipeline.warehouse.provenance import CheckResult
@@ -22,8 +23,8 @@ def state_year_check(
 ) -> Callable[..., Any]:
     """Return a decorator that makes a function a check of an asset partitioned by state and year.
 
-    A blocking check's result is stored with the version that was checked and the limits in force, so that
-    the check counts as not yet run if a limit changes.
+    A blocking check's result is stored with the version that was checked, the limits in force and the
+    version of the checks' code, so that the check counts as not yet run if one of them changes.
 
     Parameters
     ----------
@@ -33,6 +34,7 @@ def state_year_check(
     beside : other assets whose same partition it needs.
     """
     name = asset.key.path[-1]
+    code = code_version(CHECKS)  # of what this process imported, which is what runs
 
     def decorated(check: Callable[..., dg.AssetCheckResult]) -> dg.AssetChecksDefinition:
         @wraps(check)
@@ -44,7 +46,7 @@ def state_year_check(
                 warehouse = context.resources.io_manager
                 version = warehouse.loaded_versions(name)[partition]
                 parameters = inputs.get("parameters", Parameters())
-                question = asked_of(check.__name__, version, parameters)
+                question = asked_of(check.__name__, version, parameters, code)
                 warehouse.store_check(
                     name, partition, check.__name__, CheckResult(question, bool(result.passed))
                 )
@@ -62,7 +64,11 @@ def state_year_check(
     return decorated
 
 
-def asked_of(check: str, version: str, parameters: Parameters) -> Mapping[str, Any]:
-    """Return what a blocking check is run with: the version checked and the limits."""
+def asked_of(check: str, version: str, parameters: Parameters, code: str) -> Mapping[str, Any]:
+    """Return what a blocking check is run with: the version checked, the limits and the checks' code."""
     limits = parameters.checks.model_dump(mode="json")
-    return {"version": version, "limits": {name: limits[name] for name in _LIMITS[check]}}
+    return {
+        "version": version,
+        "limits": {name: limits[name] for name in _LIMITS[check]},
+        "code": code,
+    }

@@ -30,6 +30,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 NAME = PACKAGE.name
 RECORD = Path(__file__).with_suffix(".json")
 ASSETS = f"{NAME}.defs.assets"
+CHECKS = "checks"  # the module of the checks, recorded like an asset
 # packages whose code makes rows; the data folder's files are digested separately, and the warehouse's tests
 # show that rows are stored as they were made
 FOLLOWED = tuple(
@@ -45,7 +46,7 @@ NOT_FOLLOWED = tuple(f"{ASSETS}.{name}" for name in ("pictures", "state_year", "
 
 
 def code_version(asset: str) -> str:
-    """Return the version of an asset's code as it is on disk now.
+    """Return the version of an asset's code, or that of `CHECKS`, as it is on disk now.
 
     It is the declared version, followed by a digest if the code differs from the recorded one; for an asset
     that is not in `code_versions.json` it is "unrecorded" and a digest, and "none" if there is no such asset.
@@ -90,14 +91,16 @@ def write_record() -> None:
 
 
 def asset_names() -> list[str]:
-    """Return the names of the assets: the files in `defs/assets` that declare a code version."""
+    """Return `CHECKS` and the names of the assets: the files in `defs/assets` that declare a version."""
     files = sorted((PACKAGE / "defs" / "assets").glob("*.py"))
-    return [file.stem for file in files if _declared(file)]
+    return [*(file.stem for file in files if _declared(file)), CHECKS]
 
 
 def declared_version(asset: str) -> str:
-    """Return the `code_version` given to the asset's decorator."""
-    return str(_declared(PACKAGE / "defs" / "assets" / f"{asset}.py"))
+    """Return the `code_version` given to the asset's decorator, or the checks' CODE_VERSION."""
+    file = _file_of(_module_of(asset))
+    assert file is not None
+    return str(_declared(file))
 
 
 def reachable_modules(asset: str) -> list[str]:
@@ -106,13 +109,17 @@ def reachable_modules(asset: str) -> list[str]:
     A name that a package re-exports leads to the module that defines it, not to the whole package.
     """
     found: list[str] = []
-    waiting = [SCHEMA, f"{ASSETS}.{asset}"]
+    waiting = [SCHEMA, _module_of(asset)]
     while waiting:
         module = waiting.pop()
         if module not in found:
             found.append(module)
             waiting += sorted(_imported(module), reverse=True)
     return [found[0], *sorted(found[1:])]
+
+
+def _module_of(asset: str) -> str:
+    return f"{NAME}.defs.checks" if asset == CHECKS else f"{ASSETS}.{asset}"
 
 
 def code_of(source: str) -> str:
@@ -203,6 +210,10 @@ def _imported(module: str) -> set[str]:
             found |= {_home(node.module, alias.name) for alias in node.names}
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
+    if module == _module_of(
+        CHECKS
+    ):  # it names the assets that it checks; their rows have versions
+        found = {m for m in found if not m.startswith(f"{ASSETS}.")}
     return {m for m in found if _is_followed(m) and _file_of(m) is not None}
 
 
@@ -239,9 +250,13 @@ def _home(module: str, name: str) -> str:
 def _declared(file: Path) -> str | None:
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.keyword) and node.arg == "code_version":
-            return (
-                str(ast.literal_eval(node.value)) if isinstance(node.value, ast.Constant) else None
-            )
+            value = node.value
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CODE_VERSION":
+            value = node.value
+        else:
+            continue
+        if isinstance(value, ast.Constant):
+            return str(value.value)
     return None
 
 

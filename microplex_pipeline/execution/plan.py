@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from microplex_pipeline.defs.check_results import asked_of
+from microplex_pipeline.defs.code_versions import CHECKS, code_version
 from microplex_pipeline.defs.data_versions import Comparison
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import Settings
@@ -25,8 +26,8 @@ from microplex_pipeline.warehouse.reading import stored_partitions
 class Plan:
     """Finds stale partitions from the warehouse's own records, without Dagster's history.
 
-    A partition also has to be built again if it has not passed a blocking check with the present limits:
-    otherwise, assets that depend on it would be built without the check.
+    A partition also has to be built again if it has not passed a blocking check with the present limits
+    and code: otherwise, assets that depend on it would be built without the check.
 
     Parameters
     ----------
@@ -60,6 +61,10 @@ class Plan:
     @cached_property
     def _checks(self) -> dict[tuple[str, Partition, str], CheckResult]:
         return stored_checks(self._settings.warehouse, self._patience)
+
+    @cached_property
+    def _code_of_checks(self) -> str:
+        return code_version(CHECKS)
 
     def stale(
         self, assets: Sequence[dg.AssetsDefinition], partition: Partition
@@ -96,7 +101,7 @@ class Plan:
             if not node.blocking:
                 continue
             result = self._checks.get((name, partition, check.name))
-            asked = asked_of(check.name, version, self._settings.parameters)
+            asked = asked_of(check.name, version, self._settings.parameters, self._code_of_checks)
             if result is None or not result.passed or result.asked != asked:
                 found.append(check.name)
         return found
