@@ -24,9 +24,15 @@ def design_weights(
     Raises
     ------
     CalibrationError
-        If the column is missing, is not numeric, or is not positive everywhere.
+        If the column is missing, is not numeric, or is not positive everywhere; or if none was named
+        although there is a column `weight`, which the calibrated weights would replace unused.
     """
     if weight_col is None:
+        if WEIGHT in frame.columns:
+            raise CalibrationError(
+                f"the records have a column {WEIGHT!r}: give weight_col={WEIGHT!r} to start from these "
+                "weights, or drop the column to start from equal weights"
+            )
         return _equal_weights(constraints)
     weights = household_values(frame, weight_col, household_id)
     if bad := int((~(np.isfinite(weights) & (weights > 0))).sum()):

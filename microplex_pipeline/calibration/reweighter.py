@@ -163,7 +163,7 @@ class Reweighter(Estimator):
         ----------
         data : polars, pandas or pyarrow frame, one row per record.
         targets : nested dict {variable: {category: total}}, or a `Targets` table.
-        weight_col : column of the design weights; None for equal ones.
+        weight_col : column of the design weights; None for equal ones, if there is no column `weight`.
         household_id : column of household numbers. If given, all records of a household get one weight,
             and its design weight is that of its first record.
         entity_ids : columns that number other entities that targets count, e.g.
@@ -180,7 +180,9 @@ class Reweighter(Estimator):
         """
         frame = to_polars(data)
         constraints = build_constraints(frame, targets, household_id, entity_ids)
-        design = design_weights(frame, weight_col, household_id, constraints)
+        # sparse weights do not start from design weights, so an unused column of them does no harm
+        used = frame if self.distance or weight_col else frame.drop(WEIGHT, strict=False)
+        design = design_weights(used, weight_col, household_id, constraints)
         deviations = self._deviations(constraints, design)
         task = Task(
             constraints, design, deviations, self.bounds, self.n_records, self.max_iter, self.seed

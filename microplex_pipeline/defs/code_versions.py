@@ -249,9 +249,9 @@ def _home(module: str, name: str) -> str:
 
 def _declared(file: Path) -> str | None:
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.keyword) and node.arg == "code_version":
-            value = node.value
-        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CODE_VERSION":
+        if (isinstance(node, ast.keyword) and node.arg == "code_version") or (
+            isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CODE_VERSION"
+        ):
             value = node.value
         else:
             continue

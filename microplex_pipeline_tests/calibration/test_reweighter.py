@@ -243,3 +243,14 @@ def test_another_number_of_rows_is_refused(people):
     reweighter = Reweighter(sparsity="l2").fit(people, MARGINS)
     with pytest.raises(ValueError, match="has 10 rows, but weights were fitted for 2000"):
         reweighter.transform(people.head(10))
+
+
+def test_design_weights_that_were_not_named_are_not_replaced_unused():
+    frame = pl.DataFrame({"s": ["a", "a", "b"], "weight": [1.0, 9.0, 2.0]})
+    targets = {"s": {"a": 20, "b": 8}}
+    with pytest.raises(
+        CalibrationError, match="give weight_col='weight' to start from these weights"
+    ):
+        Reweighter(distance="raking").fit_transform(frame, targets)
+    named = Reweighter(distance="raking").fit_transform(frame, targets, "weight")
+    assert named["weight"].round(6).to_list() == [2.0, 18.0, 8.0]
