@@ -26,7 +26,7 @@ def decoded(content: bytes) -> str:
     """
     encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), None)
     start = content[:200]
-    if encoding is None and start.count(0) * 5 > len(start) * 2:
+    if encoding is None and start.count(0) * 5 > len(start) * 2 > 8:
         encoding = "UTF-16"  # without a mark; every second byte of Latin letters is 0
     if encoding:
         raise Unusable(f"is encoded as {encoding}", "Save it as UTF-8")

@@ -36,12 +36,16 @@ def test_target_sources_read_nothing_outside_the_data_folder(data, tmp_path, sec
         load_target_sources(tmp_path / "s.yaml")
 
 
-@pytest.mark.parametrize("name", ["a" * 300, "é" * 150, f"x/{'b' * 256}/y", "a\nb", "a\x1bb", "a\x7f"])
+@pytest.mark.parametrize(
+    "name", ["a" * 300, "é" * 150, f"x/{'b' * 256}/y", "a\nb", "a\x1bb", "a\x7f"]
+)
 def test_names_that_no_file_can_have_are_refused(data, tmp_path, name):
     stored = yaml.safe_load((data / "surveys" / "cps_tax_units.yaml").read_text())
     stored["columns_file"] = name
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(stored))
-    with pytest.raises(SurveyError, match="longer than the file system|control characters") as caught:
+    with pytest.raises(
+        SurveyError, match=r"longer than the file system|control characters"
+    ) as caught:
         load_schema(tmp_path / "s.yaml")
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 400

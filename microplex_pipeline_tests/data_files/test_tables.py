@@ -57,7 +57,7 @@ def test_other_columns_are_text_or_of_one_type(tmp_path):
         (b"geoid,year,value,year\n01,1,1,1\n", "has the column 'year' twice. Rename one of them"),
         (b"geoid,year\n1,2\n", "lacks columns: value. Add them"),
         (b"\x1f\x8b\x08\0\0\0\0\0", "Save it as UTF-8"),
-        (ROWS.replace("01", '"01').encode(), "is not a CSV file: unexpected end of data, line 3"),
+        ((ROWS + "\"03").encode(), "is not a CSV file: unexpected end of data, line 4"),
         (ROWS.replace("2.5", '"2"5').encode(), "is not a CSV file: ',' expected after '\"', line 2"),
         ((ROWS + "x" * 200_000).encode(), "is not a CSV file: field larger than field limit"),
         ((HEADER.strip() + ",x" * 3000 + "\n").encode(), "has 3,003 columns, more than the 2,000"),
