@@ -17,11 +17,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
+import pyarrow.parquet as pq
 import yaml
 
 from benchmarks import CHECKOUT
@@ -41,19 +43,22 @@ SECONDS = 5.0
 MEMORY = 1024  # MB that a child may grow by
 BATCH = 250  # cases per child
 TOKENS = [
-    b"", b"\0", b"\xff", b"\xef\xbb\xbf", b"&a [*a]", b"*a", b"<<: ", b"!!python/none ", b"!!int ", b"? ", b"- ",
-    b"[" * 300, b"{a: " * 300, b'"', b"'", b"\n", b"\r", b"\t", b",", b";", b",,,", b"nan", b".inf", b"-1",
-    b"1e400", b"9" * 30, b"1_000", b"0o17", b"017", b"1:30", b"2014-13-45", b"null", b"NO", b"~", b"../x",
-    b"a" * 300, b"\x1b[31m", "\u202e".encode(), "é".encode("latin-1"), b"x" * 70_000, b"PAR1", b"|", b"%", b">",
+    b"", b"\0", b"\xff", b"\xef\xbb\xbf", b"&a [*a]", b"*a", b"<<: ", b"!!python/none ", b"!!int ", b"? ",
+    b"- ", b"[" * 300, b"{a: " * 300, b'"', b"'", b"\n", b"\r", b"\t", b",", b";", b",,,", b"nan", b".inf",
+    b"-1", b"1e400", b"9" * 30, b"1_000", b"0o17", b"017", b"1:30", b"2014-13-45", b"null", b"NO", b"~",
+    b"../x", b"a" * 300, b"\x1b[31m", "\u202e".encode(), "é".encode("latin-1"), b"x" * 70_000, b"PAR1",
+    b"|", b"%", b">",
 ]  # fmt: skip
 VALUES: list[Any] = [
-    None, True, 0, -1, 2**70, 1.5, float("nan"), float("inf"), "", "x", "all", "US", "a" * 300, "../x", "a\nb", [],
-    [1], ["x"], {}, {"x": 1}, {1: 2}, "9" * 30, "age_head:<=", "a:b:c", ":", "2014",
+    None, True, 0, -1, 2**70, 1.5, float("nan"), float("inf"), "", "x", "all", "US", "a" * 300, "../x",
+    "a\nb", [], [1], ["x"], {}, {"x": 1}, {1: 2}, "9" * 30, "age_head:<=", "a:b:c", ":", "2014",
 ]  # fmt: skip
+LAUGHS = [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40)]
 BOMBS = [
-    b"a0: &a0 [x, x]\n" + b"".join(b"a%d: &a%d [*a%d, *a%d]\n" % (n, n, n - 1, n - 1) for n in range(1, 40)),
+    "".join(["a0: &a0 [x, x]\n", *LAUGHS]).encode(),
     b"a: " + b"[" * 50_000, b"- " * 50_000, b"a: [" + b"1," * 100_000 + b"]", b"# " * 2_000_000,
-    b"a,b\n" + b"1,2\n" * 2_000_000, b"," * 10_000_000, b"a," * 4_000_000 + b"\n1", b'"' + b"x\n" * 500_000,
+    b"a,b\n" + b"1,2\n" * 2_000_000, b"," * 10_000_000, b"a," * 4_000_000 + b"\n1",
+    b'"' + b"x\n" * 500_000,
 ]  # fmt: skip
 
 
@@ -125,7 +130,7 @@ def prepare(folder: Path) -> None:
     (folder / "microplex.yaml").write_bytes((CHECKOUT / "microplex.yaml").read_bytes())
     (folder / "schema.yaml").write_bytes((DATA / "surveys" / "cps_tax_units.yaml").read_bytes())
     (folder / "targets/sources.yaml").write_bytes((DATA / "targets/sources.yaml").read_bytes())
-    for file in sorted({f for f in (DATA / "targets").glob("*.csv")}):
+    for file in sorted((DATA / "targets").glob("*.csv")):
         rows = file.read_text("utf-8").splitlines(keepends=True)
         some = [r for n, r in enumerate(rows) if n == 0 or ",RI," in r or ",US," in r]
         (folder / "targets" / file.name).write_text("".join(some), "utf-8")
@@ -140,6 +145,8 @@ def mutated(valid: bytes, name: str, number: int) -> bytes:
     """Return the contents with damage number `number`."""
     draw = random.Random(f"{name} {number}")
     if name.endswith("parquet"):
+        if number == 0:
+            return _many_rows(valid)
         return draw.choice([_bytes, _bytes, _tail, _retyped])(valid, draw)
     if draw.random() < 0.02:
         return draw.choice(BOMBS)
@@ -177,10 +184,19 @@ def _tail(valid: bytes, draw: random.Random) -> bytes:
     return bytes(content)
 
 
-def _retyped(valid: bytes, draw: random.Random) -> bytes:
-    """Change the type or values of a column, or many constant rows."""
-    from io import BytesIO
+def _many_rows(valid: bytes) -> bytes:
+    """Return ten million equal records: a few megabytes that take more than 5 GB in memory."""
+    wide = pl.read_parquet(valid).head(1).with_columns(pl.selectors.integer().cast(pl.Int64))
+    rows = wide.select(pl.all().repeat_by(500_000).explode()).to_arrow()
+    out = BytesIO()
+    with pq.ParquetWriter(out, rows.schema, compression="zstd") as writer:
+        for _ in range(20):
+            writer.write_table(rows)
+    return out.getvalue()
 
+
+def _retyped(valid: bytes, draw: random.Random) -> bytes:
+    """Change the type or values of a column."""
     table = pl.read_parquet(valid)
     name = draw.choice(table.columns)
     one = pl.col(name)

@@ -154,6 +154,8 @@ def published_area_targets(
                 pl.col("year").alias("file_year"),
             )
         )
+    if not frames:
+        raise CalibrationError("target sources: there is no source of figures for areas")
     return pl.concat(frames)
 
 
