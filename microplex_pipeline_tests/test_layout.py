@@ -28,7 +28,16 @@ BELOW = {
     "definitions": {"defs", "warehouse"},
     "execution": {"definitions", "defs", "warehouse"},
     "ui": set(),
-    "cli": {"definitions", "defs", "execution", "export", "survey", "ui", "warehouse"},
+    "cli": {
+        "data_files",
+        "definitions",
+        "defs",
+        "execution",
+        "export",
+        "survey",
+        "ui",
+        "warehouse",
+    },
     "__main__": {"cli"},
     "__init__": {"calibration", "synthesis"},
 }

@@ -8,12 +8,22 @@ from microplex_pipeline.cli.places import dagster_home, near
 
 
 def message_of(error: Exception) -> str | None:
-    """Return the message about a warehouse or history that cannot be used; None for any other error."""
+    """Return the message about a file, warehouse or history that cannot be used; None for other errors."""
     # only loaded modules can have raised their errors: importing them here would be slow
     if "microplex_pipeline.warehouse.faults" in sys.modules:
         from microplex_pipeline.warehouse.faults import WarehouseUnreadable
 
         if isinstance(error, WarehouseUnreadable):
+            return str(error)
+    if "microplex_pipeline.data_files" in sys.modules:
+        from microplex_pipeline.data_files import DataFileError
+
+        if isinstance(error, DataFileError):
+            return str(error)
+    if "microplex_pipeline.survey" in sys.modules:
+        from microplex_pipeline.survey import SurveyError
+
+        if isinstance(error, SurveyError):
             return str(error)
     if "sqlalchemy" in sys.modules:
         from sqlalchemy.exc import DatabaseError

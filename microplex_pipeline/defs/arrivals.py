@@ -7,7 +7,7 @@ import dagster as dg
 from microplex_pipeline.defs.coverage import STATES, closed_years
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import Settings
-from microplex_pipeline.survey import SurveyError, take_in
+from microplex_pipeline.survey import SurveyError, columns_left_out, take_in
 
 
 class ArrivedFile(dg.Config):
@@ -25,6 +25,7 @@ def store_by_year(
     """Verify a file and store its records by year, or refuse all of it and write the reason beside it."""
     file = _in_incoming(settings.incoming, config.name)
     try:
+        left_out = columns_left_out(file, data.survey_schema, data.path)
         taken = take_in(
             file,
             data.survey_schema,
@@ -43,7 +44,10 @@ def store_by_year(
     # remove what an earlier refusal of a file of this name left behind
     for of_refusal in (config.name, f"{Path(config.name).stem}.txt"):
         (settings.incoming / "refused" / of_refusal).unlink(missing_ok=True)
-    return dg.Output(None, metadata={"file": config.name, "years": taken})
+    return dg.Output(
+        None,
+        metadata={"file": config.name, "years": taken, "columns not stored": left_out},
+    )
 
 
 @dg.job(

@@ -11,7 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from microplex_pipeline.data_files import read_table
+import polars as pl
+
+from microplex_pipeline.data_files import DataFileError, open_file, read_table, reading
 from microplex_pipeline.defs.file_stamps import Stamp, stamp
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.survey import survey_file, survey_year
@@ -134,7 +136,7 @@ def _digest(data: DataFolder, name: str) -> str:
 def _digest_of(path: Path, state: Stamp) -> str:
     """Return a digest of a file's content; the file is read again only if it changes."""
     del state
-    with path.open("rb") as file:
+    with reading(path, f"file {path.name}", DataFileError), open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -147,7 +149,7 @@ def _rows_of(path: Path, state: str | None) -> str:
 @lru_cache
 def _digests_by_state(path: Path, now: Stamp) -> dict[str, str]:
     del now
-    table = read_table(path, ["state"], text=True)
+    table = read_table(path, {"state": pl.String})
     return {
         str(state): _hash(rows.write_csv())
         for (state,), rows in table.group_by(["state"], maintain_order=True)

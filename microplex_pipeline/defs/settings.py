@@ -6,20 +6,20 @@ import os
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
 )
 
-from microplex_pipeline.data_files import load_yaml
+from microplex_pipeline.data_files import in_one_line, listed, load_mapping, user_path
 from microplex_pipeline.defs.parameters import Parameters
 
 CONFIG = "MICROPLEX_CONFIG"
 NAME = "microplex.yaml"
+BESIDE = len(".duckdb.wal.lock")  # longest addition to a warehouse's name: DuckDB's log, our locks
 
 
 class SettingsError(ValueError):
@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     def _is_a_path(cls, path: Path) -> Path:
         if not path.name:
             raise ValueError("give the path of a file or folder, not an empty string or the root")
-        return path if path.is_absolute() else (project_folder() / path).resolve()
+        return user_path(path, project_folder(), spare=BESIDE)
 
     @classmethod
     def settings_customise_sources(
@@ -69,8 +69,9 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take arguments first, then the environment, then the file."""
         del dotenv_settings, file_secret_settings
-        file = YamlConfigSettingsSource(settings_cls, config_file())
-        return init_settings, env_settings, file
+        file = config_file()
+        stored = load_mapping(file, f"settings {file.name}", SettingsError)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, stored)
 
 
 def config_file() -> Path:
@@ -85,7 +86,10 @@ def config_file() -> Path:
         If there is no such file.
     """
     if named := os.environ.get(CONFIG):
-        file = Path(named).resolve()
+        try:
+            file = user_path(Path(named), Path.cwd())
+        except ValueError as fault:
+            raise SettingsError(f"{CONFIG}: {fault}") from fault
         if not file.is_file():
             raise SettingsError(f"{CONFIG} names {file.name}, but there is no such file")
         return file
@@ -125,22 +129,22 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsError(f"no setting is named {', '.join(sorted(unknown))}")
     place = f"settings ({file.name} and MICROPLEX_ variables)"
     try:
-        load_yaml(
-            file.read_text("utf-8")
-        )  # refuses repeated keys, which reading the file into settings would accept
         return Settings(**overrides)
+    except SettingsError:
+        raise
     except ValidationError as error:
-        problems = (_message(e["loc"], e["type"], e["msg"]) for e in error.errors())
-        raise SettingsError(f"{place}: {'; '.join(problems)}") from error
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
-        raise SettingsError(f"{place}: {error}") from error
+        problems = listed(_message(e["loc"], e["type"], e["msg"]) for e in error.errors())
+        raise SettingsError(f"{place}: {problems}") from error
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise SettingsError(f"{place}: {in_one_line(str(error))}") from error
 
 
 def _message(location: tuple[int | str, ...], kind: str, message: str) -> str:
     name = ".".join(str(part) for part in location)
     if kind != "extra_forbidden":
+        message = message.removeprefix("Value error, ")
         return f"{name}: {message[:1].lower()}{message[1:]}"
     section: Any = Settings
     for part in location[:-1]:
         section = section.model_fields[part].annotation
-    return f"no setting is named {name}; known settings: {', '.join(section.model_fields)}"
+    return f"no setting is named {in_one_line(name)[:100]}; known settings: {', '.join(section.model_fields)}"

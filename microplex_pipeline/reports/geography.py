@@ -6,12 +6,12 @@ Metcalf 2017, The TopoJSON Format Specification). Outlines are returned in pixel
 
 from __future__ import annotations
 
-import json
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from microplex_pipeline.data_files import DataFileError, reading
+from microplex_pipeline.data_files import DataFileError, Unusable, in_one_line, read_json, reading
 
 Topology = dict[str, Any]
 Point = tuple[float, float]
@@ -37,17 +37,29 @@ def load_boundaries(path: str | Path) -> Topology:
         If the file is missing, or is not a topology with these objects.
     """
     path = Path(path)
-    label = f"file {path.name}"
-    with reading(path, label, DataFileError):
-        text = path.read_bytes()
-    try:
-        topology = json.loads(text)
-        topology["objects"]["states"], topology["objects"]["counties"], topology["transform"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataFileError(
-            f"{label} is not a topology of states and counties: {error!r}. Restore it"
-        ) from error
-    return topology
+    with reading(path, f"file {path.name}", DataFileError):
+        topology = read_json(path)
+        try:
+            _check(topology)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise Unusable(
+                f"is not a topology of states and counties: {in_one_line(repr(error))}",
+                "Restore it",
+            ) from error
+        return dict(topology)
+
+
+def _check(topology: Topology) -> None:
+    """Raise one of Python's own errors if some area could not be drawn."""
+    arcs = _absolute_arcs(topology)
+    if not all(isfinite(x) and isfinite(y) for arc in arcs for x, y in arc):
+        raise ValueError("coordinates that are not finite")
+    for layer in ("states", "counties"):
+        for area in topology["objects"][layer]["geometries"]:
+            area["id"].startswith(""), area["properties"]["name"].startswith("")
+            for ring in (ring for polygon in _polygons(area) for ring in polygon):
+                if not any(len(arcs[k if k >= 0 else ~k]) > 1 for k in ring):
+                    raise ValueError(f"{area['id']} has a boundary without points")
 
 
 def area_names(topology: Topology, layer: str) -> dict[str, str]:

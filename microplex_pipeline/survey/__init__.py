@@ -5,7 +5,7 @@ The library part: nothing here uses Dagster. A YAML schema describes each survey
 
 from microplex_pipeline.survey.columns import column_descriptions
 from microplex_pipeline.survey.errors import SurveyError
-from microplex_pipeline.survey.later_edition import take_in
+from microplex_pipeline.survey.later_edition import columns_left_out, take_in
 from microplex_pipeline.survey.model_frame import complete_records, model_frame
 from microplex_pipeline.survey.national import national_sample
 from microplex_pipeline.survey.preparation import prepare_survey, weighted_persons
@@ -27,6 +27,7 @@ __all__ = [
     "SurveyWords",
     "aged_title",
     "column_descriptions",
+    "columns_left_out",
     "complete_records",
     "edition_title",
     "later_editions",

@@ -32,7 +32,9 @@ def age_records(records: pl.DataFrame, schema: SurveySchema, folder: str | Path)
         return records
     state = records[schema.state][0]
     factors = _growth_factors(schema, folder, surveyed, year)
-    items = read_table(Path(folder) / schema.ageing.map, ["column", "growth_factor"])
+    items = read_table(
+        Path(folder) / schema.ageing.map, {"column": pl.String, "growth_factor": pl.String}
+    )
     item_of: dict[str, str] = dict(items.select("column", "growth_factor").iter_rows())
     if missing := [c for c in schema.target_columns if item_of.get(c, "") not in factors]:
         raise SurveyError(
@@ -53,7 +55,8 @@ def _growth_factors(
     schema: SurveySchema, folder: str | Path, surveyed: int, year: int
 ) -> dict[str, float]:
     """Return growth by item from `surveyed` to `year`, as the ratio of two factors of one base year."""
-    table = read_table(Path(folder) / schema.ageing.factors, ["base_year", "year"])
+    years = {"base_year": pl.Int64, "year": pl.Int64}
+    table = read_table(Path(folder) / schema.ageing.factors, years, others=pl.Float64)
     base = table.filter(pl.col("base_year") <= surveyed)["base_year"].max()
     to_both = {
         y: table.filter(pl.col("base_year") == base, pl.col("year") == y) for y in (surveyed, year)
@@ -63,6 +66,12 @@ def _growth_factors(
             f"file {schema.ageing.factors} has no factors from {surveyed} to {year}. Add them"
         )
     start, end = (r.drop("base_year", "year").row(0, named=True) for r in to_both.values())
+    for item in end:
+        if not all(y[item] is not None and 0 < y[item] < float("inf") for y in (start, end)):
+            raise SurveyError(
+                f"file {schema.ageing.factors}: {item} from {surveyed} to {year} is missing or not "
+                "positive. Correct it"
+            )
     return {item: end[item] / start[item] for item in end}
 
 
@@ -71,10 +80,11 @@ def _population_growth(
 ) -> float:
     """Return the state's population in `year` over that in `surveyed`."""
     table = read_table(
-        Path(folder) / schema.ageing.population, ["state", "year", "persons"]
+        Path(folder) / schema.ageing.population,
+        {"state": pl.String, "year": pl.Int64, "persons": pl.Float64},
     ).filter(pl.col("state") == state)
     persons = dict(table.select("year", "persons").iter_rows())
-    if missing := [y for y in (surveyed, year) if not persons.get(y)]:
+    if missing := [y for y in (surveyed, year) if not 0 < (persons.get(y) or 0) < float("inf")]:
         raise SurveyError(
             f"file {schema.ageing.population} has no persons of {state} in {missing[0]}. Add them"
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
+
 from microplex_pipeline.data_files import read_table
 from microplex_pipeline.survey.schema import SurveySchema
 
@@ -34,7 +36,10 @@ def column_descriptions(schema: SurveySchema, folder: str | Path) -> dict[str, s
     DataFileError
         If the dictionary is missing or cannot be read.
     """
-    table = read_table(Path(folder) / schema.columns_file, ["column", "description", "unit"])
+    table = read_table(
+        Path(folder) / schema.columns_file,
+        dict.fromkeys(["column", "description", "unit"], pl.String),
+    )
     described = {
         row["column"]: f"{row['description']} ({row['unit']})" for row in table.to_dicts()
     }

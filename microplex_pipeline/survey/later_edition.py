@@ -7,7 +7,16 @@ from pathlib import Path
 
 import polars as pl
 
-from microplex_pipeline.data_files import reading, write_together
+from microplex_pipeline.data_files import (
+    Types,
+    Unusable,
+    in_one_line,
+    parquet_types,
+    read_rows,
+    reading,
+    refuse_nested,
+    write_together,
+)
 from microplex_pipeline.survey.errors import SurveyError
 from microplex_pipeline.survey.reader import verify
 from microplex_pipeline.survey.schema import SurveySchema
@@ -59,6 +68,19 @@ def take_in(
     return years
 
 
+def columns_left_out(file: Path, schema: SurveySchema, folder: str | Path) -> list[str]:
+    """Return the columns of a file that `take_in` does not store: those that the first edition lacks.
+
+    Raises
+    ------
+    SurveyError
+        If this file or that of the first edition is missing or damaged.
+    """
+    types = _types_of_first(schema, folder)
+    with reading(file, file.name, SurveyError, "incoming folder"):
+        return [name for name in parquet_types(file) if name not in types]
+
+
 def _verify_year(
     records: pl.DataFrame,
     schema: SurveySchema,
@@ -83,15 +105,24 @@ def _verify_year(
             raise SurveyError(f"{label}: {schema.weight} is zero in all records")
 
 
-def _as_first_edition(file: Path, schema: SurveySchema, folder: str | Path) -> pl.DataFrame:
-    """Return a file's records with the columns and types of the first edition."""
+def _types_of_first(schema: SurveySchema, folder: str | Path) -> Types:
     first = Path(folder) / schema.file
     with reading(first, f"survey file {first.name}", SurveyError):
-        types = pl.read_parquet_schema(first)
+        return parquet_types(first)
+
+
+def _as_first_edition(file: Path, schema: SurveySchema, folder: str | Path) -> pl.DataFrame:
+    """Return a file's records with the columns and types of the first edition."""
+    types = _types_of_first(schema, folder)
     with reading(file, file.name, SurveyError, "incoming folder"):
-        records = pl.read_parquet(file)
-    if missing := [c for c in types if c not in records.columns]:
-        raise SurveyError(f"{file.name} lacks columns: {', '.join(missing)}")
+        present = parquet_types(file)
+        if missing := [c for c in types if c not in present]:
+            raise SurveyError(f"{file.name} lacks columns: {', '.join(missing)}")
+        refuse_nested(present, types)
+        for name, dtype in types.items():
+            if present[name].is_temporal() and not dtype.is_temporal():
+                raise Unusable(f"has dates or times in {name}", f"The first edition has {dtype}")
+        records = read_rows(file, list(types))
     if records.is_empty():
         raise SurveyError(f"{file.name} has no records")
     for key in (schema.year, schema.state):
@@ -101,7 +132,7 @@ def _as_first_edition(file: Path, schema: SurveySchema, folder: str | Path) -> p
         cast = records.select(pl.col(name).cast(dtype) for name, dtype in types.items())
     except pl.exceptions.PolarsError as error:
         raise SurveyError(
-            f"{file.name} has values of another type than the first edition: {error}"
+            f"{file.name} has values of another type than the first edition: {in_one_line(str(error))}"
         ) from error
     for name, dtype in types.items():
         before = records[name]

@@ -56,10 +56,12 @@ def _undo_state_scaling(
     records: pl.DataFrame, schema: SurveySchema, folder: str | Path
 ) -> pl.DataFrame:
     scaling = schema.state_scaling
-    factors = read_table(Path(folder) / scaling.file, [schema.state, scaling.factor])
+    factors = read_table(
+        Path(folder) / scaling.file, {schema.state: pl.String, scaling.factor: pl.Float64}
+    )
     state = records[schema.state][0]
     known = factors.filter(pl.col(schema.state) == state)
-    factor = known[scaling.factor].cast(pl.Float64, strict=False)[0] if known.height else None
+    factor = known[scaling.factor][0] if known.height else None
     if factor is None or not 0 < factor < float("inf"):
         raise SurveyError(
             f"file {scaling.file}: {scaling.factor} of {state} is missing or not positive. Correct it"

@@ -6,11 +6,19 @@ from pathlib import Path
 
 import polars as pl
 
-from microplex_pipeline.data_files import reading
+from microplex_pipeline.data_files import (
+    Unusable,
+    parquet_types,
+    read_rows,
+    reading,
+    refuse_nested,
+)
 from microplex_pipeline.survey.errors import SurveyError
 from microplex_pipeline.survey.identities import broken_identities, unequal_in_households
 from microplex_pipeline.survey.schema import SurveySchema
 from microplex_pipeline.survey.years import survey_file, survey_year
+
+LARGEST = 2**53  # whole dollars up to here are exact, also as 64-bit fractions
 
 
 def read_survey(schema: SurveySchema, folder: str | Path, state: str, year: int) -> pl.DataFrame:
@@ -32,13 +40,16 @@ def read_survey(schema: SurveySchema, folder: str | Path, state: str, year: int)
     path = Path(folder) / name
     label = f"survey file {name}"
     with reading(path, label, SurveyError):
-        scan = pl.scan_parquet(path)
-        present = scan.collect_schema().names()
-        if missing := [c for c in schema.source_columns if c not in present]:
-            raise SurveyError(f"{label} lacks columns: {', '.join(missing)}. Add them")
-        records = scan.filter(
-            pl.col(schema.state) == state, pl.col(schema.year) == source_year
-        ).collect()
+        types = parquet_types(path)
+        if missing := [c for c in schema.source_columns if c not in types]:
+            raise Unusable(f"lacks columns: {', '.join(missing)}", "Add them")
+        refuse_nested(types, types)
+        if not types[schema.year].is_integer():
+            raise Unusable(f"has no whole numbers in {schema.year}", "Correct it")
+        if types[schema.state].is_numeric() or types[schema.state].is_temporal():
+            raise Unusable(f"has no texts in {schema.state}", "Correct it")
+        of_state = [pl.col(schema.state) == state, pl.col(schema.year) == source_year]
+        records = read_rows(path, list(types), of_state)
     if not records.height:
         raise SurveyError(
             f"{label} has no records of {state} in {source_year}. Add them, or choose another state"
@@ -62,20 +73,17 @@ def verify(records: pl.DataFrame, schema: SurveySchema, label: str) -> None:
     SurveyError
         If records violate the schema; the message names every column at fault.
     """
-    faults = []
+    faults = _no_numbers(records, schema)
+    if faults:
+        raise SurveyError(f"{label}: {'; '.join(faults)}. Repair the file and read it again")
     weight = pl.col(schema.weight)
-    if not records.schema[schema.weight].is_numeric():
-        faults.append(f"{schema.weight} is not a number")
-    else:
-        bad = records.filter(
-            weight.is_null() | ~weight.cast(pl.Float64).is_finite() | (weight < 0)
+    bad = records.filter(weight.is_null() | ~weight.cast(pl.Float64).is_finite() | (weight < 0))
+    if bad.height:
+        units = ", ".join(str(u) for u in bad[schema.unit].head(5))
+        faults.append(
+            f"{schema.weight} is missing, NaN, infinite or negative in {bad.height} records "
+            f"({schema.unit} {units})"
         )
-        if bad.height:
-            units = ", ".join(str(u) for u in bad[schema.unit].head(5))
-            faults.append(
-                f"{schema.weight} is missing, NaN, infinite or negative in {bad.height} records "
-                f"({schema.unit} {units})"
-            )
     if repeated := int(records[schema.unit].is_duplicated().sum()):
         faults.append(f"{schema.unit} is repeated in {repeated} records")
     gaps = {
@@ -86,6 +94,11 @@ def verify(records: pl.DataFrame, schema: SurveySchema, label: str) -> None:
     }
     faults += [
         f"{column} is missing in {count} records" for column, count in gaps.items() if count
+    ]
+    faults += [
+        f"{column} is beyond {LARGEST:,} in {count} records"
+        for column in schema.amount_columns
+        if (count := records.filter(pl.col(column).cast(pl.Float64).abs() > LARGEST).height)
     ]
     negative = {
         target.name: records.filter(pl.col(target.name) < 0).height
@@ -99,3 +112,15 @@ def verify(records: pl.DataFrame, schema: SurveySchema, label: str) -> None:
         faults = broken_identities(records, schema) + unequal_in_households(records, schema)
     if faults:
         raise SurveyError(f"{label}: {'; '.join(faults)}. Repair the file and read it again")
+
+
+def _no_numbers(records: pl.DataFrame, schema: SurveySchema) -> list[str]:
+    """Return one message per column that must hold numbers and holds something else."""
+    ids = (schema.state, schema.household, schema.unit)
+    return [
+        f"{column} is not a number"
+        for column in schema.source_columns
+        if column not in ids
+        and not records.schema[column].is_numeric()
+        and (column in schema.amount_columns or not isinstance(records.schema[column], pl.Boolean))
+    ]

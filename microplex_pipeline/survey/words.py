@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
+
 from microplex_pipeline.data_files import read_table
 from microplex_pipeline.survey.errors import SurveyError
 from microplex_pipeline.survey.schema import SurveySchema
 
 MONEY = "dollars"
+WORDS = {"column": pl.String, "unit": pl.String}
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def survey_words(schema: SurveySchema, folder: str | Path) -> SurveyWords:
     SurveyError
         If a phrase does not have exactly one {}.
     """
-    rows = read_table(Path(folder) / schema.columns_file, ["column", "unit"], text=True).to_dicts()
+    rows = read_table(Path(folder) / schema.columns_file, WORDS).to_dicts()
     phrases = {row["column"]: row["phrase"] for row in rows if row.get("phrase")}
     for column, phrase in phrases.items():
         if phrase.count("{}") != 1:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class TrainingSettings(BaseModel):
     """Hyper-parameters of the networks and their training; defaults suit 200 to 300,000 records."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     epochs: int = Field(40, ge=1, description="largest number of passes over the data")
     batch_size: int = Field(512, ge=1, description="records per step")

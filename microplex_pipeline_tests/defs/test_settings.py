@@ -1,5 +1,7 @@
 """Settings from the file and the environment, and settings that are refused."""
 
+import os
+
 import pytest
 import yaml
 
@@ -109,3 +111,75 @@ def test_the_nearest_project_is_used(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path / "inner" / "deep")
     assert load_settings().parameters.seed == 2
     assert load_settings().warehouse == (tmp_path / "inner/warehouse/microplex.duckdb").resolve()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "parameters: {checks: {min_records: 99999999999999999999999}}",
+            "min_records: .* 64 bits",
+        ),
+        ("parameters: {prior: {epochs: 99999999999999999999999}}", "prior: epochs: .* 64 bits"),
+        ("parameters: {fine_tuning: {hidden: 0xFFFFFFFFFFFFFFFFFF}}", "hidden: .* 64 bits"),
+        ("parameters: {prior: {learning_rate: .inf}}", "learning_rate: input should be a finite"),
+        ("parameters: {prior: {weight_decay: .nan}}", "weight_decay: input should be a finite"),
+        ("parameters: {seed: 2014-01-01}", "parameters.seed: input should be a valid integer"),
+        ("parameters: {seed: 0o17}", "parameters.seed: input should be a valid integer"),
+        ("parameters: {seed: 1:30}", "1:30 .write a number in decimal digits"),
+        ("parameters: [1]", "parameters: input should be a valid dictionary"),
+        ("parameters: {1: 2}", "parameters"),
+        (f"parameters: {{? {'x' * 900} : 2}}", "no setting is named parameters.xxx"),
+        (f"missing_survey: {'x' * 90_000}", "no setting is named missing_survey"),
+        (f"warehouse: {'w' * 300}.duckdb", "warehouse: .* longer than the file system allows"),
+        (f"warehouse: {'w' * 235}.duckdb", "warehouse: .* longer than the file system allows"),
+        (f"data: {'d/' * 2000}", "data: the path is longer than the file system allows"),
+        ('incoming: "a\\x07b"', "incoming: .* control characters"),
+        ("data: ~nobody_of_this_name/x", "data: there is no such place"),
+        ("data: 5", "data: input is not a valid path"),
+    ],
+)
+def test_hostile_settings_are_refused_in_one_line(written, monkeypatch, text, message):
+    for name in ("MICROPLEX_DATA", "MICROPLEX_WAREHOUSE", "MICROPLEX_INCOMING"):
+        monkeypatch.delenv(name, raising=False)
+    written(text)
+    with pytest.raises(SettingsError, match=message) as caught:
+        load_settings()
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 1000
+
+
+def test_numbers_beyond_64_bits_are_refused_in_the_environment(written, monkeypatch):
+    written("")
+    monkeypatch.setenv("MICROPLEX_PARAMETERS__CHECKS__MIN_RECORDS", "9" * 25)
+    with pytest.raises(SettingsError, match=r"min_records: .* 64 bits"):
+        load_settings()
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n"])
+def test_a_settings_file_without_settings_has_the_defaults(written, text):
+    written(text)
+    assert load_settings().parameters == Parameters()
+
+
+def test_underscores_in_numbers_are_allowed(written):
+    written("parameters: {population: {households: 1_000}}")
+    assert load_settings().parameters.population.households == 1000
+
+
+def test_the_home_folder_is_expanded_in_file_and_environment(written, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("MICROPLEX_DATA", "MICROPLEX_INCOMING"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MICROPLEX_WAREHOUSE", "~/w.duckdb")
+    written("data: ~/microdata\n")
+    assert load_settings().data == (tmp_path / "home" / "microdata").resolve()
+    assert load_settings().warehouse == (tmp_path / "home" / "w.duckdb").resolve()
+
+
+def test_the_settings_file_is_read_once(written, monkeypatch):
+    file = written("parameters: {seed: 7}")
+    opened = []
+    monkeypatch.setattr(os, "open", lambda *a, real=os.open: opened.append(str(a[0])) or real(*a))
+    assert load_settings().parameters.seed == 7
+    assert opened.count(str(file)) == 1

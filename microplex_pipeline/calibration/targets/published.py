@@ -17,7 +17,16 @@ from microplex_pipeline.data_files import read_table
 
 ROUNDING = 0.01  # largest relative difference of parts and their total; 0.2 % in the bundled files
 
-COLUMNS = ["geoid", "state", "year", "domain", "value", "source"]
+COLUMNS = {
+    "geoid": pl.String,
+    "state": pl.String,
+    "year": pl.Int64,
+    "domain": pl.String,
+    "value": pl.Float64,
+    "source": pl.String,
+}
+
+POPULATION = {"state": pl.String, "year": pl.Int64, "persons": pl.Float64, "basis": pl.String}
 
 COUNTY_COLUMNS = {
     "geoid": "county, five digits (FIPS)",
@@ -61,7 +70,12 @@ def published_targets(
         rows = _rows(source, folder, state, file_year, population_file)
         note = None
         if source.scale_to_survey:
-            published, count = float(rows["value"].sum()), survey_counts[source.entity]
+            published, count = float(rows["value"].sum()), survey_counts.get(source.entity)
+            if count is None or not published:
+                fault = (
+                    f"no {source.entity} in the survey" if published else "all figures are zero"
+                )
+                raise CalibrationError(f"targets {source.name!r} cannot be scaled to it: {fault}")
             rows = rows.with_columns(pl.col("value") * (count / published))
             note = (
                 f"{file_year} shares of {count:,.0f} {source.variable} (the survey's, raised to the "
@@ -79,6 +93,8 @@ def published_targets(
                 pl.lit(note, pl.String).alias("note"),
             )
         )
+    if not frames:
+        raise CalibrationError(f"target sources: none of the published sources has {year}")
     return pl.concat(frames)
 
 
@@ -138,60 +154,68 @@ def published_area_targets(
                 pl.col("year").alias("file_year"),
             )
         )
+    if not frames:
+        raise CalibrationError("target sources: there is no source of figures for areas")
     return pl.concat(frames)
 
 
 def _area_rows(source: AreaSource, folder: str | Path, file: str, state: str) -> pl.DataFrame:
-    return _table(source, folder, file).filter(
-        pl.col("state") == state, *[pl.col(c) == v for c, v in source.select.items()]
-    ).select(COLUMNS)  # fmt: skip
+    rows = _table(source, folder, file).filter(pl.col("state") == state, *_selected(source))
+    for year, geoid, value in rows.select("year", "geoid", "value").iter_rows():
+        _refuse_unusable(f"{file}: {source.name}, {state} {year}, {geoid}", value)
+        if year is None:
+            raise CalibrationError(f"{file}: {source.name}, {state}, {geoid}: the year is missing")
+    return rows.select(list(COLUMNS))
+
+
+def _selected(source: PublishedSource | AreaSource) -> list[pl.Expr]:
+    return [pl.col(c).cast(pl.String) == v for c, v in source.select.items()]
 
 
 def _table(source: PublishedSource | AreaSource, folder: str | Path, file: str) -> pl.DataFrame:
-    return read_table(
-        Path(folder) / file,
-        [*COLUMNS, *source.select],
-        {"geoid": pl.String, "value": pl.Float64},
-    )
+    named = [*source.select, *(source.leave_out if isinstance(source, PublishedSource) else [])]
+    return read_table(Path(folder) / file, {**dict.fromkeys(named, pl.String), **COLUMNS})
 
 
 def _rows(
     source: PublishedSource, folder: str | Path, state: str, year: int, population: str | Path
 ) -> pl.DataFrame:
     for file in source.files:
-        selected = _table(source, folder, file).filter(
-            pl.col("year") == year, *[pl.col(c) == v for c, v in source.select.items()]
+        selected = _table(source, folder, file).filter(pl.col("year") == year, *_selected(source))
+        of_year = selected.filter(
+            *[pl.col(c).cast(pl.String) != v for c, v in source.leave_out.items()]
         )
-        of_year = selected.filter(*[pl.col(c) != v for c, v in source.leave_out.items()])
         rows = of_year.filter(pl.col("state") == state)
         for domain, value in rows.select("domain", "value").iter_rows():
-            if value is None or not 0 <= value < float("inf"):
-                raise CalibrationError(
-                    f"{file}: {source.name}, {state} {year}, {domain}: {value} is not a figure of 0 or "
-                    "more"
-                )
+            _refuse_unusable(f"{file}: {source.name}, {state} {year}, {domain}", value)
         if rows.height:
             if "domain" in source.leave_out:
                 left_out = pl.col("domain") == source.leave_out["domain"]
                 _adds_up(f"{file}: {source.name}, {state} {year}", rows,
                          selected.filter(left_out, pl.col("state") == state))  # fmt: skip
-            return rows.select(COLUMNS)
+            return rows.select(list(COLUMNS))
         if of_year.height:  # a row is missing from the file: do not replace it by a projection
             raise CalibrationError(f"{file} has {source.name} of {year}, but not of {state}")
     if source.projection is not None:
-        table = read_table(Path(population), ["state", "year", "persons", "basis"]).filter(
+        table = read_table(Path(population), POPULATION).filter(
             pl.col("state") == state, pl.col("year") == year
         )
         if table.height == 1:
+            _refuse_unusable(f"{Path(population).name}: {state} {year}", table["persons"][0])
             return table.select(
                 pl.lit(state).alias("geoid"),
                 "state",
                 "year",
                 pl.lit("all").alias("domain"),
-                pl.col("persons").cast(pl.Float64).alias("value"),
+                pl.col("persons").alias("value"),
                 pl.concat_str(pl.lit(f"{source.projection}: "), "basis").alias("source"),
             )
     raise CalibrationError(f"targets {source.name!r}: no figure for {state} {year}")
+
+
+def _refuse_unusable(place: str, value: float | None) -> None:
+    if value is None or not 0 <= value < float("inf"):
+        raise CalibrationError(f"{place}: {value} is not a figure of 0 or more")
 
 
 def _adds_up(what: str, parts: pl.DataFrame, total: pl.DataFrame) -> None:

@@ -29,7 +29,7 @@ class PublishedSource(Strict):
     """
 
     name: str
-    files: list[FileName]
+    files: list[FileName] = Field(min_length=1)
     select: dict[str, str]
     leave_out: dict[str, str] = Field(default_factory=dict)
     entity: str
@@ -78,7 +78,7 @@ class AreaSource(Strict):
     """
 
     name: str
-    files: list[FileName]
+    files: list[FileName] = Field(min_length=1)
     select: dict[str, str]
     entity: str
     measure: str

@@ -1,5 +1,6 @@
 import polars as pl
 import pytest
+import yaml
 
 from microplex_pipeline.calibration import CalibrationError
 from microplex_pipeline.calibration.grossed_up_survey import (
@@ -8,7 +9,11 @@ from microplex_pipeline.calibration.grossed_up_survey import (
     rake_to_published,
 )
 from microplex_pipeline.calibration.targets.modelled import modelled_targets
-from microplex_pipeline.calibration.targets.published import published_persons, published_targets
+from microplex_pipeline.calibration.targets.published import (
+    published_area_targets,
+    published_persons,
+    published_targets,
+)
 from microplex_pipeline.calibration.targets.sources import load_target_sources
 from microplex_pipeline.data_files import DataFileError
 from microplex_pipeline.evaluation.diagnostics import target_errors
@@ -160,3 +165,29 @@ def test_a_state_without_persons_is_refused(sources, data, tmp_path):
         CalibrationError, match="'persons': the number of persons in RI 2014 is zero"
     ):
         published_persons(sources, tmp_path, "RI", 2014, data / "population_growth.csv")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s["areas"][0].update(files=[]), "areas.0.files"),
+        (lambda s: s.update(areas=[]), "there is no source of figures for areas"),
+        (lambda s: s["areas"][0]["select"].update(year="x"), "no figure for RI"),
+        (lambda s: s["published"][0]["leave_out"].update(colour="x"), "lacks columns: colour"),
+        (lambda s: s["published"][1].update(entity="dog"), "cannot be scaled to it: no dog in"),
+        (lambda s: [p.update(years=[1]) for p in s["published"]], "none of the published sources"),
+    ],
+)
+def test_sources_that_do_not_fit_their_files_are_named(data, tmp_path, change, message):
+    stored = yaml.safe_load((data / "targets" / "sources.yaml").read_text())
+    stored["published"][0].setdefault("leave_out", {})
+    change(stored)
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(stored))
+
+    def read():
+        sources = load_target_sources(tmp_path / "s.yaml")
+        published_area_targets(sources, data / "targets", "RI", 2014)
+        published(sources, data, "RI", 2014)
+
+    with pytest.raises((CalibrationError, DataFileError), match=message):
+        read()
