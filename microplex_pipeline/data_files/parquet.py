@@ -6,7 +6,9 @@ refused before its data are read. Constant columns compress a thousandfold: the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
@@ -62,8 +64,10 @@ def read_rows(path: Path, columns: Sequence[str], where: Sequence[pl.Expr] = ())
     if where:
         keys = {name for condition in where for name in condition.meta.root_names()}
         _refuse_if_large(rows, keys, sizes, texts)
+        _decode(path, *_state(path))
         rows = scan.filter(*where).select(pl.len()).collect().item()
     _refuse_if_large(rows, columns, sizes, texts)
+    _decode(path, *_state(path))
     found = (
         scan.filter(*where).select(columns).collect() if where else scan.select(columns).collect()
     )
@@ -101,22 +105,44 @@ def _scan(path: Path) -> pl.LazyFrame:
 
 def _footer(path: Path) -> tuple[dict[str, int], dict[str, int], int]:
     """Return bytes per value and uncompressed bytes of texts, by column, and the number of rows."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with open_file(path) as file:
-        try:
-            footer = pq.read_metadata(file)
-            groups = [footer.row_group(g) for g in range(footer.num_row_groups)]
-            sizes, texts = {}, dict[str, int]()
-            for c in range(footer.num_columns):
-                column = footer.schema.column(c)
-                sizes[column.path] = WIDTHS.get(column.physical_type, WIDEST)
-                if column.physical_type == "BYTE_ARRAY":
-                    texts[column.path] = sum(g.column(c).total_uncompressed_size for g in groups)
-            return sizes, texts, max(footer.num_rows, sum(g.num_rows for g in groups))
-        except (pa.ArrowException, OSError, ValueError, IndexError) as fault:
-            raise Unusable(
-                f"is damaged or truncated: {in_one_line(str(fault))}",
-                "Restore it or copy it again",
-            ) from fault
+    with open_file(path) as file, _damage():
+        footer = pq.read_metadata(file)
+        groups = [footer.row_group(g) for g in range(footer.num_row_groups)]
+        sizes, texts = {}, dict[str, int]()
+        for c in range(footer.num_columns):
+            column = footer.schema.column(c)
+            sizes[column.path] = WIDTHS.get(column.physical_type, WIDEST)
+            if column.physical_type == "BYTE_ARRAY":
+                texts[column.path] = sum(g.column(c).total_uncompressed_size for g in groups)
+        return sizes, texts, max(footer.num_rows, sum(g.num_rows for g in groups))
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    about = path.stat()
+    return about.st_size, about.st_mtime_ns, about.st_ctime_ns
+
+
+@lru_cache
+def _decode(path: Path, *state: int) -> None:
+    """Decode a file once, piece by piece, with a reader that reports damage: polars may end the process."""
+    import pyarrow.parquet as pq
+
+    del state  # of the file: it is decoded again if it changes
+    with open_file(path) as file, _damage():
+        for _ in pq.ParquetFile(file).iter_batches():
+            pass
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Turn pyarrow's errors into one message."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, IndexError) as fault:
+        raise Unusable(
+            f"is damaged or truncated: {in_one_line(str(fault))}", "Restore it or copy it again"
+        ) from fault
