@@ -22,7 +22,7 @@ BELOW = {
     "calibration": {"data_files", "estimator", "frames", "sampling"},
     "evaluation": {"calibration", "frames", "survey", "synthesis"},
     "reports": {"calibration", "data_files", "evaluation", "frames", "survey"},
-    "warehouse": {"frames", "synthesis"},
+    "warehouse": {"data_files", "frames", "synthesis"},
     "export": {"data_files", "warehouse"},
     "defs": {*LIBRARY, "data_files", "frames", "warehouse"},
     "definitions": {"defs", "warehouse"},

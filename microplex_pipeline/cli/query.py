@@ -115,9 +115,11 @@ def _drawn(rows: pl.DataFrame, columns: int) -> str:
 
 
 def _csv(rows: pl.DataFrame, limit: int) -> str:
+    from microplex_pipeline.data_files import inert_texts
+
     del limit
     _refuse(rows, "CSV", nested=True)
-    return rows.write_csv()
+    return inert_texts(rows).write_csv()
 
 
 def _json(rows: pl.DataFrame, limit: int) -> str:

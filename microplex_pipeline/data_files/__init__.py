@@ -2,7 +2,7 @@
 
 `limits` says how large a file may be, `errors` how faults are told, `opening` and `text` read bytes and
 letters; `yaml_text`, `declared`, `tables`, `parquet` and `json_text` the formats. `writes` writes whole
-files, and `names` says which names a file may have.
+files, `spreadsheets` keeps formulas out of CSV files, and `names` says which names a file may have.
 """
 
 from microplex_pipeline.data_files.declared import Strict, listed, load_declared, load_mapping
@@ -11,6 +11,7 @@ from microplex_pipeline.data_files.json_text import read_json
 from microplex_pipeline.data_files.names import FileName, user_path
 from microplex_pipeline.data_files.opening import open_file
 from microplex_pipeline.data_files.parquet import Types, parquet_types, read_rows, refuse_nested
+from microplex_pipeline.data_files.spreadsheets import inert, inert_texts
 from microplex_pipeline.data_files.tables import read_table
 from microplex_pipeline.data_files.writes import write_together, write_whole
 
@@ -21,6 +22,8 @@ __all__ = [
     "Types",
     "Unusable",
     "in_one_line",
+    "inert",
+    "inert_texts",
     "listed",
     "load_declared",
     "load_mapping",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from microplex_pipeline.data_files import write_whole
+from microplex_pipeline.data_files import inert_texts, write_whole
 from microplex_pipeline.export.codebook import codebook, descriptions_of
 from microplex_pipeline.export.stata import NotForStata, stata_names, write_stata
 from microplex_pipeline.warehouse.names import identifier
@@ -91,7 +91,7 @@ def export(
             write_whole(_inside(folder, path), rows.drop("state", "year").write_parquet, folder)
         elif kind == "csv":
             path = folder / f"{name}_csv" / f"{state}_{year}.csv"
-            write_whole(_inside(folder, path), rows.write_csv)
+            write_whole(_inside(folder, path), inert_texts(rows).write_csv)
         else:
             path = folder / f"{name}_stata" / f"{state}_{year}.dta"
             title = f"{table}, {state} {year}"
@@ -105,7 +105,7 @@ def export(
         yield path
     book = codebook(columns, descriptions, labels)
     # beside the table's folder: readers of a folder of Parquet files want nothing else in it
-    write_whole(_inside(folder, folder / f"{name}.codebook.csv"), book.write_csv)
+    write_whole(_inside(folder, folder / f"{name}.codebook.csv"), inert_texts(book).write_csv)
 
 
 def _inside(folder: Path, path: Path) -> Path:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from microplex_pipeline.data_files import inert
+
 COLUMNS = ["when", "partition", "step", "why", "run"]
 SHOWN = 120  # characters shown of a line that cannot be read
 
@@ -36,7 +38,7 @@ def write_failure(warehouse: Path, run: str, partition: str, step: str, why: str
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            _write(path, [partition, step, " ".join(why.split()), run])
+            _write(path, [partition, step, inert(" ".join(why.split())), run])
     except OSError as error:
         log.warning("a failure could not be written to %s: %s", path.name, error.strerror)
 

@@ -202,6 +202,15 @@ def test_a_forged_state_writes_nothing(microplex, forged, tmp_path, kind):
     assert not (tmp_path / "x").exists()
 
 
+def test_a_csv_file_has_no_formulas(microplex, forged, tmp_path):
+    with duckdb.connect(str(forged)) as connection:
+        connection.execute("update calibration.targets set note = '=cmd()'")
+    words = ["--table", "calibration.targets", "--format", "csv", "--to", tmp_path]
+    assert microplex("export", "RI", 2014, *words).exit_code == 0
+    notes = pl.read_csv(tmp_path / "targets_csv" / "RI_2014.csv")["note"]
+    assert set(notes) == {"'=cmd()"}
+
+
 def test_a_forged_table_is_none_that_can_be_exported(microplex, forged, tmp_path):
     with duckdb.connect(str(forged)) as connection:
         connection.execute('create table "survey"."../../up" as from survey.survey')

@@ -126,6 +126,11 @@ def test_control_characters_are_escaped(microplex):
     assert "\x1b" not in result.output
 
 
+def test_csv_has_no_formulas(microplex):
+    result = microplex("query", "select '=1+1' as \"=text\", -5 as number", "--format", "csv")
+    assert result.stdout == "'=text,number\n'=1+1,-5\n"
+
+
 def test_a_table_fetches_no_more_than_it_shows(microplex):
     result = microplex("query", "--limit", 1, "select range as n from range(1000000000000)")
     assert result.output.endswith("the first row; --limit shows more, --format csv gives all\n")
