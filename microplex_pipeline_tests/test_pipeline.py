@@ -124,7 +124,7 @@ def test_reports_are_stored_and_read_as_files(built, tmp_path, monkeypatch):
     one = CliRunner().invoke(main, ["report", "ri", "2014", *pages])
     assert one.exit_code == 0, one.output
     assert one.stdout.strip() == "pages/2014/RI.html"
-    assert "out of date: RI 2014" in one.stderr  # the parameters are not those of the build
+    assert "RI 2014: out of date" in one.stderr  # the parameters are not those of the build
     assert Path("pages/2014/RI.html").read_text() == row["html"]
     missing = CliRunner().invoke(main, ["report", "TX", "2014", *pages])
     assert missing.exit_code == 1

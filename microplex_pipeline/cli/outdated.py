@@ -15,12 +15,15 @@ FEW = 5
 
 
 def warn_if_outdated(settings: Settings, table: str, partitions: Sequence[Partition]) -> None:
-    """Warn about partitions of a table that are out of date; tables outside the chain are ignored."""
+    """Warn about partitions of a table that are out of date, or whose checks have not passed.
+
+    Tables outside the chain are ignored.
+    """
     from microplex_pipeline.defs.code_versions import asset_names
     from microplex_pipeline.defs.data_versions import Comparison
     from microplex_pipeline.defs.resources import DataFolder
     from microplex_pipeline.warehouse.partition import Partition
-    from microplex_pipeline.warehouse.provenance import stored_versions
+    from microplex_pipeline.warehouse.provenance import stored_checks, stored_versions
 
     name = table.split(".")[-1]
     if name not in asset_names():
@@ -28,16 +31,31 @@ def warn_if_outdated(settings: Settings, table: str, partitions: Sequence[Partit
     stored = stored_versions(settings.warehouse)
     comparison = Comparison(stored, DataFolder(path=str(settings.data)), settings.parameters)
     by_year = any(asset == name and of.state is None for asset, of in stored)
-    outdated = [
-        str(of)
+    places = {of: Partition(None, of.year) if by_year else of for of in partitions}
+    outdated = [str(of) for of in partitions if comparison.reasons(name, places[of])]
+    checks = stored_checks(settings.warehouse)
+    unpassed = {
+        str(of): found
         for of in partitions
-        if comparison.reasons(name, Partition(None, of.year) if by_year else of)
-    ]
-    if outdated:
-        more = f" and {len(outdated) - FEW} more" if len(outdated) > FEW else ""
-        click.secho(
-            f"out of date: {', '.join(outdated[:FEW])}{more}. Built from earlier code, files or "
-            "parameters (see microplex status); microplex backfill builds them again",
-            fg="yellow",
-            err=True,
+        if (found := comparison.unpassed(name, places[of], checks))
+    }
+    if unpassed:
+        which = ", ".join(sorted({check for found in unpassed.values() for check in found}))
+        _warn(
+            f"not passed with the present limits: {which}", list(unpassed), "asks the checks again"
         )
+    if outdated:
+        _warn(
+            "out of date: built from earlier code, files or parameters",
+            outdated,
+            "builds them again",
+        )
+
+
+def _warn(what: str, partitions: Sequence[str], remedy: str) -> None:
+    more = f" and {len(partitions) - FEW} more" if len(partitions) > FEW else ""
+    click.secho(
+        f"{', '.join(partitions[:FEW])}{more}: {what} (see microplex status); microplex backfill {remedy}",
+        fg="yellow",
+        err=True,
+    )

@@ -15,7 +15,13 @@ from microplex_pipeline.defs.input_files import INPUT_FILES
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.warehouse.partition import Partition
-from microplex_pipeline.warehouse.provenance import UNVERSIONED, MadeFrom, Place, Stored
+from microplex_pipeline.warehouse.provenance import (
+    UNVERSIONED,
+    CheckResult,
+    MadeFrom,
+    Place,
+    Stored,
+)
 
 UNKNOWN = "no record of what it was made from"
 
@@ -76,6 +82,44 @@ class Comparison:
                 [UNKNOWN] if stored is None else self._differences(place, stored)
             )
         return self._reasons[place]
+
+    def origins(self, asset: str, partition: Partition) -> set[Place]:
+        """Return a stored partition and all stored ones that it was made from, directly or not."""
+        found: set[Place] = set()
+        waiting = [(asset, partition)]
+        while waiting:
+            place = waiting.pop()
+            if place in self.stored and place not in found:
+                found.add(place)
+                parents = self.stored[place].made_from["parents"]
+                waiting += [
+                    (name, Partition.parse(k)) for name, keys in parents.items() for k in keys
+                ]
+        return found
+
+    def unpassed(
+        self,
+        asset: str,
+        partition: Partition,
+        checks: Mapping[tuple[str, Partition, str], CheckResult],
+    ) -> list[str]:
+        """Return the blocking checks of a partition's origins that failed, or were run with other limits.
+
+        Parameters
+        ----------
+        checks : the stored results.
+        """
+        limits = self._sections["checks"]
+        origins = self.origins(asset, partition)
+        return [
+            check
+            for (name, of, check), result in checks.items()
+            if (name, of) in origins
+            and not (
+                result.passed
+                and all(limits.get(n) == value for n, value in result.asked["limits"].items())
+            )
+        ]
 
     def _differences(self, place: Place, stored: Stored) -> list[str]:
         asset, partition = place

@@ -170,11 +170,22 @@ def test_outdated_partitions_are_exported_with_a_warning(microplex, monkeypatch,
     monkeypatch.setenv("MICROPLEX_PARAMETERS__POPULATION__HOUSEHOLDS", "1600")
     result = microplex("export", "--year", 2014, "--to", tmp_path)
     assert result.exit_code == 0
-    assert "out of date: RI 2014, VT 2014." in result.output
+    assert "RI 2014, VT 2014: out of date: built from" in result.output
     report = microplex("report", "RI", 2014, "--no-open", "--to", tmp_path)
-    assert "out of date: RI 2014." in report.output
+    assert "RI 2014: out of date: built from" in report.output
     targets = microplex("export", "RI", 2014, "--table", "calibration.targets", "--to", tmp_path)
     assert "out of date" not in targets.output  # nothing that they are made from has changed
+
+
+def test_what_a_stricter_check_has_not_passed_is_exported_with_a_warning(
+    microplex, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("MICROPLEX_PARAMETERS__CHECKS__MIN_RECORDS", "100000")
+    result = microplex("export", "RI", 2014, "--to", tmp_path)
+    assert result.exit_code == 0
+    assert "RI 2014: not passed with the present limits: enough_records (see" in result.stderr
+    raw = microplex("export", "RI", 2014, "--table", "survey.raw_survey", "--to", tmp_path)
+    assert "not passed" not in raw.stderr  # the check is about what is made from it
 
 
 @pytest.fixture
