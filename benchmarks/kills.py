@@ -1,23 +1,32 @@
 """Kills a build with kill -9 in every step: what is left, and what a repeated build gives.
 
-python -m benchmarks.kills FOLDER    prints a Markdown table; takes about ten minutes on two cores
+python -m benchmarks.kills FOLDER         prints a Markdown table; takes about ten minutes on two cores
+python -m benchmarks.kills FOLDER N       kills N builds and backfills at random moments
 
-A state is built with one seed and short training. Then it is built again and again with another seed, and
-killed in a different step each time. Afterwards, every table must be either unchanged or the same as after
-an undisturbed build with the new seed; a backfill must then make all tables the latter.
+The first: a state is built with one seed and short training. Then it is built again and again with another
+seed, and killed in a different step each time. Afterwards, every table must be either unchanged or the same
+as after an undisturbed build with the new seed; a backfill must then make all tables the latter.
+
+The second: two states are built with one seed. Then, with another seed, `build` of one state or `backfill
+--jobs 2` of both is killed after a random time; every other time one of the backfill's processes instead.
+The same backfill, run again, must give the bytes of an undisturbed one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, cast
 
+import polars as pl
 import yaml
 
 from benchmarks import CHECKOUT
@@ -35,13 +44,27 @@ BRIEF = {
     "fine_tuning": {"epochs": 2},
     "population": {"households": 1500},
 }
+BRIEFEST = {
+    "sample": {"records": 1000, "held_out": 500},
+    "prior": {"epochs": 1, "min_steps": 5},
+    "fine_tuning": {"epochs": 1},
+    "population": {"households": 800},
+}
 PREAMBLE = [sys.executable, "-m", "microplex_pipeline"]
 BUILD = [*PREAMBLE, "build", "RI", "2014"]
 AGAIN = [*PREAMBLE, "backfill", "--states", "RI", "--year", "2014", "--jobs", "1"]
+BOTH = [*PREAMBLE, "backfill", "--states", "RI,VT", "--year", "2014", "--jobs", "2"]
 
 
 def main() -> None:
     folder = Path(sys.argv[1])
+    if len(sys.argv) > 2:
+        at_random(folder, int(sys.argv[2]))
+    else:
+        in_every_step(folder)
+
+
+def in_every_step(folder: Path) -> None:
     old, new = folder / "old", folder / "new"
     (old / "home").mkdir(parents=True)
     shutil.copyfile(CHECKOUT / "dagster.yaml", old / "home" / "dagster.yaml")
@@ -75,11 +98,57 @@ def main() -> None:
         shutil.rmtree(project)
 
 
-def configure(project: Path, seed: int) -> None:
+def at_random(folder: Path, times: int) -> None:
+    old, new = folder / "old", folder / "new"
+    (old / "home").mkdir(parents=True)
+    shutil.copyfile(CHECKOUT / "dagster.yaml", old / "home" / "dagster.yaml")
+    configure(old, seed=0, parameters=BRIEFEST)
+    subprocess.run(BOTH, env=environment(old), check=True, stdout=subprocess.DEVNULL)
+    shutil.copytree(old, new)
+    configure(new, seed=1, parameters=BRIEFEST)
+    started = time.monotonic()
+    subprocess.run(BOTH, env=environment(new), check=True, stdout=subprocess.DEVNULL)
+    undisturbed = time.monotonic() - started
+    before, after = contents(old), contents(new)
+    draw = random.Random(0)
+    equal, mixed, ended = 0, 0, 0
+    for number in range(times):
+        project = Path(shutil.copytree(old, folder / str(number)))
+        configure(project, seed=1, parameters=BRIEFEST)
+        command = BUILD if number % 3 == 0 else BOTH
+        run = subprocess.Popen(
+            command, env=environment(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(draw.uniform(1.0, undisturbed * 0.9))
+        ended += run.poll() is not None
+        victims = children_of(run.pid) if number % 3 == 2 else []
+        os.kill(draw.choice(victims or [run.pid]), signal.SIGKILL)
+        if not victims:
+            run.kill()
+        run.wait()
+        partly = contents_by_partition(project)
+        was, will = contents_by_partition(old), contents_by_partition(new)
+        mixed += any(h not in (was.get(key), will.get(key)) for key, h in partly.items())
+        again = subprocess.run(BOTH, env=environment(project), capture_output=True, text=True)
+        equal += again.returncode == 0 and contents(project) == after
+        shutil.rmtree(project)
+        print(
+            f"{number + 1} of {times}: {equal} equal, {mixed} with a mixed partition", flush=True
+        )
+    assert before != after
+    print(f"of {times} kills {ended} came after the end; re-run equal to undisturbed: {equal}")
+
+
+def children_of(process: int) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(process)], capture_output=True, text=True).stdout
+    return [int(number) for number in found.split()]
+
+
+def configure(project: Path, seed: int, parameters: Mapping[str, object] = BRIEF) -> None:
     settings = {
         "data": str(CHECKOUT / "data"),
         "warehouse": "w.duckdb",
-        "parameters": {"seed": seed, **BRIEF},
+        "parameters": {"seed": seed, **parameters},
     }
     (project / "microplex.yaml").write_text(yaml.safe_dump(settings))
 
@@ -124,6 +193,24 @@ def contents(project: Path) -> dict[str, str]:
         for row in rows.select(columns).iter_rows():
             digest.update(repr(row).encode())
         found[table] = digest.hexdigest()
+    return found
+
+
+def contents_by_partition(project: Path) -> dict[tuple[str, str], str]:
+    """Return a hash of every partition's rows."""
+    warehouse = project / "w.duckdb"
+    tables = query(
+        warehouse,
+        "select table_schema || '.' || table_name as t from information_schema.columns "
+        "where table_schema <> 'provenance' and column_name = 'state' order by t",
+    )["t"]
+    found = {}
+    for table in tables:
+        rows = query(warehouse, f"select * from {table} order by all")
+        rows = rows.select(c for c in rows.columns if c != "architecture")
+        nation = table == "survey.national_survey"  # its rows keep the states of their records
+        for (state,), some in rows.group_by([pl.lit("US") if nation else "state"]):
+            found[table, str(state)] = hashlib.sha256(repr(some.rows()).encode()).hexdigest()
     return found
 
 
