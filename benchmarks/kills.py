@@ -45,8 +45,8 @@ BRIEF = {
     "population": {"households": 1500},
 }
 BRIEFEST = {
-    "sample": {"records": 1000, "held_out": 500},
-    "prior": {"epochs": 1, "min_steps": 5},
+    **BRIEF,
+    "prior": {"epochs": 1},
     "fine_tuning": {"epochs": 1},
     "population": {"households": 800},
 }
