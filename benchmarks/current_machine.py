@@ -355,7 +355,15 @@ class Current(RuleBasedStateMachine):
 
     def _clean(self, partition: Partition) -> dict[str, pl.DataFrame]:
         """Return the rows of a partition that the present inputs give, by asset; those without none fail."""
-        key = (partition, self.seed, self.least, *self.variant.values())
+        own = STATES.index(partition.state) + 1 if partition.state else 0
+        population = self.variant[POPULATION]
+        key = (
+            partition,
+            # what a partition's rows may depend on
+            self.least if partition.state else self.seed,
+            population if population == own else 0,
+            *(self.variant[file] for file in (SCHEMA, SURVEY, GROWTH)),
+        )
         if key not in self.clean:
             folder = self.work / f"clean{len(self.clean)}"
             shutil.copytree(self.base, folder)

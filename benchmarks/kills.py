@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
@@ -119,12 +120,15 @@ def at_random(folder: Path, times: int) -> None:
         run = subprocess.Popen(
             command, env=environment(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        time.sleep(draw.uniform(1.0, undisturbed * 0.9))
-        ended += run.poll() is not None
+        share = 0.5 if command is BUILD else 0.9
+        time.sleep(draw.uniform(1.0, undisturbed * share))
         victims = children_of(run.pid) if number % 3 == 2 else []
-        os.kill(draw.choice(victims or [run.pid]), signal.SIGKILL)
-        if not victims:
-            run.kill()
+        if run.poll() is None:
+            victim = draw.choice(victims or [run.pid])
+            with suppress(ProcessLookupError):  # a worker that has just ended
+                os.kill(victim, signal.SIGKILL)
+        else:
+            ended += 1
         run.wait()
         partly = contents_by_partition(project)
         was, will = contents_by_partition(old), contents_by_partition(new)

@@ -157,3 +157,29 @@ def test_invalid_options_are_refused(run, options, message):
     result = CliRunner().invoke(main, ["backfill", *options])
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_checks_are_asked_again_when_a_limit_changes(run, project, monkeypatch):
+    run("--states", "RI", "--year", "2014")
+    monkeypatch.setenv("MICROPLEX_PARAMETERS__CHECKS__MIN_RECORDS", "100000")
+    stricter = run("--states", "RI", "--year", "2014")
+    assert stricter.exit_code == 1
+    assert "enough_records: 1204 records; training needs at least 100000" in stricter.output
+    assert "1 failed" in stricter.output
+    monkeypatch.delenv("MICROPLEX_PARAMETERS__CHECKS__MIN_RECORDS")
+    assert run("--states", "RI", "--year", "2014").exit_code == 0
+
+
+def test_what_was_built_into_another_warehouse_with_the_same_history_counts_for_nothing(
+    run, project, monkeypatch
+):
+    run("--states", "RI", "--year", "2014")
+    shutil.copy(project / "w.duckdb", project / "scratch.duckdb")
+    monkeypatch.setenv("MICROPLEX_PARAMETERS__SEED", "1")
+    monkeypatch.setenv("MICROPLEX_WAREHOUSE", str(project / "scratch.duckdb"))
+    assert run("--states", "RI", "--year", "2014").exit_code == 0
+    assert "up to date" in run("--states", "RI", "--year", "2014").output
+    monkeypatch.setenv("MICROPLEX_WAREHOUSE", str(project / "w.duckdb"))
+    status = CliRunner().invoke(main, ["status", "--year", "2014"])
+    assert "out of date in 2014: RI" in status.output
+    assert "because of parameters.seed" in status.output

@@ -1,0 +1,47 @@
+"""Random histories of a project: a short form of `python -m benchmarks.current`."""
+
+import logging
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from benchmarks.current_machine import PARTITIONS, Current
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(Current, "counts", {})
+    logging.disable(logging.CRITICAL)
+    Current.prepare(tmp_path)
+    yield Current
+    logging.disable(logging.NOTSET)
+
+
+def test_random_histories_call_nothing_wrong_current(machine):
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=3,
+            stateful_step_count=4,
+            derandomize=True,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.generate],
+        ),
+    )
+    assert machine.counts["partition compared"] > 0
+
+
+def test_the_machine_finds_rows_that_are_wrong_and_called_current(machine, monkeypatch):
+    """If a change of the seed went unnoticed, the machine would say so."""
+    monkeypatch.setattr("microplex_pipeline.defs.data_versions.Comparison._own", lambda *_: [])
+    history = machine()
+    history.start()
+    history.build_one(PARTITIONS[0])
+    history.nothing_wrong_is_current()
+    history.change_settings(seed=1, least=200)
+    with pytest.raises(AssertionError, match="national_survey of 2016 is not current"):
+        history.nothing_wrong_is_current()
+    history.teardown()
