@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from microplex_pipeline.survey.preparation import prepare_survey
-from microplex_pipeline.survey.reader import read_survey
+from microplex_pipeline.survey.reader import read_states
 from microplex_pipeline.survey.schema import SurveySchema
 
 
@@ -20,10 +20,10 @@ def national_sample(
     Raises
     ------
     SurveyError
-        As in `read_survey` and `prepare_survey`, for the first state at fault.
+        As in `read_states` and `prepare_survey`, for the first state at fault.
     """
     records = pl.concat(
-        prepare_survey(read_survey(schema, folder, state, year), schema, folder)
-        for state in states
+        prepare_survey(of_state, schema, folder)
+        for of_state in read_states(schema, folder, states, year)
     )
     return records.sample(min(n, records.height), seed=seed, shuffle=True)

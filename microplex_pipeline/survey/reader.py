@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -35,6 +36,23 @@ def read_survey(schema: SurveySchema, folder: str | Path, state: str, year: int)
         If the file is missing or damaged, lacks a column, has no records of the state and year, or
         its records violate the schema.
     """
+    return read_states(schema, folder, [state], year)[0]
+
+
+def read_states(
+    schema: SurveySchema, folder: str | Path, states: Sequence[str], year: int
+) -> list[pl.DataFrame]:
+    """Read the records of several states as in `read_survey`, in one pass over the file.
+
+    Returns
+    -------
+    A frame per state, in the order given.
+
+    Raises
+    ------
+    SurveyError
+        As in `read_survey`, for the first state at fault.
+    """
     source_year = survey_year(schema, folder, year)
     name = survey_file(schema, folder, source_year)
     path = Path(folder) / name
@@ -48,17 +66,23 @@ def read_survey(schema: SurveySchema, folder: str | Path, state: str, year: int)
             raise Unusable(f"has no whole numbers in {schema.year}", "Correct it")
         if types[schema.state].is_numeric() or types[schema.state].is_temporal():
             raise Unusable(f"has no texts in {schema.state}", "Correct it")
-        of_state = [pl.col(schema.state) == state, pl.col(schema.year) == source_year]
-        records = read_rows(path, list(types), of_state)
-    if not records.height:
-        raise SurveyError(
-            f"{label} has no records of {state} in {source_year}. Add them, or choose another state"
+        wanted = [pl.col(schema.state).is_in(states), pl.col(schema.year) == source_year]
+        records = read_rows(path, list(types), wanted)
+    found = []
+    for state in states:
+        of_state = records.filter(pl.col(schema.state) == state)
+        if not of_state.height:
+            raise SurveyError(
+                f"{label} has no records of {state} in {source_year}. Add them, or choose another state"
+            )
+        verify(of_state, schema, f"{name}, {state} {source_year}")
+        found.append(
+            of_state.with_columns(
+                pl.col(schema.year).cast(pl.Int32).alias("survey_year"),
+                pl.lit(year, pl.Int32).alias(schema.year),
+            )
         )
-    verify(records, schema, f"{name}, {state} {source_year}")
-    return records.with_columns(
-        pl.col(schema.year).cast(pl.Int32).alias("survey_year"),
-        pl.lit(year, pl.Int32).alias(schema.year),
-    )
+    return found
 
 
 def verify(records: pl.DataFrame, schema: SurveySchema, label: str) -> None:
