@@ -13,7 +13,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from microplex_pipeline.warehouse import access
+from microplex_pipeline.warehouse import access, reading
 from microplex_pipeline.warehouse.reading import query
 from microplex_pipeline_tests.conftest import CHECKOUT, variables
 from microplex_pipeline_tests.warehouse.test_access import another_program
@@ -124,6 +124,21 @@ def test_control_characters_are_escaped(microplex):
     result = microplex("query", "select 'a' || chr(27) || '[31mred' as text")
     assert r"a\x1b[31mred" in result.output
     assert "\x1b" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("select range as a, range as b from range(100)", "more than 49 rows of 2 columns"),
+        ("select list(hash(range)) as a from range(400_000_000)", "Out of Memory Error"),
+    ],
+)
+def test_a_query_cannot_take_all_memory(microplex, monkeypatch, sql, message):
+    monkeypatch.setattr(reading, "VALUES", 99)
+    monkeypatch.setitem(access.READ_ONLY, "memory_limit", "200MB")
+    result = microplex("query", sql, "--format", "json")
+    assert result.exit_code == 1
+    assert message in result.stderr
 
 
 def test_csv_has_no_formulas(microplex):
