@@ -111,6 +111,7 @@ def at_random(folder: Path, times: int) -> None:
     subprocess.run(BOTH, env=environment(new), check=True, stdout=subprocess.DEVNULL)
     undisturbed = time.monotonic() - started
     before, after = contents(old), contents(new)
+    was, will = contents_by_partition(old), contents_by_partition(new)
     draw = random.Random(0)
     equal, mixed, ended = 0, 0, 0
     for number in range(times):
@@ -131,7 +132,6 @@ def at_random(folder: Path, times: int) -> None:
             ended += 1
         run.wait()
         partly = contents_by_partition(project)
-        was, will = contents_by_partition(old), contents_by_partition(new)
         mixed += any(h not in (was.get(key), will.get(key)) for key, h in partly.items())
         again = subprocess.run(BOTH, env=environment(project), capture_output=True, text=True)
         equal += again.returncode == 0 and contents(project) == after
@@ -192,12 +192,12 @@ def contents(project: Path) -> dict[str, str]:
     found = {}
     for table in tables:
         rows = query(warehouse, f"select * from {table} order by all")
-        columns = [c for c in rows.columns if c != "architecture"]
-        digest = hashlib.sha256()
-        for row in rows.select(columns).iter_rows():
-            digest.update(repr(row).encode())
-        found[table] = digest.hexdigest()
+        found[table] = digest(rows.select(c for c in rows.columns if c != "architecture"))
     return found
+
+
+def digest(rows: pl.DataFrame) -> str:
+    return hashlib.sha256(rows.rechunk().write_ipc(None).getvalue()).hexdigest()
 
 
 def contents_by_partition(project: Path) -> dict[tuple[str, str], str]:
@@ -214,7 +214,7 @@ def contents_by_partition(project: Path) -> dict[tuple[str, str], str]:
         rows = rows.select(c for c in rows.columns if c != "architecture")
         nation = table == "survey.national_survey"  # its rows keep the states of their records
         for (state,), some in rows.group_by([pl.lit("US") if nation else "state"]):
-            found[table, str(state)] = hashlib.sha256(repr(some.rows()).encode()).hexdigest()
+            found[table, str(state)] = digest(some)
     return found
 
 
