@@ -187,6 +187,9 @@ class Current(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Remove the project."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.counts["history"] = self.counts.get("history", 0) + 1
+        if self.counts["history"] % 10 == 0:
+            print(f"{self.counts['history']} histories", flush=True)
 
     @property
     def settings(self) -> Settings:
