@@ -15,7 +15,14 @@ from types import FrameType
 
 import click
 
-from microplex_pipeline.cli.places import near, project, read_settings, use_dagster_home
+from microplex_pipeline.cli.places import (
+    IN_DATA,
+    near,
+    project,
+    read_settings,
+    refuse_characters,
+    use_dagster_home,
+)
 
 HOST = "127.0.0.1"  # deliberately not an option
 WAIT_SECONDS = 60  # for the daemon to end
@@ -41,7 +48,10 @@ def ui(port: int) -> None:
     """
     from microplex_pipeline.defs.settings import CONFIG, NAME
 
-    incoming, workspace = read_settings().incoming, project() / "workspace.yaml"
+    settings, workspace = read_settings(), project() / "workspace.yaml"
+    incoming = settings.incoming
+    refuse_characters(settings.data, IN_DATA, "the data folder")
+    refuse_characters(incoming, IN_DATA, "the incoming folder")
     if not workspace.is_file():
         raise click.ClickException(
             f"{near(workspace)} is missing: copy it from a project made by `microplex init`"
