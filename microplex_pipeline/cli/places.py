@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from microplex_pipeline.defs.settings import Settings
 
 
-# addresses of SQLite and DuckDB files give them a meaning; readers of Parquet files take them for patterns
-IN_HISTORY, IN_DATA, IN_WAREHOUSE = "?%", "*?[", "?"
+# addresses of SQLite and DuckDB files give ? and % a meaning; Dagster's reader of dagster.yaml and readers of
+# Parquet files take *, ? and [ for patterns
+IN_HISTORY, IN_DATA, IN_WAREHOUSE = "%*?[", "*?[", "?"
 
 
 class Folder(click.Path):
