@@ -253,6 +253,6 @@ def test_text_that_is_not_ascii_is_understood_and_written_in_the_c_locale(backfi
     )
     assert refused.returncode == 1
     assert refused.stderr == (
-        "Error: the output has characters that latin-1 cannot represent: set PYTHONIOENCODING=utf-8, then run "
-        "this again\n"
+        "Error: the output has characters that latin-1 cannot represent: set PYTHONIOENCODING=utf-8, "
+        "then run this again\n"
     )

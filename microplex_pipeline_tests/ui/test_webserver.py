@@ -274,8 +274,8 @@ def test_the_daemon_and_the_code_server_end_with_the_ui(project, tmp_path, numbe
         assert process.stdout is not None
         assert process.stderr is not None
         try:
-            address = process.stdout.readline().split()[0]
-            assert "microplex_pipeline" in _locations(address)
+            started = next(line for line in process.stdout if "Ctrl-C ends it" in line)
+            assert "microplex_pipeline" in _locations(started.split()[0])
             assert len(_commands(process.pid)) == 3
             process.send_signal(number)
             deadline = time.monotonic() + 20
