@@ -259,13 +259,19 @@ def test_one_code_server_serves_the_webserver_and_the_daemon(ui):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_the_daemon_and_the_code_server_end_with_the_ui(project, tmp_path, number):
-    environment = {**os.environ, **variables(project), "PYTHONPATH": str(CHECKOUT)}
+def test_the_daemon_and_the_code_server_end_with_the_ui(backfilled, tmp_path, number):
+    environment = {**os.environ, **variables(backfilled.folder), "PYTHONPATH": str(CHECKOUT)}
     home = tmp_path / "a new home #1 é"
+    home.mkdir()
+    shutil.copyfile(CHECKOUT / "dagster.yaml", home / "dagster.yaml")
     command = [sys.executable, "-m", "microplex_pipeline", "ui", "--port", "0"]
     with subprocess.Popen(
         command,
-        env={**environment, "DAGSTER_HOME": str(home)},
+        env={
+            **environment,
+            "DAGSTER_HOME": str(home),
+            "MICROPLEX_INCOMING": str(tmp_path / "incoming"),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -275,7 +281,10 @@ def test_the_daemon_and_the_code_server_end_with_the_ui(project, tmp_path, numbe
         assert process.stderr is not None
         try:
             started = next(line for line in process.stdout if "Ctrl-C ends it" in line)
-            assert "microplex_pipeline" in _locations(started.split()[0])
+            deadline = time.monotonic() + 60
+            while "microplex_pipeline" not in _locations(started.split()[0]):
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
             assert len(_commands(process.pid)) == 3
             process.send_signal(number)
             deadline = time.monotonic() + 20
