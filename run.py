@@ -3,7 +3,17 @@
 
 python3 run.py build RI 2014    the whole chain for one state and year
 python3 run.py report RI 2014   open the report on what was built
+python3 run.py query SQL        read the tables with SQL
+python3 run.py export RI 2014 --to exports
+                                write a table to Parquet, CSV or Stata
+python3 run.py backfill         build many states; skip what is up to date
+python3 run.py status           what is built, out of date, failed
 python3 run.py ui               Dagster's UI on http://127.0.0.1:3000
+python3 run.py init FOLDER      make a project of your own
+python3 run.py COMMAND --help   what a command does, with examples
+
+Commands work on the project of the current folder or a folder above it, elsewhere on the checkout's.
+
 python3 run.py test             the tests
 python3 run.py setup            only set up, with what development needs
 python3 run.py lock             write requirements.lock anew, from constraints.txt
@@ -86,7 +96,9 @@ def main() -> int:
             return 0
         return subprocess.run([str(PYTHON), "-m", "pytest", *rest], cwd=ROOT).returncode
     set_up("pipeline")
-    os.environ.setdefault("MICROPLEX_CONFIG", str(ROOT / "microplex.yaml"))
+    here = Path.cwd()
+    if not any((folder / "microplex.yaml").is_file() for folder in (here, *here.parents)):
+        os.environ.setdefault("MICROPLEX_CONFIG", str(ROOT / "microplex.yaml"))
     # -P: no module is imported from the current folder
     arguments = [str(PYTHON), "-P", "-m", "microplex_pipeline", command, *rest]
     if os.name == "posix":

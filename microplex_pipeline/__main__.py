@@ -1,10 +1,15 @@
 """`python -m microplex_pipeline`, the same as `microplex`."""
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line, or name the missing extra."""
+    if sys.getfilesystemencoding() == "ascii" and os.name == "posix":
+        # arguments, paths and output are UTF-8 also where the locale is C and Python's UTF-8 mode is off
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     try:
         from microplex_pipeline.cli import main as commands
     except ModuleNotFoundError as error:

@@ -97,8 +97,8 @@ def prior_project(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def project_with_prior(prior_project, tmp_path) -> Path:
-    """A copy of `prior_project` that a test may change."""
-    return Path(shutil.copytree(prior_project, tmp_path / "project"))
+    """A copy of `prior_project` that a test may change, in a folder with an unusual name."""
+    return Path(shutil.copytree(prior_project, tmp_path / "a project #1 é"))
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,16 @@ COMMANDS = ("init", "build", "report", "query", "export", "backfill", "status", 
 class Commands(click.Group):
     """Commands that are imported when needed, and end with one message if a file is unusable."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Return the arguments that are left; end with one message if one is not valid UTF-8."""
+        for word in args:
+            try:
+                word.encode()
+            except UnicodeEncodeError as error:
+                shown = word.encode(errors="backslashreplace").decode()
+                raise click.UsageError(f"the argument {shown} is not valid UTF-8") from error
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands' names."""
         del ctx

@@ -63,7 +63,7 @@ def backfill(states: str | None, years_: str | None, jobs: int, force: bool) -> 
     started, label = time.monotonic(), uuid.uuid4().hex[:8]
     done, failed, doubtful = 0, 0, 0
     with (
-        stoppable(),
+        stoppable("run the same command again to continue"),
         bar(total, "building") as shown,
         closing(run(wanted, jobs, force, label)) as outcomes,
     ):
@@ -88,8 +88,8 @@ def backfill(states: str | None, years_: str | None, jobs: int, force: bool) -> 
             if shown is not None:
                 shown.update(step, f"{outcome.partition}, {failed} failed")
     checked = f", {doubtful} built with failed checks" if doubtful else ""
-    click.echo(
-        f"{total} partitions in {time.monotonic() - started:.0f} s, {failed} failed{checked}"
-    )
+    partitions = "partition" if total == 1 else "partitions"
+    seconds = time.monotonic() - started
+    click.echo(f"{total} {partitions} in {seconds:.0f} s, {failed} failed{checked}")
     if failed or doubtful:
         sys.exit(1)

@@ -10,7 +10,12 @@ import click
 
 from microplex_pipeline.cli.partition_keys import partition
 from microplex_pipeline.cli.places import near, read_settings_and_data
-from microplex_pipeline.cli.runs import end_lost_runs, lacks_national_models, run
+from microplex_pipeline.cli.runs import (
+    end_lost_runs,
+    end_with_reasons,
+    lacks_national_models,
+    run,
+)
 from microplex_pipeline.cli.stopping import stoppable
 
 if TYPE_CHECKING:
@@ -34,7 +39,11 @@ def build(state: str, year: str) -> None:
     Exit code 0; 1 if a step or a check failed: the message says which and why, and a failed step leaves its
     table unchanged; 130 after Ctrl-C.
     """
-    with stoppable():
+    again = (
+        "the same command builds the whole state again, "
+        f"microplex backfill --states {state} --year {year} only what is missing or out of date"
+    )
+    with stoppable(again):
         _build(state, year)
 
 
@@ -52,8 +61,9 @@ def _build(state: str, year: str) -> None:
     for job, of in runs:
         result = run(settings, job, of)
         if not result.success:
-            click.echo(f"{of} was not built; the tables of failed steps are unchanged.", err=True)
-            sys.exit(1)
+            end_with_reasons(
+                result, f"{of} was not built; the tables of failed steps are unchanged"
+            )
     _print_summary(settings, of_state, time.monotonic() - started)
     if any(not check.warning for check in failed_checks(result.all_events)):
         click.echo("\nA check failed (see above): do not use these records as they are.", err=True)

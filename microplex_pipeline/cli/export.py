@@ -10,7 +10,7 @@ import click
 from microplex_pipeline.cli.bars import bar
 from microplex_pipeline.cli.outdated import warn_if_outdated
 from microplex_pipeline.cli.partition_keys import known_state, known_years, partition
-from microplex_pipeline.cli.places import Folder, near, no_warehouse, read_settings
+from microplex_pipeline.cli.places import Folder, near, no_warehouse, read_settings, unwritten
 
 if TYPE_CHECKING:
     from microplex_pipeline.warehouse.partition import Partition
@@ -94,7 +94,7 @@ def export(
     except (CannotExport, SurveyError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
-        raise click.ClickException(f"a file could not be written: {error}") from error
+        raise click.ClickException(f"the export is not complete: {unwritten(error)}") from error
     warn_if_outdated(settings, table, partitions)
     for own, short in cut.items():
         click.echo(f"{own} is named {short}: Stata's names have at most 32 characters", err=True)

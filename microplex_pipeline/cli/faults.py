@@ -1,4 +1,4 @@
-"""Errors of files and disks that any command may meet, each as one message."""
+"""Errors of files, disks and encodings that any command may meet, each as one message."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from microplex_pipeline.cli.places import dagster_home, near
 
 
 def message_of(error: Exception) -> str | None:
-    """Return the message about a file, warehouse or history that cannot be used; None for other errors."""
+    """Return the message about a file, warehouse, history or encoding that cannot be used, or None."""
+    if isinstance(error, UnicodeEncodeError):
+        return (
+            f"the output has characters that {error.encoding} cannot represent: set PYTHONIOENCODING=utf-8, "
+            "then run this again"
+        )
     # only loaded modules can have raised their errors: importing them here would be slow
     if "microplex_pipeline.warehouse.faults" in sys.modules:
         from microplex_pipeline.warehouse.faults import WarehouseUnreadable

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from microplex_pipeline.cli.places import Folder, near
+from microplex_pipeline.cli.places import IN_HISTORY, Folder, near, refuse_characters
 
 PACKAGE = Path(__file__).resolve().parents[1]
 FILES = ("microplex.yaml", "workspace.yaml", "dagster.yaml")
@@ -26,6 +26,7 @@ def init(folder: Path) -> None:
     Exit code 0, or 1 if the folder cannot be written to or already holds a project.
     """
     template = _template()
+    refuse_characters(folder.absolute(), IN_HISTORY, "the folder")
     if there := [name for name in (*FILES, "data") if (folder / name).exists()]:
         raise click.ClickException(
             f"{near(folder)} already has {', '.join(there)}: choose another folder"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from microplex_pipeline.cli.places import require_a_clock
 from microplex_pipeline.defs.coverage import STATES, closed_years
 
 if TYPE_CHECKING:
@@ -33,11 +34,12 @@ def known_state(state: str) -> str:
 
 def known_year(year: str) -> int:
     """Return the year, or end with an error if it cannot be built."""
+    require_a_clock()
     known = closed_years()
     if year not in known:
         raise click.BadParameter(
             f"{year!r} is not among {known[0]} to {known[-1]}: the survey begins in {known[0]}, "
-            "and a year can be built once it is over",
+            f"and {known[-1]} is the last year that is over",
             param_hint="YEAR",
         )
     return int(year)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import webbrowser
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import click
 
 from microplex_pipeline.cli.outdated import warn_if_outdated
 from microplex_pipeline.cli.partition_keys import known_year, partition
-from microplex_pipeline.cli.places import Folder, near, project, read_settings
-from microplex_pipeline.cli.runs import run
+from microplex_pipeline.cli.places import Folder, near, project, read_settings, unwritten
+from microplex_pipeline.cli.runs import end_with_reasons, run
 from microplex_pipeline.defs.coverage import STATES
 
 
@@ -61,13 +60,15 @@ def report(
         else:
             number = known_year(whole_year)
             built = holds_year(settings.warehouse, "evaluation.state_report", number)
-            if built and not run(settings, "report_nation", Partition(None, number)).success:
-                sys.exit(1)
+            if built:
+                result = run(settings, "report_nation", Partition(None, number))
+                if not result.success:
+                    end_with_reasons(result, f"the page of {number} was not written")
             page = write_year_report(settings.warehouse, folder, number, STATES)
     except NoReport as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
-        raise click.ClickException(f"a page could not be written: {error}") from error
+        raise click.ClickException(f"the page was not written: {unwritten(error)}") from error
     click.echo(near(page))
     if opens:
         webbrowser.open(page.resolve().as_uri())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -39,6 +40,16 @@ def run(settings: Settings, job: str, partition: Partition) -> dg.ExecuteInProce
         with lock, shown(instance, run_id):
             definitions = build_definitions(settings)
             return run_job(settings, instance, definitions, job, partition, run_id=run_id)
+
+
+def end_with_reasons(result: dg.ExecuteInProcessResult, what: str) -> NoReturn:
+    """End with exit code 1; the last lines say what was not done, which steps failed, and why."""
+    from microplex_pipeline.defs.reasons import reasons
+
+    click.echo(f"\n{what}:", err=True)
+    for step, why in reasons(result.all_events):
+        click.secho(f"  {step}: {why}" if step else f"  {why}", fg="red", err=True)
+    sys.exit(1)
 
 
 def lacks_national_models(settings: Settings, year: int) -> bool:

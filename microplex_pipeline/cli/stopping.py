@@ -14,8 +14,13 @@ INTERRUPTED = 130
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """Let the block end within moments of Ctrl-C or SIGTERM, with exit code 130 and no traceback."""
+def stoppable(how_to_continue: str) -> Iterator[None]:
+    """Let the block end within moments of Ctrl-C or SIGTERM, with exit code 130 and no traceback.
+
+    Parameters
+    ----------
+    how_to_continue : which command does what from here.
+    """
 
     def stop(*_: object) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -26,10 +31,7 @@ def stoppable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(
-            "\nstopped: finished steps are stored; run the same command again to continue",
-            err=True,
-        )
+        click.echo(f"\nstopped: finished steps are stored; {how_to_continue}", err=True)
         sys.stdout.flush()
         # the running step is in a thread that nothing else would end
         os._exit(INTERRUPTED)

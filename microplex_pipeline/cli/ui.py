@@ -15,7 +15,14 @@ from types import FrameType
 
 import click
 
-from microplex_pipeline.cli.places import near, project, read_settings, use_dagster_home
+from microplex_pipeline.cli.places import (
+    IN_DATA,
+    near,
+    project,
+    read_settings,
+    refuse_characters,
+    use_dagster_home,
+)
 
 HOST = "127.0.0.1"  # deliberately not an option
 WAIT_SECONDS = 60  # for the daemon to end
@@ -41,7 +48,10 @@ def ui(port: int) -> None:
     """
     from microplex_pipeline.defs.settings import CONFIG, NAME
 
-    incoming, workspace = read_settings().incoming, project() / "workspace.yaml"
+    settings, workspace = read_settings(), project() / "workspace.yaml"
+    incoming = settings.incoming
+    refuse_characters(settings.data, IN_DATA, "the data folder")
+    refuse_characters(incoming, IN_DATA, "the incoming folder")
     if not workspace.is_file():
         raise click.ClickException(
             f"{near(workspace)} is missing: copy it from a project made by `microplex init`"
@@ -59,8 +69,8 @@ def ui(port: int) -> None:
     # set explicitly, since background jobs of a shell ignore SIGINT; the daemon is ended first
     signal.signal(signal.SIGINT, _end)
     signal.signal(signal.SIGTERM, _end)
-    with _alone(), _listening(port) as listening, _daemon(workspace) as daemon:
-        _serve(workspace, listening, daemon)
+    with _alone(), _listening(port) as listening:
+        _serve(workspace, listening)
 
 
 def _end(signal_number: int, frame: FrameType | None) -> None:
@@ -72,12 +82,18 @@ def _alone() -> Iterator[None]:
     """Refuse a second UI on the same history: two daemons would start every scheduled run twice."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(Path(os.environ["DAGSTER_HOME"]) / "ui.lock", timeout=0)
+    home = Path(os.environ["DAGSTER_HOME"])
+    lock = FileLock(home / "ui.lock", timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
         raise click.ClickException(
             "a UI on this project's history is already running: use that one, or end it first"
+        ) from error
+    except OSError as error:
+        raise click.ClickException(
+            f"{near(home / 'ui.lock')} cannot be written ({error.strerror}): let yourself write it, or set "
+            "DAGSTER_HOME to a folder that can be written to"
         ) from error
     try:
         yield
@@ -101,45 +117,46 @@ def _listening(port: int) -> Iterator[socket.socket]:
 @contextmanager
 def _daemon(workspace: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run the daemon, which evaluates schedules and sensors and starts queued runs."""
-    command = [
-        sys.executable,
-        "-P",  # no module is imported from the current folder
-        "-m",
-        "microplex_pipeline.ui.daemon",
-        "run",
-        "--log-level",
-        "warning",
-    ]
-    # the pipe closes when this process ends, even by kill -9, and the daemon then ends, too
-    daemon = subprocess.Popen([*command, "-w", str(workspace)], stdin=subprocess.PIPE)
+    from microplex_pipeline.ui.child import end, start
+
+    daemon = start(["dagster-daemon", "run", "--log-level", "warning", "-w", str(workspace)])
     try:
         yield daemon
     finally:
-        daemon.terminate()
-        try:
-            daemon.wait(WAIT_SECONDS)
-        except subprocess.TimeoutExpired:
+        if not end(daemon, WAIT_SECONDS):
             daemon.kill()
 
 
-def _serve(file: Path, listening: socket.socket, daemon: subprocess.Popen[bytes]) -> None:
+def _serve(file: Path, listening: socket.socket) -> None:
     import dagster as dg
     import uvicorn
 
+    from microplex_pipeline.ui.code_servers import NoCodeServer, code_servers
     from microplex_pipeline.ui.webserver import LocalWebserver
     from microplex_pipeline.ui.workspace import workspace
 
-    with dg.DagsterInstance.get() as instance, workspace(instance, file) as context:
-        app = LocalWebserver(context).create_asgi_app()
-        server = uvicorn.Server(
-            uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
-        )
+    try:
+        with (
+            # the history is made here first: processes that made it at the same time would damage it
+            dg.DagsterInstance.get() as instance,
+            code_servers(file) as (shared, servers),
+            _daemon(shared) as daemon,
+            workspace(instance, shared) as context,
+        ):
+            app = LocalWebserver(context).create_asgi_app()
+            server = uvicorn.Server(
+                uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+            )
 
-        def end_with_the_daemon() -> None:
-            daemon.wait()
-            server.should_exit = True
+            def end_with(process: subprocess.Popen[bytes]) -> None:
+                process.wait()
+                server.should_exit = True
 
-        threading.Thread(target=end_with_the_daemon, daemon=True).start()
-        click.echo(f"http://{HOST}:{listening.getsockname()[1]} (Ctrl-C ends it)")
-        server.run(sockets=[listening])
-    raise click.ClickException("Dagster's daemon ended by itself; its last lines above say why")
+            for process in (daemon, *servers):
+                threading.Thread(target=end_with, args=[process], daemon=True).start()
+            click.echo(f"http://{HOST}:{listening.getsockname()[1]} (Ctrl-C ends it)")
+            server.run(sockets=[listening])
+            ended = "daemon" if daemon.poll() is not None else "code server"
+    except NoCodeServer as error:
+        raise click.ClickException(str(error)) from error
+    raise click.ClickException(f"Dagster's {ended} ended by itself; its last lines above say why")

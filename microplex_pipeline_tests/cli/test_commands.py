@@ -2,10 +2,12 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
@@ -13,8 +15,11 @@ import pytest
 from click.testing import CliRunner
 
 from microplex_pipeline.cli import main
+from microplex_pipeline.defs import coverage
+from microplex_pipeline.defs.coverage import closed_years
 from microplex_pipeline.warehouse.failures import last_failures
 from microplex_pipeline.warehouse.reading import query
+from microplex_pipeline_tests.conftest import DATA, variables
 
 
 @pytest.mark.parametrize(
@@ -29,6 +34,11 @@ from microplex_pipeline.warehouse.reading import query
         (["report", "RI", "2014", "--year", "2014"], "give a state and a year"),
         (["report", "ZZ", "2014"], "'ZZ' is not a state"),
         (["report", "--year", "2011"], "'2011' is not among 2012 to"),
+        (
+            ["status", "--year", "1999"],
+            f"begins in 2012, and {closed_years()[-1]} is the last year",
+        ),
+        (["query", "select '\udce9'"], r"the argument select '\udce9' is not valid UTF-8"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):
@@ -103,7 +113,10 @@ def test_a_stopped_build_ends_at_once_and_changes_nothing_else(
     _, message = run.communicate()
     assert time.monotonic() - stopped < 3
     assert run.returncode == 130
-    assert message.startswith("\nstopped: ")
+    assert message == (
+        "\nstopped: finished steps are stored; the same command builds the whole state again, "
+        "microplex backfill --states RI --year 2014 only what is missing or out of date\n"
+    )
     assert "Traceback" not in message
     assert statuses(project_with_prior) == ["SUCCESS", "CANCELED"]
     assert query(project_with_prior / "w.duckdb", "from survey.survey").height == 1204
@@ -128,7 +141,7 @@ def test_a_killed_worker_loses_only_its_own_run_and_ctrl_c_ends_all(
     _, message = run.communicate()
     assert time.monotonic() - stopped < 3
     assert run.returncode == 130
-    assert "stopped: " in message
+    assert "stopped: finished steps are stored; run the same command again" in message
     assert "Traceback" not in message
     assert statuses(project_with_prior) == ["SUCCESS", "FAILURE", "FAILURE"]
     whys = sorted(f["why"] for f in last_failures(project_with_prior / "w.duckdb", 9))
@@ -177,3 +190,69 @@ def test_a_failed_run_says_why_with_exit_code_1(environment, tmp_path):
     assert failed.returncode == 1
     assert "Error: survey schema cps_tax_units.yaml" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+def test_a_failed_build_ends_with_the_step_and_the_reason(environment, tmp_path):
+    shutil.copytree(DATA, tmp_path / "data")
+    survey = tmp_path / "data" / "cps_tax_units.parquet"
+    survey.write_bytes(survey.read_bytes()[:1_000_000])
+    failed = subprocess.run(
+        COMMAND,
+        env={**environment, "MICROPLEX_DATA": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+    )
+    assert failed.returncode == 1
+    *_, what, why = failed.stderr.splitlines()
+    assert what == "2014 was not built; the tables of failed steps are unchanged:"
+    assert why.startswith("  national_survey: survey file cps_tax_units.parquet is damaged")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["build", "RI", "2014"],
+        ["backfill"],
+        ["status", "--year", "2014"],
+        ["export", "RI", "2014", "--to", "exports"],
+        ["report", "RI", "2014"],
+        ["ui", "--port", "0"],
+    ],
+)
+def test_a_clock_before_the_first_year_is_reported(microplex, monkeypatch, tmp_path, command):
+    class Epoch(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.fromtimestamp(0, tz)
+
+    monkeypatch.setattr(coverage, "datetime", Epoch)
+    monkeypatch.chdir(tmp_path)
+    result = microplex(*command)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: the computer's clock says that 2012")
+
+
+def test_text_that_is_not_ascii_is_understood_and_written_in_the_c_locale(backfilled):
+    environment = {**os.environ, **variables(backfilled.folder)}
+    in_c = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [*COMMAND[:-3], "query", "select 'é' as x", "--format"]
+    for kind, expected in (
+        ("csv", "x\né\n"),
+        ("json", '[\n {\n  "x": "é"\n }\n]\n'),
+        ("table", "│ é   │"),
+    ):
+        result = subprocess.run(
+            [*command, kind], env={**environment, **in_c}, capture_output=True, check=True
+        )
+        assert expected in result.stdout.decode()
+    refused = subprocess.run(
+        [*command[:-2], "select '日'", "--format", "csv"],
+        env={**environment, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        text=True,
+    )
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "Error: the output has characters that latin-1 cannot represent: set PYTHONIOENCODING=utf-8, "
+        "then run this again\n"
+    )

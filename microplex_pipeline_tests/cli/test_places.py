@@ -7,8 +7,10 @@ import socket
 
 import click
 import pytest
+from click.testing import CliRunner
 from filelock import FileLock
 
+from microplex_pipeline.cli import main
 from microplex_pipeline.cli.places import dagster_home, use_dagster_home
 from microplex_pipeline_tests.conftest import CHECKOUT
 
@@ -49,6 +51,51 @@ def test_a_file_cannot_be_dagster_home(microplex, monkeypatch, tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_a_tilde_leads_to_the_home_of_a_user_who_exists(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DAGSTER_HOME", "~/deep")
+    assert dagster_home() == tmp_path / "deep"
+    monkeypatch.setenv("DAGSTER_HOME", "~nobody-here/deep")
+    with pytest.raises(click.ClickException, match="~nobody-here/deep, but there is no such user"):
+        dagster_home()
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%20b", "a[1]", "a*"])
+def test_a_project_whose_files_could_not_be_found_is_refused(tmp_path, name):
+    result = CliRunner().invoke(main, ["init", str(tmp_path / name)])
+    assert result.exit_code == 1
+    assert f"{name} cannot be used, because its path has " in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "name", "command"),
+    [
+        ("DAGSTER_HOME", "home?", ["build", "RI", "2014"]),
+        ("DAGSTER_HOME", "100%", ["backfill"]),
+        (
+            "DAGSTER_HOME",
+            "home[1]",
+            ["build", "RI", "2014"],
+        ),  # Dagster would not read its dagster.yaml
+        ("DAGSTER_HOME", "100%", ["ui", "--port", "0"]),
+        ("MICROPLEX_DATA", "data[1]", ["build", "RI", "2014"]),
+        ("MICROPLEX_DATA", "data*", ["ui", "--port", "0"]),
+        ("MICROPLEX_INCOMING", "in[1]", ["ui", "--port", "0"]),
+        ("MICROPLEX_WAREHOUSE", "w?.duckdb", ["query", "select 1"]),
+    ],
+)
+def test_paths_whose_files_could_not_be_found_are_refused(
+    microplex, monkeypatch, tmp_path, variable, name, command
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(variable, str(tmp_path / name))
+    result = microplex(*command)
+    assert result.exit_code == 1
+    assert f"{name} cannot be used, because its path has " in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("command", ["report", "export"])
 def test_unusable_output_folders_are_reported(microplex, tmp_path, command):
     (tmp_path / "file").write_text("mine")
@@ -56,7 +103,7 @@ def test_unusable_output_folders_are_reported(microplex, tmp_path, command):
     for folder, code, message in (
         ("", 2, "give a folder, not an empty string"),
         (tmp_path / "file", 1, "file is a file, not a folder"),
-        (tmp_path / "file" / "below", 1, "could not be written"),
+        (tmp_path / "file" / "below", 1, "could not be written (Not a directory)"),
     ):
         result = microplex(*to, folder)
         assert result.exit_code == code
@@ -69,6 +116,7 @@ def test_the_ui_makes_the_incoming_folder_and_reports_a_port_in_use(
     microplex, monkeypatch, tmp_path
 ):
     monkeypatch.setenv("MICROPLEX_INCOMING", str(tmp_path / "incoming"))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with socket.socket() as taken:
@@ -78,6 +126,9 @@ def test_the_ui_makes_the_incoming_folder_and_reports_a_port_in_use(
         result = microplex("ui", "--port", port)
         with FileLock(dagster_home() / "ui.lock"):
             second = microplex("ui", "--port", 0)
+        (dagster_home() / "ui.lock").unlink()
+        (dagster_home() / "ui.lock").mkdir()  # cannot be written, not even by root
+        unwritable = microplex("ui", "--port", 0)
     for number, handler in before.items():
         signal.signal(number, handler)
     assert result.exit_code == 1
@@ -85,3 +136,5 @@ def test_the_ui_makes_the_incoming_folder_and_reports_a_port_in_use(
     assert (tmp_path / "incoming").is_dir()
     assert second.exit_code == 1
     assert "is already running" in second.output
+    assert unwritable.exit_code == 1
+    assert "ui.lock cannot be written (Is a directory): " in unwritable.stderr

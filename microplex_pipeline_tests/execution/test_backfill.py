@@ -119,7 +119,7 @@ def test_a_subtotal_ten_times_too_large_gives_a_warning(run, project):
     result = run("--states", "RI", "--year", "2014")
     assert result.exit_code == 0, result.output
     assert "RI 2014   warning: parts_plausible: household count households" in result.output
-    assert "1 partitions in" in result.output
+    assert "1 partition in" in result.output
     file.write_text(good)
     run("--states", "RI", "--year", "2014")
 

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
@@ -251,38 +252,62 @@ def test_a_page_of_another_site_can_start_nothing(browser, ui, tmp_path):
     context.close()
 
 
-def test_the_daemon_ends_if_the_ui_is_killed(project, tmp_path):
-    environment = {**os.environ, **variables(project), "PYTHONPATH": str(CHECKOUT)}
+def test_one_code_server_serves_the_webserver_and_the_daemon(ui):
+    commands = [" ".join(words) for words in _commands(ui[1])]
+    assert len([command for command in commands if "api grpc" in command]) == 1
+    assert len([command for command in commands if "dagster-daemon run" in command]) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_daemon_and_the_code_server_end_with_the_ui(backfilled, tmp_path, number):
+    environment = {**os.environ, **variables(backfilled.folder), "PYTHONPATH": str(CHECKOUT)}
+    home = tmp_path / "a new home #1 é"
+    home.mkdir()
+    shutil.copyfile(CHECKOUT / "dagster.yaml", home / "dagster.yaml")
     command = [sys.executable, "-m", "microplex_pipeline", "ui", "--port", "0"]
     with subprocess.Popen(
         command,
-        env={**environment, "DAGSTER_HOME": str(tmp_path / "home")},
+        env={
+            **environment,
+            "DAGSTER_HOME": str(home),
+            "MICROPLEX_INCOMING": str(tmp_path / "incoming"),
+        },
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         start_new_session=True,
+        text=True,
     ) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         try:
-            assert b"Ctrl-C ends it" in process.stdout.readline()
-            assert _daemons(process.pid)
-            process.kill()
-            deadline = time.monotonic() + 20
-            while _daemons(process.pid):
+            started = next(line for line in process.stdout if "Ctrl-C ends it" in line)
+            deadline = time.monotonic() + 60
+            while "microplex_pipeline" not in _locations(started.split()[0]):
                 assert time.monotonic() < deadline
                 time.sleep(0.2)
+            assert len(_commands(process.pid)) == 3
+            process.send_signal(number)
+            deadline = time.monotonic() + 20
+            while left := _commands(process.pid):
+                assert time.monotonic() < deadline, left
+                time.sleep(0.2)
+            assert process.wait() == (0 if number == signal.SIGTERM else -number)
+            assert process.stderr.read() == ""
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
-def _daemons(group):
-    """Return Dagster's daemons in a process group (from Linux's /proc)."""
+def _commands(group):
+    """Return the commands of a process group, without those that have ended (from Linux's /proc)."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if os.getpgid(int(process.name)) == group:
-                found.append((process / "cmdline").read_bytes().split(b"\0"))
+                found.append((process / "cmdline").read_text().split("\0"))
         except (ProcessLookupError, FileNotFoundError):
             continue  # ended in the meantime
-    return [words for words in found if b"microplex_pipeline.ui.daemon" in words]
+    return [words for words in found if words != [""]]
 
 
 def _listening_addresses(group):
