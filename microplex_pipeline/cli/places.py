@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from microplex_pipeline.defs.settings import Settings
 
 
-# addresses of SQLite and DuckDB files give ? and % a meaning; Dagster's reader of dagster.yaml and readers of
-# Parquet files take *, ? and [ for patterns
-IN_HISTORY, IN_DATA, IN_WAREHOUSE = "%*?[", "*?[", "?"
+# addresses of SQLite and DuckDB files give ? and % a meaning; Dagster's reader of dagster.yaml takes *, ? and [
+# for patterns
+IN_HISTORY, IN_WAREHOUSE = "%*?[", "?"
 
 
 class Folder(click.Path):
@@ -50,7 +50,6 @@ def read_settings_and_data() -> Settings:
     from microplex_pipeline.defs.resources import DataFolder
 
     settings = read_settings()
-    refuse_characters(settings.data, IN_DATA, "the data folder")
     data = DataFolder(path=str(settings.data))
     try:
         _ = data.survey_schema, data.target_sources

@@ -16,11 +16,9 @@ from types import FrameType
 import click
 
 from microplex_pipeline.cli.places import (
-    IN_DATA,
     near,
     project,
     read_settings,
-    refuse_characters,
     use_dagster_home,
 )
 
@@ -50,8 +48,6 @@ def ui(port: int) -> None:
 
     settings, workspace = read_settings(), project() / "workspace.yaml"
     incoming = settings.incoming
-    refuse_characters(settings.data, IN_DATA, "the data folder")
-    refuse_characters(incoming, IN_DATA, "the incoming folder")
     if not workspace.is_file():
         raise click.ClickException(
             f"{near(workspace)} is missing: copy it from a project made by `microplex init`"

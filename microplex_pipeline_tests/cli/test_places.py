@@ -79,9 +79,6 @@ def test_a_project_whose_files_could_not_be_found_is_refused(tmp_path, name):
             ["build", "RI", "2014"],
         ),  # Dagster would not read its dagster.yaml
         ("DAGSTER_HOME", "100%", ["ui", "--port", "0"]),
-        ("MICROPLEX_DATA", "data[1]", ["build", "RI", "2014"]),
-        ("MICROPLEX_DATA", "data*", ["ui", "--port", "0"]),
-        ("MICROPLEX_INCOMING", "in[1]", ["ui", "--port", "0"]),
         ("MICROPLEX_WAREHOUSE", "w?.duckdb", ["query", "select 1"]),
     ],
 )
