@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from microplex_pipeline.defs.settings import Settings
 
 
-# addresses of SQLite and DuckDB files give ? and % a meaning; Dagster's reader of dagster.yaml takes *, ? and [
-# for patterns
+# addresses of SQLite and DuckDB files give ? and % a meaning; Dagster takes *, ? and [ in the path of its
+# dagster.yaml for patterns
 IN_HISTORY, IN_WAREHOUSE = "%*?[", "?"
 
 
