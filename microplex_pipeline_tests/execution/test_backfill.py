@@ -1,15 +1,23 @@
 """The backfill command on real partitions: what is built, what is skipped, what changes rebuild."""
 
 import shutil
+from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 import yaml
 from click.testing import CliRunner
 
 from microplex_pipeline.cli import main
+from microplex_pipeline.definitions import build_definitions
+from microplex_pipeline.defs.assets import national_survey
+from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.execution.backfill import _definitions
-from microplex_pipeline_tests.conftest import variables
+from microplex_pipeline.execution.plan import Plan
+from microplex_pipeline.execution.runs import run_job
+from microplex_pipeline.warehouse.partition import Partition
+from microplex_pipeline_tests.conftest import BRIEF, variables
 
 
 @pytest.fixture(scope="module")
@@ -160,26 +168,32 @@ def test_invalid_options_are_refused(run, options, message):
 
 
 def test_checks_are_asked_again_when_a_limit_changes(run, project, monkeypatch):
-    run("--states", "RI", "--year", "2014")
     monkeypatch.setenv("MICROPLEX_PARAMETERS__CHECKS__MIN_RECORDS", "100000")
     stricter = run("--states", "RI", "--year", "2014")
     assert stricter.exit_code == 1
     assert "enough_records: 1204 records; training needs at least 100000" in stricter.output
     assert "1 failed" in stricter.output
-    monkeypatch.delenv("MICROPLEX_PARAMETERS__CHECKS__MIN_RECORDS")
-    assert run("--states", "RI", "--year", "2014").exit_code == 0
 
 
 def test_what_was_built_into_another_warehouse_with_the_same_history_counts_for_nothing(
-    run, project, monkeypatch
+    backfilled, tmp_path
 ):
-    run("--states", "RI", "--year", "2014")
-    shutil.copy(project / "w.duckdb", project / "scratch.duckdb")
-    monkeypatch.setenv("MICROPLEX_PARAMETERS__SEED", "1")
-    monkeypatch.setenv("MICROPLEX_WAREHOUSE", str(project / "scratch.duckdb"))
-    assert run("--states", "RI", "--year", "2014").exit_code == 0
-    assert "up to date" in run("--states", "RI", "--year", "2014").output
-    monkeypatch.setenv("MICROPLEX_WAREHOUSE", str(project / "w.duckdb"))
-    status = CliRunner().invoke(main, ["status", "--year", "2014"])
-    assert "out of date in 2014: RI" in status.output
-    assert "because of parameters.seed" in status.output
+    """Another seed, first tried in a scratch warehouse, leaves this warehouse out of date."""
+    folder = backfilled.folder
+    tried = Settings(
+        data=folder / "data",
+        warehouse=Path(shutil.copy(folder / "w.duckdb", tmp_path / "scratch.duckdb")),
+        parameters=BRIEF.model_copy(update={"seed": 1}),
+    )
+    own = tried.model_copy(update={"warehouse": folder / "w.duckdb"})
+    nation = Partition(None, 2014)
+    shutil.copytree(folder / "home", tmp_path / "home")
+    with dg.DagsterInstance.from_config(str(tmp_path / "home")) as instance:
+        definitions = build_definitions(tried)
+        assets = ["national_survey"]
+        assert run_job(tried, instance, definitions, "build_prior", nation, assets=assets).success
+    stale = [
+        Plan(build_definitions(settings), settings).stale([national_survey], nation)
+        for settings in (tried, own)
+    ]
+    assert stale == [{}, {"national_survey": ["parameters.seed"]}]

@@ -22,8 +22,8 @@ def test_random_histories_call_nothing_wrong_current(machine):
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=3,
-            stateful_step_count=4,
+            max_examples=2,
+            stateful_step_count=2,
             derandomize=True,
             deadline=None,
             database=None,
