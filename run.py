@@ -94,7 +94,9 @@ def main() -> int:
         set_up("dev")
         if command == "setup":
             return 0
-        return subprocess.run([str(PYTHON), "-m", "pytest", *rest], cwd=ROOT).returncode
+        # two processes, each with whole files of tests, because fixtures that build states are a file's own
+        together = [] if rest else ["-n", "2", "--dist", "loadfile"]
+        return subprocess.run([str(PYTHON), "-m", "pytest", *together, *rest], cwd=ROOT).returncode
     set_up("pipeline")
     here = Path.cwd()
     if not any((folder / "microplex.yaml").is_file() for folder in (here, *here.parents)):

@@ -6,18 +6,15 @@ warehouse, the history of runs or both from an earlier copy, and builds a second
 history. After every step, each partition that `Plan` calls up to date, which is what `microplex status` and
 `microplex backfill` go by, is compared with what the same inputs give in an empty warehouse.
 
-The assets are those whose rows cost little: the national sample, the surveys and the targets, of two states
-and an aged year. They have parameters, files, parents, blocking checks and rows like all others, and their
-versions are written and compared by the same code.
+`current_project` says which assets these are. They have parameters, files, parents, blocking checks and rows
+like all others, and their versions are written and compared by the same code.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import shutil
-import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,125 +26,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from benchmarks import CHECKOUT
+from benchmarks.current_project import (
+    GROWTH,
+    JOBS,
+    PARTITIONS,
+    POPULATION,
+    SCHEMA,
+    STATES,
+    SURVEY,
+    base_data,
+    build,
+    rows_of,
+    settings_of,
+    variants,
+)
 from microplex_pipeline.definitions import build_definitions
-from microplex_pipeline.defs.assets import national_survey, raw_survey, survey, targets
-from microplex_pipeline.defs.parameters import CheckParameters, Parameters, SampleParameters
 from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.execution.plan import Plan
-from microplex_pipeline.execution.processes import ENDED, end_runs_of_dead_processes
-from microplex_pipeline.execution.runs import run_job
 from microplex_pipeline.warehouse.partition import Partition
-from microplex_pipeline.warehouse.reading import query
-
-YEAR = 2016  # after the last survey, so that growth factors matter
-STATES = ("RI", "VT")
-PARTITIONS = [Partition(None, YEAR), *(Partition(state, YEAR) for state in STATES)]
-JOBS = {
-    True: ("build_prior", [national_survey]),
-    False: ("build_state", [raw_survey, survey, targets]),
-}
-SCHEMAS = {"national_survey": "survey", "raw_survey": "survey", "survey": "survey"}
-
-POPULATION = "targets/bundled_state_population_2010_2019.csv"
-SCHEMA = "surveys/cps_tax_units.yaml"
-SURVEY = "cps_tax_units.parquet"
-GROWTH = "growth_factors.csv"
-COPIED = (
-    SCHEMA, GROWTH, POPULATION, "targets/sources.yaml", "targets/bundled_county_population_2020.csv",
-    "targets/bundled_state_household_income_2013.csv", "cps_state_wage_factors.csv",
-    "cps_tax_units_columns.csv", "growth_factor_map.csv", "population_growth.csv",
-    "targets/bundled_county_population_2010_2019.csv",
-)  # fmt: skip
-
-
-def base_data(folder: Path) -> None:
-    """Write a data folder with two whole states and a few records of the others."""
-    for name in COPIED:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(CHECKOUT / "data" / name, folder / name)
-    records = pl.read_parquet(CHECKOUT / "data" / SURVEY).filter(pl.col("year") == 2014)
-    few = pl.col("household_id").rank("dense").over("state") <= 10
-    records.filter(pl.col("state").is_in(STATES) | few).write_parquet(folder / SURVEY)
-
-
-def variants(folder: Path) -> dict[str, list[bytes]]:
-    """Return, for each file that is edited, its contents: as it is, and changed so that rows differ."""
-    population = (folder / POPULATION).read_text()
-    lines = {state: line for line in population.splitlines() for state in STATES
-             if f",{state},{YEAR},person,count,persons,all," in line}  # fmt: skip
-
-    def more(state: str) -> bytes:
-        line = lines[state]
-        cells = line.split(",")
-        # as many digits, so that the size of the file stays the same
-        cells[8] = f"{int(cells[8]) + 11111}"
-        return population.replace(line, ",".join(cells)).encode()
-
-    schema = (folder / SCHEMA).read_text()
-    growth = (folder / GROWTH).read_text()
-    records = pl.read_parquet(folder / SURVEY)
-    other = records.with_columns(weight=pl.col("weight") * 1.1)
-    changed = folder / "changed.parquet"
-    other.write_parquet(changed)
-    head, *rows = growth.splitlines()
-    column = head.split(",").index("year")
-    grown = [
-        row.replace("1.", "2.", 3) if row.split(",")[column] == str(YEAR) else row for row in rows
-    ]
-    found = {
-        POPULATION: [population.encode(), more("RI"), more("VT")],
-        SCHEMA: [schema.encode(), schema.replace("title: Current", "title: current").encode()],
-        SURVEY: [(folder / SURVEY).read_bytes(), changed.read_bytes()],
-        GROWTH: [growth.encode(), "\n".join([head, *grown, ""]).encode()],
-    }
-    changed.unlink()
-    assert all(len(set(contents)) == len(contents) for contents in found.values())
-    return found
-
-
-def settings_of(folder: Path, warehouse: str, seed: int, least: int) -> Settings:
-    return Settings(
-        data=folder / "data",
-        warehouse=folder / warehouse,
-        parameters=Parameters(
-            seed=seed,
-            sample=SampleParameters(records=1000, held_out=200),
-            checks=CheckParameters(min_records=least),
-        ),
-    )
-
-
-def build(
-    home: Path, settings: Settings, partition: Partition, room: int | None = None
-) -> dict[str, bool]:
-    """Build what is stale of a partition; return the success of the run, if there was one.
-
-    Parameters
-    ----------
-    room : bytes to which files may grow; None for no limit.
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what a full disk prints
-    if room is not None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
-    definitions = build_definitions(settings)
-    job, assets = JOBS[partition.state is None]
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        end_runs_of_dead_processes(instance, settings.warehouse, ENDED)
-        stale = list(Plan(definitions, settings).stale(assets, partition))
-        if not stale:
-            return {}
-        result = run_job(settings, instance, definitions, job, partition, assets=stale)
-        return {"success": result.success}
-
-
-def rows_of(settings: Settings, asset: str, partition: Partition) -> pl.DataFrame:
-    schema = SCHEMAS.get(asset, "calibration")
-    state = "US" if partition.state is None else partition.state
-    sql = f"from {schema}.{asset} where state = ? and year = ?"
-    if asset == "national_survey":  # its rows keep the states of their records
-        return query(settings.warehouse, f"from {schema}.{asset} where year = ?", [partition.year])
-    return query(settings.warehouse, sql, [state, partition.year])
 
 
 class Current(RuleBasedStateMachine):

@@ -17,7 +17,8 @@ FEW = 5
 def warn_if_outdated(settings: Settings, table: str, partitions: Sequence[Partition]) -> None:
     """Warn about partitions of a table that are out of date, or whose checks have not passed.
 
-    Tables outside the chain are ignored.
+    Tables outside the chain are ignored. What is stored is not worse for a file that cannot be read now, so
+    that is a warning, too.
     """
     from microplex_pipeline.defs.code_versions import asset_names
     from microplex_pipeline.defs.data_versions import Comparison
@@ -32,7 +33,11 @@ def warn_if_outdated(settings: Settings, table: str, partitions: Sequence[Partit
     comparison = Comparison(stored, DataFolder(path=str(settings.data)), settings.parameters)
     by_year = any(asset == name and of.state is None for asset, of in stored)
     places = {of: Partition(None, of.year) if by_year else of for of in partitions}
-    outdated = [str(of) for of in partitions if comparison.reasons(name, places[of])]
+    try:
+        outdated = [str(of) for of in partitions if comparison.reasons(name, places[of])]
+    except ValueError as error:  # of a file or of the schema
+        click.secho(f"it is not known whether this is out of date: {error}", fg="yellow", err=True)
+        return
     checks = stored_checks(settings.warehouse)
     unpassed = {
         str(of): found

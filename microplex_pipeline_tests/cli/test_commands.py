@@ -179,14 +179,18 @@ def is_alive(pid):
     return True
 
 
-def test_a_failed_run_says_why_with_exit_code_1(environment, tmp_path):
-    (tmp_path / "data").mkdir()
-    failed = subprocess.run(
+def built_from(data, environment):
+    return subprocess.run(
         COMMAND,
-        env={**environment, "MICROPLEX_DATA": str(tmp_path / "data")},
+        env={**environment, "MICROPLEX_DATA": str(data)},
         capture_output=True,
         text=True,
     )
+
+
+def test_a_failed_run_says_why_with_exit_code_1(environment, tmp_path):
+    (tmp_path / "data").mkdir()
+    failed = built_from(tmp_path / "data", environment)
     assert failed.returncode == 1
     assert "Error: survey schema cps_tax_units.yaml" in failed.stderr
     assert "Traceback" not in failed.stderr
@@ -196,12 +200,7 @@ def test_a_failed_build_ends_with_the_step_and_the_reason(environment, tmp_path)
     shutil.copytree(DATA, tmp_path / "data")
     survey = tmp_path / "data" / "cps_tax_units.parquet"
     survey.write_bytes(survey.read_bytes()[:1_000_000])
-    failed = subprocess.run(
-        COMMAND,
-        env={**environment, "MICROPLEX_DATA": str(tmp_path / "data")},
-        capture_output=True,
-        text=True,
-    )
+    failed = built_from(tmp_path / "data", environment)
     assert failed.returncode == 1
     *_, what, why = failed.stderr.splitlines()
     assert what == "2014 was not built; the tables of failed steps are unchanged:"

@@ -5,7 +5,8 @@
 
 import pytest
 
-from benchmarks.file_mutations import KINDS, mutated, outcome, prepare
+from benchmarks.file_mutations import KINDS, outcome, prepare
+from benchmarks.mutated_files import mutated
 
 CASES = 40
 
