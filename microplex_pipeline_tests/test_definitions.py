@@ -32,6 +32,7 @@ def test_every_asset_has_the_expected_parents():
         "synthetic_population": ["flow", "survey", "transformer", "zero_model"],
         "targets": ["survey", "target_files"],
         "calibrated_population": ["synthetic_population", "targets"],
+        "persons": ["calibrated_population"],
         "county_weights": ["calibrated_population", "county_files"],
         "target_report": ["calibrated_population", "targets"],
         "fidelity_report": ["survey", "synthetic_population"],

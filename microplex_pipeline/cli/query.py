@@ -115,11 +115,12 @@ def _drawn(rows: pl.DataFrame, columns: int) -> str:
 
 
 def _csv(rows: pl.DataFrame, limit: int) -> str:
-    from microplex_pipeline.data_files import inert_texts
+    from microplex_pipeline.data_files import inert_texts, lists_as_texts
 
     del limit
-    _refuse(rows, "CSV", nested=True)
-    return inert_texts(rows).write_csv()
+    flat = lists_as_texts(rows)
+    _refuse(flat, "CSV", nested=True)
+    return inert_texts(flat).write_csv()
 
 
 def _json(rows: pl.DataFrame, limit: int) -> str:

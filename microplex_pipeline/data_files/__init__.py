@@ -11,7 +11,7 @@ from microplex_pipeline.data_files.json_text import read_json
 from microplex_pipeline.data_files.names import FileName, user_path
 from microplex_pipeline.data_files.opening import open_file
 from microplex_pipeline.data_files.parquet import Types, parquet_types, read_rows, refuse_nested
-from microplex_pipeline.data_files.spreadsheets import inert, inert_texts
+from microplex_pipeline.data_files.spreadsheets import inert, inert_texts, lists_as_texts
 from microplex_pipeline.data_files.tables import read_table
 from microplex_pipeline.data_files.writes import write_together, write_whole
 
@@ -25,6 +25,7 @@ __all__ = [
     "inert",
     "inert_texts",
     "listed",
+    "lists_as_texts",
     "load_declared",
     "load_mapping",
     "open_file",

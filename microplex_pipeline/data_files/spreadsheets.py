@@ -1,4 +1,4 @@
-"""CSV files that spreadsheets open as text and numbers, never as formulas."""
+"""Rows as CSV files need them: lists as text, and nothing that a spreadsheet takes for a formula."""
 
 from __future__ import annotations
 
@@ -26,3 +26,13 @@ def inert_texts(rows: pl.DataFrame) -> pl.DataFrame:
         .alias(name)
         for name in texts
     ).rename({name: inert(name) for name in rows.columns})
+
+
+def lists_as_texts(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows whose lists of whole numbers are texts, e.g. "44 42 9", for formats without lists."""
+    lists = [
+        name
+        for name, dtype in rows.schema.items()
+        if isinstance(dtype, pl.List) and dtype.inner is not None and dtype.inner.is_integer()
+    ]
+    return rows.with_columns(pl.col(lists).cast(pl.List(pl.String)).list.join(" "))

@@ -7,7 +7,7 @@ import dagster as dg
 from microplex_pipeline.defs.coverage import STATES, closed_years
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import Settings
-from microplex_pipeline.survey import SurveyError, columns_left_out, take_in
+from microplex_pipeline.survey import EditionLimits, SurveyError, columns_left_out, take_in
 
 
 class ArrivedFile(dg.Config):
@@ -24,6 +24,7 @@ def store_by_year(
 ) -> dg.Output[None]:
     """Verify a file and store its records by year, or refuse all of it and write the reason beside it."""
     file = _in_incoming(settings.incoming, config.name)
+    checks = settings.parameters.checks
     try:
         left_out = columns_left_out(file, data.survey_schema, data.path)
         taken = take_in(
@@ -32,7 +33,8 @@ def store_by_year(
             data.path,
             STATES,
             last_year=int(closed_years()[-1]),
-            min_records=settings.parameters.checks.min_records,
+            min_records=checks.min_records,
+            limits=EditionLimits(checks.max_persons_ratio, checks.max_amount_ratio),
         )
     except SurveyError as error:
         _put_aside(file, "refused").with_suffix(".txt").write_text(f"{error}\n", "utf-8")

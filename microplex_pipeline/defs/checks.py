@@ -6,6 +6,7 @@ import polars as pl
 from microplex_pipeline.defs.assets import (
     calibrated_population,
     county_weights,
+    raw_survey,
     survey,
     synthetic_population,
     target_report,
@@ -16,9 +17,10 @@ from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation.diagnostics import published_over_surveyed
 from microplex_pipeline.evaluation.disclosure import whole_record_copies
+from microplex_pipeline.survey import EditionLimits, earlier_edition, implausible_totals
 from microplex_pipeline.survey.identities import broken_identities
 
-CODE_VERSION = "1"  # raised when a blocking check may judge otherwise, see `defs.code_versions`
+CODE_VERSION = "2"  # raised when a blocking check may judge otherwise, see `defs.code_versions`
 SUMS_TOLERANCE = 1e-9
 NAMED = 5  # figures named in a message
 WHAT_TO_DO_WITH_IDENTITIES = (
@@ -38,6 +40,32 @@ def enough_records(
         metadata={"records": survey.height},
         description=f"{survey.height} records; training needs at least {least}. If there are fewer, "
         "lower checks.min_records if the nation's models may carry the state",
+    )
+
+
+@state_year_check(raw_survey, blocking=True, limits=["max_persons_ratio", "max_amount_ratio"])
+def near_the_last_edition(
+    data: dg.ResourceParam[DataFolder],
+    parameters: dg.ResourceParam[Parameters],
+    raw_survey: pl.DataFrame,
+) -> dg.AssetCheckResult:
+    """The survey's persons and amounts are near those of the edition before, and published persons."""
+    schema, checks = data.survey_schema, parameters.checks
+    surveyed = raw_survey.with_columns(pl.col("survey_year").alias(schema.year))
+    state, year = surveyed[schema.state][0], int(surveyed[schema.year][0])
+    earlier = earlier_edition(schema, data.path, [state], year)
+    limits = EditionLimits(checks.max_persons_ratio, checks.max_amount_ratio)
+    # others, such as dividends, differ tenfold between two samples of a small state
+    headline = [t.name for t in schema.targets if t.headline]
+    faults = implausible_totals(surveyed, earlier, schema, data.path, headline, limits)
+    return dg.AssetCheckResult(
+        passed=not faults,
+        metadata={"implausible": len(faults)},
+        description="; ".join(faults[:NAMED])
+        + ". Compare the survey's file with its source; if it is right, raise checks.max_persons_ratio or "
+        "checks.max_amount_ratio"
+        if faults
+        else "persons and amounts per person are near those of the edition before",
     )
 
 
@@ -234,6 +262,7 @@ def counties_add_up(
 
 
 CHECKS = [
+    near_the_last_edition,
     enough_records,
     totals_plausible,
     parts_plausible,

@@ -94,6 +94,19 @@ class CheckParameters(Strict):
         allow_inf_nan=False,
         description="largest ratio of a published total to the survey's estimate, or the reverse",
     )
+    max_persons_ratio: float = Field(
+        1.25,
+        gt=1,
+        allow_inf_nan=False,
+        description="largest ratio of a survey edition's persons in a state to the last edition's and to "
+        "the published number, or the reverse",
+    )
+    max_amount_ratio: float = Field(
+        2.5,
+        gt=1,
+        allow_inf_nan=False,
+        description="largest ratio of an amount per person to the last edition's, or the reverse",
+    )
     max_cell_ratio: float = Field(
         3.0,
         gt=1,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from microplex_pipeline.data_files import inert_texts, write_whole
+from microplex_pipeline.data_files import inert_texts, lists_as_texts, write_whole
 from microplex_pipeline.export.codebook import codebook, descriptions_of
 from microplex_pipeline.export.stata import NotForStata, stata_names, write_stata
 from microplex_pipeline.warehouse.names import identifier
@@ -91,13 +91,14 @@ def export(
             write_whole(_inside(folder, path), rows.drop("state", "year").write_parquet, folder)
         elif kind == "csv":
             path = folder / f"{name}_csv" / f"{state}_{year}.csv"
-            write_whole(_inside(folder, path), inert_texts(rows).write_csv)
+            write_whole(_inside(folder, path), inert_texts(lists_as_texts(rows)).write_csv)
         else:
             path = folder / f"{name}_stata" / f"{state}_{year}.dta"
             title = f"{table}, {state} {year}"
             try:
+                flat = lists_as_texts(rows)
                 write = partial(
-                    write_stata, rows, title=title, descriptions=descriptions, labels=labels
+                    write_stata, flat, title=title, descriptions=descriptions, labels=labels
                 )
                 write_whole(_inside(folder, path), write)
             except NotForStata as error:

@@ -4,10 +4,16 @@ The library part: nothing here uses Dagster. A YAML schema describes each survey
 """
 
 from microplex_pipeline.survey.columns import column_descriptions
+from microplex_pipeline.survey.edition_totals import (
+    EditionLimits,
+    earlier_edition,
+    implausible_totals,
+)
 from microplex_pipeline.survey.errors import SurveyError
 from microplex_pipeline.survey.later_edition import columns_left_out, take_in
 from microplex_pipeline.survey.model_frame import complete_records, model_frame
 from microplex_pipeline.survey.national import national_sample
+from microplex_pipeline.survey.person_ages import draw_ages, persons_of
 from microplex_pipeline.survey.preparation import prepare_survey, weighted_persons
 from microplex_pipeline.survey.reader import read_survey
 from microplex_pipeline.survey.schema import SurveySchema, load_schema
@@ -22,6 +28,7 @@ from microplex_pipeline.survey.years import (
 )
 
 __all__ = [
+    "EditionLimits",
     "SurveyError",
     "SurveySchema",
     "SurveyWords",
@@ -29,11 +36,15 @@ __all__ = [
     "column_descriptions",
     "columns_left_out",
     "complete_records",
+    "draw_ages",
+    "earlier_edition",
     "edition_title",
+    "implausible_totals",
     "later_editions",
     "load_schema",
     "model_frame",
     "national_sample",
+    "persons_of",
     "prepare_survey",
     "read_survey",
     "survey_file",

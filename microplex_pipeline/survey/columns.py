@@ -13,6 +13,7 @@ DERIVED = {
     "year": "calendar year of the amounts",
     "survey_year": "year that was surveyed; earlier than year if the records are aged",
     "unit_number": "number of the unit within its household, 1 for the first",
+    "ages": "ages of the unit's persons: head, spouse, dependants; those of dependants are drawn (years)",
     "household_units": "units in the household",
     "household_persons": "persons in the household",
     "weight": "number of units in the population that the record represents",
@@ -23,6 +24,12 @@ DERIVED = {
 SYNTHETIC_KEYS = {
     "household_id": "synthetic household, numbered from 1 within state and year",
     "tax_unit_id": "synthetic unit, numbered from 1 within state and year",
+}
+
+PERSONS = {
+    "person_number": "number of the person within its unit, 1 for the head",
+    "role": "head, spouse or dependent",
+    "age": "age; 80 is 80-84, 85 is 85+; a dependant's is drawn within the survey's bands (years)",
 }
 
 HELD_OUT = {"held_out": "true if no model was trained on the record"}

@@ -17,10 +17,18 @@ from microplex_pipeline.data_files import (
     refuse_nested,
     write_together,
 )
+from microplex_pipeline.survey.edition_totals import (
+    LIMITS,
+    EditionLimits,
+    earlier_edition,
+    implausible_totals,
+)
 from microplex_pipeline.survey.errors import SurveyError
 from microplex_pipeline.survey.reader import verify
 from microplex_pipeline.survey.schema import SurveySchema
 from microplex_pipeline.survey.years import later_editions
+
+NAMED = 5  # faults named in a message
 
 
 def take_in(
@@ -30,6 +38,7 @@ def take_in(
     states: Sequence[str],
     last_year: int,
     min_records: int = 1,
+    limits: EditionLimits = LIMITS,
 ) -> list[int]:
     """Store a file's records by year among the later editions, and return its years.
 
@@ -42,6 +51,7 @@ def take_in(
     states : states that must have records in every year.
     last_year : last year that is over; later ones are refused.
     min_records : smallest number of records of a state and year.
+    limits : how far totals may be from those of the edition before.
 
     Raises
     ------
@@ -58,6 +68,16 @@ def take_in(
     for year in years:
         of_year = records.filter(pl.col(schema.year) == year)
         _verify_year(of_year, schema, states, min_records, file.name, year)
+        earlier = earlier_edition(schema, folder, states, year)
+        if faults := implausible_totals(
+            of_year, earlier, schema, folder, schema.target_columns, limits
+        ):
+            raise SurveyError(
+                f"{file.name}, {year}: {'; '.join(faults[:NAMED])}"
+                + (f"; and {len(faults) - NAMED} more" if len(faults) > NAMED else "")
+                + ". Compare the file with its source; if it is right, raise checks.max_persons_ratio or "
+                "checks.max_amount_ratio in microplex.yaml"
+            )
     editions = Path(folder) / later_editions(schema)
     write_together(
         {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +16,7 @@ from microplex_pipeline.data_files import (
 )
 from microplex_pipeline.survey.errors import SurveyError
 from microplex_pipeline.survey.identities import broken_identities, unequal_in_households
+from microplex_pipeline.survey.person_ages import contradicting_ages
 from microplex_pipeline.survey.schema import SurveySchema
 from microplex_pipeline.survey.years import survey_file, survey_year
 
@@ -132,10 +133,37 @@ def verify(records: pl.DataFrame, schema: SurveySchema, label: str) -> None:
     faults += [
         f"{name} is negative in {count} records" for name, count in negative.items() if count
     ]
+    faults += _outside(records, schema)
     if not faults:
-        faults = broken_identities(records, schema) + unequal_in_households(records, schema)
+        faults = (
+            broken_identities(records, schema)
+            + unequal_in_households(records, schema)
+            + contradicting_ages(records, schema)
+        )
     if faults:
         raise SurveyError(f"{label}: {'; '.join(faults)}. Repair the file and read it again")
+
+
+def _outside(records: pl.DataFrame, schema: SurveySchema) -> list[str]:
+    """Return one message per column with values outside its range, or codes without a label."""
+    faults = []
+    for column, (low, high) in schema.ranges.items():
+        outside = records.filter(~pl.col(column).is_between(low, high))[column]
+        if outside.len():
+            faults.append(f"{column} is outside {low} to {high} in {_some(outside)}")
+    for column, labels in schema.labels.items():
+        unknown = records.filter(~pl.col(column).cast(pl.Int64).is_in(list(labels)))[column]
+        if unknown.len():
+            faults.append(f"{column} has codes other than {_codes(labels)} in {_some(unknown)}")
+    return faults
+
+
+def _some(values: pl.Series) -> str:
+    return f"{values.len()} records (such as {values[0]})"
+
+
+def _codes(labels: Mapping[int, str]) -> str:
+    return ", ".join(map(str, labels))
 
 
 def _no_numbers(records: pl.DataFrame, schema: SurveySchema) -> list[str]:

@@ -73,6 +73,46 @@ Identity = Annotated[
 ]
 
 
+class AgeBand(Strict):
+    """Dependants of a band of ages, as a survey counts them.
+
+    Attributes
+    ----------
+    first, last : youngest and oldest age, in whole years.
+    count, less : columns whose sum, less the sum of the others, is the number of persons.
+    filers : first and last age of the heads and spouses whom the columns count, too; None if they count
+        dependants only.
+    """
+
+    first: int = Field(ge=0, le=120)
+    last: int = Field(ge=0, le=120)
+    count: list[str] = Field(min_length=1)
+    less: list[str] = Field(default_factory=list)
+    filers: tuple[int, int] | None = None
+
+    @model_validator(mode="after")
+    def _first_is_not_after_last(self) -> Self:
+        if self.first > self.last:
+            raise ValueError(f"the band {self.first} to {self.last} has no ages")
+        return self
+
+
+class PersonAges(Strict):
+    """Where a survey has the ages of a unit's persons.
+
+    Attributes
+    ----------
+    head, spouse : columns of their ages.
+    no_spouse : value of `spouse` in units without one.
+    bands : of dependants.
+    """
+
+    head: str
+    spouse: str
+    no_spouse: int
+    bands: list[AgeBand]
+
+
 class StateScaling(Strict):
     """Columns that the source multiplied by one factor per state."""
 
@@ -91,7 +131,12 @@ class Ageing(Strict):
 
 
 class SurveySchema(Strict):
-    """The description of a survey: its file, keys, conditions, targets and identities."""
+    """The description of a survey: its file, keys, conditions, targets and identities.
+
+    Attributes
+    ----------
+    ranges : smallest and largest value of columns; a survey with a value outside is refused.
+    """
 
     name: FileName  # also the name of the folder of later editions
     title: str
@@ -105,7 +150,9 @@ class SurveySchema(Strict):
     weight: str
     conditions: list[Condition]
     carried: list[str]
+    ranges: dict[str, tuple[int, int]]
     persons: str
+    ages: PersonAges
     targets: list[Target]
     discrete_targets: list[str]
     left_out: list[LeftOut]
@@ -131,6 +178,14 @@ class SurveySchema(Strict):
         if unknown := sorted(set(named) - known):
             raise ValueError(
                 f"columns that are neither target, total nor condition: {', '.join(unknown)}"
+            )
+        if unknown := sorted(set(self.ranges) - known - {*self.carried}):
+            raise ValueError(f"ranges: columns that the records do not have: {', '.join(unknown)}")
+        of_ages = {self.ages.head, self.ages.spouse}
+        of_ages |= {c for band in self.ages.bands for c in (*band.count, *band.less)}
+        if unknown := sorted(of_ages - {c.name for c in self.conditions} - {*self.carried}):
+            raise ValueError(
+                f"ages: columns that are neither condition nor carried: {', '.join(unknown)}"
             )
         return self
 

@@ -81,7 +81,7 @@ def test_ageing_from_a_later_edition_continues_ageing_from_the_first(folder, sch
 
 
 def test_an_edition_of_a_known_year_replaces_its_records(folder, schema, edition):
-    fewer = edition.with_columns(year=pl.lit(2014, pl.Int32)).filter(
+    fewer = edition.with_columns(year=pl.lit(2014, pl.Int32), weight=pl.col("weight") * 2).filter(
         pl.col("household_id") % 2 == 0
     )
     before = read_survey(schema, folder, "RI", 2014).height
@@ -107,6 +107,18 @@ def test_an_edition_of_a_known_year_replaces_its_records(folder, schema, edition
         (lambda e: e.with_columns(state=pl.lit(None, pl.String)), "state is missing in"),
         (lambda e: e.with_columns(state=pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("ZZ"))
                                   .otherwise("state")), "records of ZZ: no such state"),
+        (lambda e: e.with_columns(n_persons=pl.col("n_persons") * 0), "n_persons is outside 1 to 30 in"),
+        (lambda e: e.with_columns(weight=pl.col("weight") * 1000), "weights of RI add up .* are published"),
+        (lambda e: e.with_columns(weight=pl.col("weight") / 1000), "weights of RI add up to .* persons"),
+        (lambda e: e.with_columns(snap=pl.col("snap") * 100), "snap is .* a person, .* in the last edition"),
+        (lambda e: e.with_columns(wages=0, wages_head=0, wages_spouse=0), "wages_head is 0 a person"),
+        (lambda e: e.with_columns(pl.col("age_head").cast(pl.String) + "y"), "values of another type"),
+        (lambda e: e.with_columns(age_head=pl.lit(200)), r"age_head is outside 0 to 120 .*\(such as 200\)"),
+        (lambda e: e.with_columns(age_head=pl.lit(-5)), "another type than|age_head is outside 0 to 120"),
+        (lambda e: e.with_columns(filing_status=pl.lit(9)),
+         r"filing_status has codes other than 1, 2, 3, 4 in \d+ records \(such as 9\)"),
+        (lambda e: e.with_columns(n_persons_under_18=pl.col("n_persons") + 1),
+         "numbers of persons by age contradict each other or n_persons"),
     ],
 )  # fmt: skip
 def test_a_faulty_file_is_refused_with_a_message_and_nothing_is_stored(

@@ -3,7 +3,7 @@
 The main chain is
 
 raw_survey -> survey -> transformer -> zero_model -> flow -> synthetic_population
-    -> calibrated_population -> county_weights, target_report, fidelity_report, disclosure_report
+    -> calibrated_population -> persons, county_weights, target_report, fidelity_report, disclosure_report
     -> county_report, state_report -> national_report
 
 In addition, national_survey -> national_prior come before transformer, zero_model and flow, and targets,
@@ -20,6 +20,7 @@ from microplex_pipeline.defs.assets.flow import flow
 from microplex_pipeline.defs.assets.national_prior import national_prior
 from microplex_pipeline.defs.assets.national_report import national_report
 from microplex_pipeline.defs.assets.national_survey import national_survey
+from microplex_pipeline.defs.assets.persons import persons
 from microplex_pipeline.defs.assets.raw_survey import raw_survey
 from microplex_pipeline.defs.assets.state_report import state_report
 from microplex_pipeline.defs.assets.survey import survey
@@ -39,6 +40,7 @@ CHAIN = [
     synthetic_population,
     targets,
     calibrated_population,
+    persons,
     county_weights,
     target_report,
     fidelity_report,
@@ -54,6 +56,7 @@ INGEST = [raw_survey, survey]
 CALIBRATION = [
     targets,
     calibrated_population,
+    persons,
     county_weights,
     target_report,
     county_report,

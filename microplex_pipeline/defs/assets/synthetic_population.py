@@ -7,7 +7,7 @@ from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_r
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.survey import complete_records, model_frame
+from microplex_pipeline.survey import complete_records, draw_ages, model_frame
 from microplex_pipeline.survey.columns import SYNTHETIC_KEYS
 from microplex_pipeline.survey.preparation import describe_households
 from microplex_pipeline.synthesis import (
@@ -19,7 +19,7 @@ from microplex_pipeline.synthesis import (
 )
 
 
-@state_year_asset("synthesis", "pytorch", code_version="1", reads=["seed", "population"])
+@state_year_asset("synthesis", "pytorch", code_version="2", reads=["seed", "population"])
 def synthetic_population(
     context: dg.AssetExecutionContext,
     data: dg.ResourceParam[DataFolder],
@@ -32,8 +32,9 @@ def synthetic_population(
     """One row per synthetic tax unit, in households: the records that calibration will reweight.
 
     Compositions of households are those of surveyed ones, drawn with probability proportional to weight;
-    amounts are drawn from the models. Every identity of the survey's schema (totals, parts, structural
-    zeros) holds in every row. A row that copies a respondent's record is drawn again.
+    ages of dependants are drawn within the survey's age bands, and amounts from the models. Every identity
+    of the survey's schema (totals, parts, structural zeros) holds in every row. A row that copies a
+    respondent's record is drawn again.
     """
     schema = data.survey_schema
     _, year = state_and_year(context)
@@ -50,6 +51,7 @@ def synthetic_population(
         weight=schema.weight,
         unit_id=schema.unit,
     ).drop("source_household_id")
+    skeleton = draw_ages(skeleton, schema, parameters.seed)
     synthesizer = Synthesizer.from_parts(transformer, zero_model, flow)
     drawn = synthesizer.generate(
         model_frame(skeleton, schema),
