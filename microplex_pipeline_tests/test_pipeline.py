@@ -58,6 +58,7 @@ def test_every_table_has_both_partitions(built):
     assert sorted(tables) == [
         "calibration.calibrated_population",
         "calibration.county_weights",
+        "calibration.persons",
         "calibration.targets",
         "evaluation.county_report",
         "evaluation.disclosure_report",
