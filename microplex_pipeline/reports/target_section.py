@@ -94,5 +94,5 @@ def in_reading_order(targets: pl.DataFrame) -> pl.DataFrame:
 
 
 def _lower_end(value: str) -> float:
-    low, _ = bounds(value) or ("", "")
-    return float(low) if low else float("-inf")
+    ends = bounds(value)
+    return float(ends.low) if ends and ends.low else float("-inf")
