@@ -12,7 +12,7 @@ from microplex_pipeline.data_files.names import FileName, user_path
 from microplex_pipeline.data_files.opening import open_file
 from microplex_pipeline.data_files.parquet import Types, parquet_types, read_rows, refuse_nested
 from microplex_pipeline.data_files.spreadsheets import inert, inert_texts
-from microplex_pipeline.data_files.tables import read_table
+from microplex_pipeline.data_files.tables import first_row, read_table
 from microplex_pipeline.data_files.writes import write_together, write_whole
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Types",
     "Unusable",
     "in_one_line",
+    "first_row",
     "inert",
     "inert_texts",
     "listed",

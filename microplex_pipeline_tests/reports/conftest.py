@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from microplex_pipeline.calibration.targets.published import published_area_targets
+from microplex_pipeline.calibration.targets.published_areas import published_area_targets
 from microplex_pipeline.calibration.targets.sources import load_target_sources
 from microplex_pipeline.evaluation.area_errors import area_errors
 from microplex_pipeline.evaluation.diagnostics import target_errors

@@ -71,10 +71,10 @@ class Expression:
     def names(self) -> set[str]:
         """The columns and constants that it uses, `ages` if it counts persons."""
         called = {id(n.func) for n in ast.walk(self.tree) if isinstance(n, ast.Call)}
-        inner = {id(n) for call in _counts(self.tree) for n in ast.walk(call)}
-        used = {n.id for n in ast.walk(self.tree)
-                if isinstance(n, ast.Name) and id(n) not in called and id(n) not in inner}  # fmt: skip
-        return used | ({AGES} if _counts(self.tree) else set())
+        used = {
+            n.id for n in ast.walk(self.tree) if isinstance(n, ast.Name) and id(n) not in called
+        }
+        return (used - {AGE}) | ({AGES} if _counts_persons(self.tree) else set())
 
     def in_polars(
         self,
@@ -182,9 +182,11 @@ def _plain(value: object) -> bool:
     return isinstance(value, str) or (number and abs(value) < 1e300 and math.isfinite(value))  # type: ignore[arg-type,operator]
 
 
-def _counts(tree: ast.expr) -> list[ast.Call]:
-    return [n for n in ast.walk(tree) if isinstance(n, ast.Call)
-            and isinstance(n.func, ast.Name) and n.func.id == "persons"]  # fmt: skip
+def _counts_persons(tree: ast.expr) -> bool:
+    return any(
+        isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "persons"
+        for n in ast.walk(tree)
+    )
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

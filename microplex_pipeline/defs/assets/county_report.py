@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.calibration.targets.published import published_area_targets
+from microplex_pipeline.calibration.targets.published_areas import published_area_targets
 from microplex_pipeline.defs.assets.state_year import (
     metadata_table,
     state_year_asset,

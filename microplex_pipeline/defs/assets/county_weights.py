@@ -4,7 +4,7 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.calibration import GeographicReweighter
-from microplex_pipeline.calibration.targets.published import COUNTY_COLUMNS, published_area_targets
+from microplex_pipeline.calibration.targets.published_areas import COUNTY_COLUMNS, published_area_targets
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
