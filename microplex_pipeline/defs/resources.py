@@ -16,6 +16,7 @@ from microplex_pipeline.survey import (
     column_descriptions,
     later_editions,
     load_schema,
+    pooled_total,
     survey_words,
     survey_years,
 )
@@ -74,6 +75,16 @@ class DataFolder:
         """The sources of the targets."""
         file = self.targets / "sources.yaml"
         return self._fresh(["targets/sources.yaml"], lambda: load_target_sources(file))
+
+    def pooled_totals(self, state: str, year: int) -> dict[str, float]:
+        """Return the totals of the sources in `target_sources.pooled`, by name."""
+        schema = self.survey_schema
+        return {
+            source.name: pooled_total(
+                schema, self.path, state, year, source.variable, source.level_of
+            )
+            for source in self.target_sources.pooled
+        }
 
     @property
     def targets(self) -> Path:

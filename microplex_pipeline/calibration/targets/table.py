@@ -154,6 +154,11 @@ class Targets:
         return self.table.select(size * 0 + deviations)["value"].to_numpy()
 
     @property
+    def any_soft(self) -> bool:
+        """Whether a target may be off, because it has a standard error or tolerance."""
+        return bool((self.standard_deviations() > 0).any())
+
+    @property
     def names(self) -> list[str]:
         """One readable name per target."""
         return self.table["target"].to_list()
