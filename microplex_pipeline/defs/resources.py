@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import polars as pl
+
+from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.calibration.targets.sources import TargetSources, load_target_sources
 from microplex_pipeline.defs.file_stamps import Stamp, stamp
 from microplex_pipeline.defs.settings import Settings
@@ -85,6 +88,12 @@ class DataFolder:
             )
             for source in self.target_sources.pooled
         }
+
+    def with_derived(self, records: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
+        """Return records of a year with the derived columns that targets name."""
+        schema = self.survey_schema
+        year = int(records[schema.year][0])
+        return with_derived(records, self.target_sources, targets, year, schema.household)
 
     @property
     def targets(self) -> Path:

@@ -143,7 +143,9 @@ def parse_expression(name: str, text: str) -> Expression:
 
 
 def _reason(error: Exception) -> str:
-    return error.msg if isinstance(error, SyntaxError) else "it is too deep or has too long numbers"
+    return (
+        error.msg if isinstance(error, SyntaxError) else "it is too deep or has too long numbers"
+    )
 
 
 def _check(expression: Expression) -> None:
@@ -163,7 +165,9 @@ def _check_node(expression: Expression, node: ast.AST) -> None:
     at = node if isinstance(node, ast.expr) else None
     if not isinstance(node, _STRUCTURE):
         kind = type(node).__name__
-        expression.fault(at, f"this is not allowed ({kind}). Allowed are columns, numbers, {ALLOWED}")
+        expression.fault(
+            at, f"this is not allowed ({kind}). Allowed are columns, numbers, {ALLOWED}"
+        )
     if isinstance(node, ast.Constant) and not _plain(node.value):
         expression.fault(at, "write a finite number, or a text in quotes")
     if isinstance(node, ast.Call):
@@ -289,7 +293,9 @@ class _Binder:
     def _pair(self, left: ast.expr, right: ast.expr, method: str) -> pl.Expr:
         a, b = self.value(left), self.value(right)
         if (a.kind == "text") != (b.kind == "text"):
-            self.expression.fault(right, "text can only be compared with text, numbers with numbers")
+            self.expression.fault(
+                right, "text can only be compared with text, numbers with numbers"
+            )
         if a.kind == "text":
             compared: pl.Expr = getattr(a.expr, method)(b.expr)
         else:
@@ -337,7 +343,9 @@ class _Binder:
         if self.person:
             self.expression.fault(node, "persons() cannot stand inside persons()")
         if not isinstance(self.schema.get(AGES), pl.List):
-            self.expression.fault(node, f"the records have no list column {AGES!r} to count persons in")
+            self.expression.fault(
+                node, f"the records have no list column {AGES!r} to count persons in"
+            )
         inner = _Binder(self.expression, self.schema, self.constants, self.household_id, True)
         counted = pl.col(AGES).list.eval(inner._condition(condition).cast(pl.Int64)).list.sum()
         return _Value(counted.cast(pl.Float64), "number")

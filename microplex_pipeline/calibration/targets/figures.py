@@ -161,7 +161,9 @@ def require_usable(what: str, rows: pl.DataFrame, source: Figures, by: str = "do
                     "Correct it, or leave the row out"
                 )
         if row["domain"] is None:
-            raise CalibrationError(f"{what}: the domain is missing (row {place} domain). Correct it")
+            raise CalibrationError(
+                f"{what}: the domain is missing (row {place} domain). Correct it"
+            )
 
 
 def _complete(what: str, rows: pl.DataFrame, of_all: pl.DataFrame) -> None:

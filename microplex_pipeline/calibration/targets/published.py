@@ -64,7 +64,9 @@ def published_targets(
                 f"published persons); published are {whole:,.0f}"
             )
         elif source.scale_to:
-            rows, note = _share_of_other(sources, source, folder, state, year, rows, population_file)
+            rows, note = _share_of_other(
+                sources, source, folder, state, year, rows, population_file
+            )
         frames.append(
             rows.select(
                 pl.lit(source.name).alias("name"),
@@ -130,7 +132,9 @@ def _shares(
     source: Figures, rows: pl.DataFrame, whole: float, total: float
 ) -> tuple[pl.DataFrame, float]:
     if not whole:
-        raise CalibrationError(f"targets {source.name!r} cannot be scaled to it: all figures are zero")
+        raise CalibrationError(
+            f"targets {source.name!r} cannot be scaled to it: all figures are zero"
+        )
     scaled = [pl.col("value", "standard_error") * (total / whole)]
     return rows.with_columns(scaled), whole
 

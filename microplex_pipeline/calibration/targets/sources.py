@@ -111,7 +111,9 @@ class Figures(Strict):
     @model_validator(mode="after")
     def _keys_go_together(self) -> Self:
         if self.entity == PERSON and self.measure != "count":
-            raise ValueError("persons can be counted only: for other measures use units or households")
+            raise ValueError(
+                "persons can be counted only: for other measures use units or households"
+            )
         if self.standard_error is not None and self.tolerance is not None:
             raise ValueError("give standard_error or tolerance, not both")
         if self.scale_to and self.scale_to_survey:

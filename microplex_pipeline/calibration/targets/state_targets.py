@@ -136,9 +136,7 @@ def given_targets(
     return given, compared.select(TABLE), surveyed, factor
 
 
-def _pooled_rows(
-    sources: TargetSources, pooled: Mapping[str, float], title: str
-) -> pl.DataFrame:
+def _pooled_rows(sources: TargetSources, pooled: Mapping[str, float], title: str) -> pl.DataFrame:
     rows = [
         {
             "entity": UNIT, "measure": "sum", "variable": source.variable, "domain": "all",

@@ -44,7 +44,9 @@ def targets(
         rows,
         TARGET_COLUMNS,
         {
-            **{kind: rows.filter(kind=kind).height for kind in ("published", "pooled", "modelled")},
+            **{
+                kind: rows.filter(kind=kind).height for kind in ("published", "pooled", "modelled")
+            },
             "met_exactly": rows["standard_error"].null_count(),
             "published_persons_over_the_surveys": found.persons_factor,
             "scaled": "; ".join(rows.filter(kind="published")["note"].drop_nulls().unique().sort())
