@@ -10,7 +10,7 @@ from microplex_pipeline.evaluation.diagnostics import target_errors
 from microplex_pipeline.evaluation.fidelity import fidelity_by_variable
 from microplex_pipeline.reports import StateResults, state_summary
 
-TOLERANCE = 1e-3
+TOLERANCE, MAX_Z = 1e-3, 3.0
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +65,7 @@ def results(rhode_island, schema, data):
     weights = weights.rename({"value": "weight"})
     counties = area_errors(calibrated, weights, published, "weight", "household_id")
     return StateResults(
-        schema, rhode_island, calibrated, targets, fidelity, disclosure, counties, TOLERANCE
+        schema, rhode_island, calibrated, targets, fidelity, disclosure, counties, TOLERANCE, MAX_Z
     )
 
 

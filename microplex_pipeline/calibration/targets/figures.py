@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from microplex_pipeline.calibration.errors import CalibrationError
-from microplex_pipeline.calibration.targets.sources import Between, Chosen, Figures, Selection
+from microplex_pipeline.calibration.targets.sources import PERSONS, Between, Chosen, Figures, Selection
 from microplex_pipeline.calibration.targets.table import PRECISION, listed
 from microplex_pipeline.data_files import first_row, in_one_line, read_table
 
@@ -113,8 +113,8 @@ def state_figures(
         what = f"{file}: {source.name}, {state} {year}"
         require_usable(what, rows, source)
         if rows.height:
-            _complete(what, rows, kept)
             _adds_up(what, rows, selected.filter(left_out(source), pl.col("state") == state))
+            _complete(what, rows, kept)
             return file, rows
         if kept.height:  # a row is missing from the file: do not replace it by a projection
             raise CalibrationError(
@@ -145,11 +145,12 @@ def require_usable(what: str, rows: pl.DataFrame, source: Figures, by: str = "do
     what : the file, source and state, for the message.
     by : column that tells the rows apart, for the message.
     """
+    counted = source.measure == "count" or source.name == PERSONS
     for row in rows.to_dicts():
         place = f"{row[ROW]}, column"
-        value, low = row["value"], float("-inf") if source.measure != "count" else -1e-300
-        if value is None or not low < value < float("inf"):
-            kind = "a number" if source.measure != "count" else "a figure of 0 or more"
+        value = row["value"]
+        if value is None or not abs(value) < float("inf") or (counted and value < 0):
+            kind = "a figure of 0 or more" if counted else "a number"
             raise CalibrationError(
                 f"{what}, {row[by]}: {value} is not {kind} (row {place} value). Correct it"
             )
