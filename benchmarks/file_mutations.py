@@ -25,10 +25,8 @@ import polars as pl
 from benchmarks import CHECKOUT
 from benchmarks.mutated_files import mutated
 from microplex_pipeline.calibration import CalibrationError
-from microplex_pipeline.calibration.targets.published import (
-    published_area_targets,
-    published_targets,
-)
+from microplex_pipeline.calibration.targets.published import published_targets
+from microplex_pipeline.calibration.targets.published_areas import published_area_targets
 from microplex_pipeline.calibration.targets.sources import load_target_sources
 from microplex_pipeline.data_files import DataFileError
 from microplex_pipeline.defs.settings import SettingsError, load_settings

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import polars as pl
 
 from microplex_pipeline.calibration.reweighter import Reweighter
@@ -32,7 +30,7 @@ def gross_up_to_persons(
     return survey.with_columns(pl.col(weight) * factor), factor
 
 
-def entity_counts(survey: pl.DataFrame, *, weight: str, household_id: str) -> Mapping[str, float]:
+def entity_counts(survey: pl.DataFrame, *, weight: str, household_id: str) -> dict[str, float]:
     """Return the weighted numbers of households and of tax units."""
     households = survey.unique(household_id, keep="first", maintain_order=True)
     return {
@@ -44,7 +42,7 @@ def entity_counts(survey: pl.DataFrame, *, weight: str, household_id: str) -> Ma
 def rake_to_published(
     survey: pl.DataFrame, published: pl.DataFrame, *, weight: str, household_id: str
 ) -> pl.DataFrame:
-    """Return the survey with weights that meet the published targets.
+    """Return the survey with weights that meet the published targets, within their errors if they have any.
 
     Totals modelled on it are then consistent with the published figures. Totals of the original survey
     often are not: if published incomes are lower than the survey's, its total of wages could only be met
@@ -55,6 +53,7 @@ def rake_to_published(
     CalibrationError, InfeasibleTargets
         As `Reweighter.fit`.
     """
-    return Reweighter(distance="raking").fit_transform(
-        survey, Targets(published), weight, household_id=household_id
+    targets = Targets(published)
+    return Reweighter(distance="raking", soft=targets.any_soft).fit_transform(
+        survey, targets, weight, household_id=household_id
     )

@@ -84,8 +84,10 @@ def _print_summary(settings: Settings, partition: Partition, seconds: float) -> 
     ).row(0, named=True)
     fit = query(
         settings.warehouse,
-        "select count(*) as targets, count(*) filter (abs(relative_error) <= 0.001) as met, "
-        f"max(abs(relative_error)) as worst from evaluation.target_report {where}",
+        "select count(*) filter (z is null) as exact, "
+        "count(*) filter (z is null and abs(relative_error) <= 0.001) as met, "
+        "coalesce(max(abs(relative_error)) filter (z is null), 0) as worst, count(z) as soft, "
+        f"coalesce(max(abs(z)), 0) as z from evaluation.target_report {where}",
         which,
         patience=RUN_WAIT,
     ).row(0, named=True)
@@ -94,7 +96,8 @@ def _print_summary(settings: Settings, partition: Partition, seconds: float) -> 
 {partition}: {seconds:.0f} seconds
   records    {records["units"]:,} tax units in {records["households"]:,} households, \
 standing for {records["persons"]:,.0f} persons
-  targets    {fit["met"]} of {fit["targets"]} met within 0.1 %, worst error {fit["worst"]:.1e}
+  targets    {fit["met"]} of {fit["exact"]} exact ones met within 0.1 %, worst error {fit["worst"]:.1e}
+             {fit["soft"]} more within {fit["z"]:.1f} of their standard errors
   warehouse  {near(settings.warehouse)}
              calibration.calibrated_population  the microdata
              evaluation.target_report           every target with its source and error

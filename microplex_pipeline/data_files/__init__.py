@@ -12,7 +12,7 @@ from microplex_pipeline.data_files.names import FileName, user_path
 from microplex_pipeline.data_files.opening import open_file
 from microplex_pipeline.data_files.parquet import Types, parquet_types, read_rows, refuse_nested
 from microplex_pipeline.data_files.spreadsheets import inert, inert_texts, lists_as_texts
-from microplex_pipeline.data_files.tables import read_table
+from microplex_pipeline.data_files.tables import first_row, read_table
 from microplex_pipeline.data_files.writes import write_together, write_whole
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Strict",
     "Types",
     "Unusable",
+    "first_row",
     "in_one_line",
     "inert",
     "inert_texts",

@@ -1,8 +1,12 @@
-"""CSV files: comma-separated, a header, as many fields in every row, numbers where numbers belong."""
+"""Tables: CSV files, packed by gzip or not, and Parquet files, with numbers where numbers belong.
+
+A CSV file is comma-separated, with a header and as many fields in every row.
+"""
 
 from __future__ import annotations
 
 import csv
+import zlib
 from collections.abc import Iterable, Mapping
 from io import StringIO
 from itertools import islice
@@ -11,20 +15,22 @@ from pathlib import Path
 import polars as pl
 
 from microplex_pipeline.data_files.errors import DataFileError, Unusable, in_one_line, reading
-from microplex_pipeline.data_files.limits import CSV_BYTES, CSV_COLUMNS
+from microplex_pipeline.data_files.limits import CSV_BYTES, CSV_COLUMNS, MIB
 from microplex_pipeline.data_files.opening import content
+from microplex_pipeline.data_files.parquet import parquet_types, read_rows, refuse_nested
 from microplex_pipeline.data_files.text import decoded
 
 Dtype = type[pl.DataType]
 SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 CHUNK = 20_000  # rows that are held as Python objects at once
+GZIP = 16 + zlib.MAX_WBITS
 NUMBERS: dict[Dtype, str] = {pl.Int64: "a whole number", pl.Float64: "a number"}
 
 
 def read_table(
     path: Path, columns: Mapping[str, Dtype], others: Dtype = pl.String
 ) -> pl.DataFrame:
-    """Read a CSV file that must have the given columns and may have others.
+    """Read a CSV file (also .csv.gz) or Parquet file that must have some columns and may have others.
 
     Parameters
     ----------
@@ -34,12 +40,55 @@ def read_table(
     Raises
     ------
     DataFileError
-        If the file is missing, is not a CSV file in UTF-8 with commas, lacks a column, has no rows, or has
+        If the file is missing or damaged, is not in UTF-8 with commas, lacks a column, has no rows, or has
         a row or value that does not fit.
     """
     with reading(path, f"file {path.name}", DataFileError):
-        table = _as_text(decoded(content(path, CSV_BYTES)), columns)
-        return table.select(_typed(table[c], columns.get(c, others)) for c in table.columns)
+        if path.suffix == ".parquet":
+            table, first = _of_parquet(path, columns), 1
+        else:
+            packed = content(path, CSV_BYTES)
+            text = decoded(_unpacked(packed) if path.suffix == ".gz" else packed)
+            table, first = _as_text(text, columns), 2
+        return table.select(_typed(table[c], columns.get(c, others), first) for c in table.columns)
+
+
+def first_row(name: str) -> int:
+    """Return the number of a file's first row of data: spreadsheets count the header of a CSV file."""
+    return 1 if name.endswith(".parquet") else 2
+
+
+def _of_parquet(path: Path, required: Iterable[str]) -> pl.DataFrame:
+    """Return the columns of a Parquet file as they are."""
+    types = parquet_types(path)
+    if missing := [c for c in required if c not in types]:
+        raise Unusable(f"lacks columns: {', '.join(missing)}", "Add them")
+    refuse_nested(types, types)
+    table = read_rows(path, list(types))
+    if table.is_empty():
+        raise Unusable("has no rows", "Restore it")
+    return table
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """Return what gzip packed, up to the size that is read of a CSV file."""
+    found = b""
+    while packed:
+        unpack = zlib.decompressobj(wbits=GZIP)
+        try:
+            found += unpack.decompress(packed, CSV_BYTES + 1 - len(found))
+        except zlib.error as fault:
+            message = in_one_line(str(fault))
+            raise Unusable(f"is damaged: {message}", "Restore it or copy it again") from fault
+        if len(found) > CSV_BYTES:
+            raise Unusable(
+                f"unpacks to more than the {CSV_BYTES // MIB} MB that are read",
+                "Check that it is the right file",
+            )
+        if not unpack.eof:
+            raise Unusable("is truncated: the packed data have no end", "Copy it again")
+        packed = unpack.unused_data
+    return found
 
 
 def _as_text(text: str, required: Iterable[str]) -> pl.DataFrame:
@@ -101,15 +150,19 @@ def _frame(rows: list[list[str]], header: list[str], first: int) -> pl.DataFrame
     )
 
 
-def _typed(column: pl.Series, dtype: Dtype) -> pl.Series:
-    """Return a column of text with the given type, or raise Unusable for the first value that has not."""
+def _typed(column: pl.Series, dtype: Dtype, first: int) -> pl.Series:
+    """Return a column with the given type, or raise Unusable for the first value that has not."""
     if dtype == pl.String:
-        return column
-    typed = column.str.strip_chars(" ").cast(dtype, strict=False)
-    wrong = (typed.is_null() & column.is_not_null()).arg_max()
-    if typed.null_count() > column.null_count() and wrong is not None:
+        return column.cast(pl.String)
+    text = column.str.strip_chars(" ") if column.dtype == pl.String else column
+    typed = text.cast(dtype, strict=False)
+    unfit = typed.is_null() & column.is_not_null()
+    if column.dtype.is_float() and dtype == pl.Int64:
+        unfit |= (column != typed.cast(pl.Float64)).fill_null(False)
+    wrong = unfit.arg_max()
+    if unfit.any() and wrong is not None:
         raise Unusable(
-            f"has {in_one_line(repr(column[wrong])[:60])} in row {wrong + 2}, column {column.name}: it "
+            f"has {in_one_line(repr(column[wrong])[:60])} in row {wrong + first}, column {column.name}: it "
             f"must be {NUMBERS[dtype]}",
             "Correct it",
         )

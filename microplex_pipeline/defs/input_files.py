@@ -61,12 +61,14 @@ def _growth_factors(data: DataFolder, partition: Partition) -> Digests:
 
 
 def _target_files(data: DataFolder, partition: Partition) -> Digests:
-    sources = data.target_sources
+    sources, schema = data.target_sources, data.survey_schema
     files = sorted({file for source in sources.published for file in source.files})
-    population = data.survey_schema.ageing.population
+    others = {schema.ageing.population}
+    if sources.pooled:
+        others |= {schema.file, schema.ageing.factors, schema.ageing.map}
     return {
         "targets/sources.yaml": _hash(sources.model_dump_json(exclude={"areas"})),
-        population: _digest(data, population),
+        **{file: _digest(data, file) for file in sorted(others)},
         **{f"targets/{file}": _rows_of(data.targets / file, partition.state) for file in files},
     }
 
@@ -74,8 +76,9 @@ def _target_files(data: DataFolder, partition: Partition) -> Digests:
 def _county_files(data: DataFolder, partition: Partition) -> Digests:
     sources = data.target_sources
     files = sorted({file for source in sources.areas for file in source.files})
+    declared = sources.model_dump_json(include={"areas", "constants", "derived"})
     return {
-        "targets/sources.yaml": _hash(sources.model_dump_json(include={"areas"})),
+        "targets/sources.yaml": _hash(declared),
         **{f"targets/{file}": _rows_of(data.targets / file, partition.state) for file in files},
     }
 

@@ -74,7 +74,13 @@ class CheckParameters(Strict):
         200, ge=1, description="smallest number of survey records from which a state is built"
     )
     target_tolerance: float = Field(
-        1e-3, gt=0, lt=1, description="largest relative error of a target"
+        1e-3, gt=0, lt=1, description="largest relative error of a target that is met exactly"
+    )
+    max_target_z: float = Field(
+        3.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="largest error of any other target, in its standard errors",
     )
     max_copies: float = Field(
         0.002,

@@ -22,17 +22,31 @@ def target_errors(
 
     Returns
     -------
-    The targets' columns, and `target` (its name), `achieved`, and `relative_error`, which is
-    (achieved - value) / max(|value|, 1).
+    The targets' columns, and `target` (its name), `achieved`, `relative_error`, which is (achieved - value) /
+    max(|value|, 1), and `z`, the error in standard errors or tolerances, null for targets without them.
     """
     checked = Targets(targets)
     constraints = build_constraints(records, checked, household_id)
     first = records.unique(household_id, keep="first", maintain_order=True)
     weights = first[weight].cast(pl.Float64).to_numpy()
+    allowed = pl.Series("allowed", checked.standard_deviations())
+    z = pl.when(allowed > 0).then((pl.col("achieved") - pl.col("value")) / allowed)
     return checked.table.with_columns(
         pl.Series("achieved", constraints.achieved(weights)),
         pl.Series("relative_error", constraints.relative_errors(weights)),
-    )
+    ).with_columns(z.alias("z"))
+
+
+def is_met(tolerance: float, max_z: float) -> pl.Expr:
+    """Return whether a target is met: within `max_z` standard errors, or if it has none, the tolerance.
+
+    Parameters
+    ----------
+    tolerance : largest absolute relative error of an exact target.
+    max_z : largest absolute error of another one, in its standard errors.
+    """
+    exact = pl.col("relative_error").abs() <= tolerance
+    return pl.when(pl.col("z").is_null()).then(exact).otherwise(pl.col("z").abs() <= max_z)
 
 
 def published_over_surveyed(
@@ -63,7 +77,7 @@ def published_over_surveyed(
     rows = target_errors(survey, published, weight, household_id)
     both_zero = (pl.col("value") == 0) & (pl.col("achieved") == 0)
     ratio = pl.when(both_zero).then(1.0).otherwise(pl.col("value") / pl.col("achieved"))
-    return rows.with_columns(ratio.alias("ratio")).drop("relative_error").rename(
+    return rows.with_columns(ratio.alias("ratio")).drop("relative_error", "z").rename(
         {"achieved": "surveyed"}
     )  # fmt: skip
 

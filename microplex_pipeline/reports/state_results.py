@@ -19,10 +19,12 @@ class StateResults:
     ----------
     schema : schema of the survey.
     survey : canonical survey records.
-    calibrated : synthetic records with their calibrated weight and `design_weight`.
+    calibrated : synthetic records with their calibrated weight and `design_weight`, and the columns that
+        targets name.
     targets, fidelity, disclosure, counties : reports with one row per target; amount; measure; and
         county and target.
-    tolerance : relative error up to which a target counts as met.
+    tolerance, max_z : relative error up to which an exact target counts as met, and error in standard errors
+        up to which another one does.
     """
 
     schema: SurveySchema
@@ -33,6 +35,7 @@ class StateResults:
     disclosure: pl.DataFrame
     counties: pl.DataFrame
     tolerance: float
+    max_z: float
 
     @cached_property
     def households(self) -> pl.DataFrame:

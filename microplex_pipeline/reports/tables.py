@@ -47,6 +47,11 @@ def absolute_error(value: float) -> str:
     return f"{value:.0e}" if value < 5e-6 else f"{100 * value:.3f}{NARROW_SPACE}%"
 
 
+def standard_errors(value: float) -> str:
+    """Return an error in standard errors, with its sign and one decimal."""
+    return f"{value:+.1f}".replace("-", MINUS)
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a table.

@@ -5,18 +5,30 @@ from __future__ import annotations
 import polars as pl
 
 from microplex_pipeline.calibration.targets.domains import bounds, domain_parts
-from microplex_pipeline.evaluation.diagnostics import target_errors
+from microplex_pipeline.evaluation.diagnostics import is_met, target_errors
 from microplex_pipeline.reports.charts import target_chart
 from microplex_pipeline.reports.figure import Figure
-from microplex_pipeline.reports.tables import EXACT, Column, Table, count, relative_error, table
+from microplex_pipeline.reports.tables import (
+    EXACT,
+    Column,
+    Table,
+    count,
+    relative_error,
+    standard_errors,
+    table,
+)
 from microplex_pipeline.reports.target_words import in_words, target_unit
 from microplex_pipeline.survey import SurveySchema, SurveyWords
 
-KINDS = "published by a statistical office, or modelled on the survey"
+KINDS = (
+    "published by a statistical office, pooled over the survey's years, or modelled on the survey"
+)
 LONG_NOTE = 40  # characters from which a repeated note is moved below the table
 
 
-def target_table(targets: pl.DataFrame, tolerance: float, words: SurveyWords) -> Table:
+def target_table(
+    targets: pl.DataFrame, tolerance: float, max_z: float, words: SurveyWords
+) -> Table:
     """Return the targets with achieved totals, largest error first, each in words above its name."""
     columns = [
         Column("in_words", "Target", beneath="target"),
@@ -25,6 +37,7 @@ def target_table(targets: pl.DataFrame, tolerance: float, words: SurveyWords) ->
         Column("value", "Target value", count),
         Column("achieved", "Achieved", count, "total with the calibrated weights"),
         Column("relative_error", "Relative error", relative_error),
+        Column("z", "z", standard_errors, "error in standard errors; empty if met exactly"),
         Column(
             "note",
             "Note",
@@ -47,7 +60,7 @@ def target_table(targets: pl.DataFrame, tolerance: float, words: SurveyWords) ->
             pl.col("note").replace(numbers),
         )
     ).sort(pl.when(size < EXACT).then(0.0).otherwise(size), descending=True, maintain_order=True)
-    return table("Targets, worst first", rows, columns, size > tolerance)
+    return table("Targets, worst first", rows, columns, ~is_met(tolerance, max_z))
 
 
 def repeated_notes(targets: pl.DataFrame) -> list[str]:
@@ -62,7 +75,7 @@ def target_figure(
 ) -> Figure:
     """Return the chart of achieved total over target value, with design and calibrated weights."""
     targets = in_reading_order(targets)
-    asked = targets.drop("target", "achieved", "relative_error")
+    asked = targets.drop("target", "achieved", "relative_error", "z")
     before = target_errors(calibrated, asked, "design_weight", schema.household)
     scale = pl.max_horizontal(pl.col("value").abs(), 1.0)
     ratios = pl.DataFrame(
@@ -94,5 +107,5 @@ def in_reading_order(targets: pl.DataFrame) -> pl.DataFrame:
 
 
 def _lower_end(value: str) -> float:
-    low, _ = bounds(value) or ("", "")
-    return float(low) if low else float("-inf")
+    ends = bounds(value)
+    return float(ends.low) if ends and ends.low else float("-inf")

@@ -93,12 +93,14 @@ def _range(value: str, currency: str = "") -> str:
     ends = bounds(value)
     if ends is None:
         return value
-    low, high = (_number(end, currency) if end else "" for end in ends)
+    low, high = (_number(end, currency) if end else "" for end in (ends.low, ends.high))
     if low == high:
         return low
     if not high:
-        return f"{low} or more"
-    return f"{low} to {high}" if low else f"{high} or less"
+        return f"more than {low}" if ends.strict else f"{low} or more"
+    if not low:
+        return f"less than {high}" if ends.strict else f"{high} or less"
+    return f"{low} to {high}"
 
 
 def _number(digits: str, currency: str) -> str:

@@ -14,6 +14,7 @@ from microplex_pipeline.survey.later_edition import columns_left_out, take_in
 from microplex_pipeline.survey.model_frame import complete_records, model_frame
 from microplex_pipeline.survey.national import national_sample
 from microplex_pipeline.survey.person_ages import draw_ages, persons_of
+from microplex_pipeline.survey.pooled import pooled_total
 from microplex_pipeline.survey.preparation import prepare_survey, weighted_persons
 from microplex_pipeline.survey.reader import read_survey
 from microplex_pipeline.survey.schema import SurveySchema, load_schema
@@ -45,6 +46,7 @@ __all__ = [
     "model_frame",
     "national_sample",
     "persons_of",
+    "pooled_total",
     "prepare_survey",
     "read_survey",
     "survey_file",

@@ -32,10 +32,7 @@ def age_records(records: pl.DataFrame, schema: SurveySchema, folder: str | Path)
         return records
     state = records[schema.state][0]
     factors = _growth_factors(schema, folder, surveyed, year)
-    items = read_table(
-        Path(folder) / schema.ageing.map, {"column": pl.String, "growth_factor": pl.String}
-    )
-    item_of: dict[str, str] = dict(items.select("column", "growth_factor").iter_rows())
+    item_of = _items(schema, folder)
     if missing := [c for c in schema.target_columns if item_of.get(c, "") not in factors]:
         raise SurveyError(
             f"file {schema.ageing.map} has no known growth factor for {', '.join(missing)}. Add it"
@@ -47,8 +44,35 @@ def age_records(records: pl.DataFrame, schema: SurveySchema, folder: str | Path)
         loss = factors[losses.get(item_of[column], item_of[column])]
         factor = pl.when(pl.col(column) < 0).then(loss).otherwise(gain)
         changes.append((pl.col(column) * factor).round().cast(pl.Int64).alias(column))
-    growth = _population_growth(schema, folder, state, surveyed, year)
+    growth = population_growth(schema, folder, state, surveyed, year)
     return records.with_columns(*changes, pl.col(schema.weight) * growth)
+
+
+def growth_of_item(
+    schema: SurveySchema, folder: str | Path, column: str, first: int, last: int
+) -> float:
+    """Return the growth of a column's amount per person from a year to another, which may be earlier.
+
+    Raises
+    ------
+    SurveyError
+        If it has no growth factor.
+    """
+    factors = _growth_factors(schema, folder, min(first, last), max(first, last))
+    item = _items(schema, folder).get(column, "")
+    if item not in factors:
+        raise SurveyError(
+            f"file {schema.ageing.map} has no known growth factor for {column}. Add it"
+        )
+    return factors[item] if first <= last else 1 / factors[item]
+
+
+def _items(schema: SurveySchema, folder: str | Path) -> dict[str, str]:
+    """Return the growth factor of each column."""
+    items = read_table(
+        Path(folder) / schema.ageing.map, {"column": pl.String, "growth_factor": pl.String}
+    )
+    return dict(items.select("column", "growth_factor").iter_rows())
 
 
 def _growth_factors(
@@ -75,10 +99,16 @@ def _growth_factors(
     return {item: end[item] / start[item] for item in end}
 
 
-def _population_growth(
+def population_growth(
     schema: SurveySchema, folder: str | Path, state: str, surveyed: int, year: int
 ) -> float:
-    """Return the state's population in `year` over that in `surveyed`."""
+    """Return the state's population in `year` over that in `surveyed`.
+
+    Raises
+    ------
+    SurveyError
+        If the file lacks one of them.
+    """
     table = read_table(
         Path(folder) / schema.ageing.population,
         {"state": pl.String, "year": pl.Int64, "persons": pl.Float64},

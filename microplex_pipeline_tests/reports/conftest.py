@@ -3,14 +3,14 @@
 import polars as pl
 import pytest
 
-from microplex_pipeline.calibration.targets.published import published_area_targets
+from microplex_pipeline.calibration.targets.published_areas import published_area_targets
 from microplex_pipeline.calibration.targets.sources import load_target_sources
 from microplex_pipeline.evaluation.area_errors import area_errors
 from microplex_pipeline.evaluation.diagnostics import target_errors
 from microplex_pipeline.evaluation.fidelity import fidelity_by_variable
 from microplex_pipeline.reports import StateResults, state_summary
 
-TOLERANCE = 1e-3
+TOLERANCE, MAX_Z = 1e-3, 3.0
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +65,7 @@ def results(rhode_island, schema, data):
     weights = weights.rename({"value": "weight"})
     counties = area_errors(calibrated, weights, published, "weight", "household_id")
     return StateResults(
-        schema, rhode_island, calibrated, targets, fidelity, disclosure, counties, TOLERANCE
+        schema, rhode_island, calibrated, targets, fidelity, disclosure, counties, TOLERANCE, MAX_Z
     )
 
 

@@ -77,7 +77,8 @@ def test_all_targets_of_all_states_and_years_have_different_texts(
 ):
     sources = load_target_sources(data / "targets" / "sources.yaml")
     every_cell = sources.modelled.model_copy(update={"min_records": 0})
-    modelled = modelled_targets(rhode_island, every_cell, schema.weight, schema.title)
+    keys = {"weight": schema.weight, "household_id": schema.household}
+    modelled = modelled_targets(rhode_island, every_cell, schema.title, **keys)
     counts = {"household": 1e6, "tax_unit": 1e6}
     population = data / schema.ageing.population
     published = [
@@ -88,7 +89,7 @@ def test_all_targets_of_all_states_and_years_have_different_texts(
     rows = pl.concat([f.select(columns) for f in (modelled, *published)])
     names = pl.Series(Targets(rows.unique(columns[:4], maintain_order=True)).names)
     texts = in_words(names, words)
-    assert len(texts) == texts.n_unique() == 36
+    assert len(texts) == texts.n_unique() == 37
     assert not [text for text in texts if re.search(r"[_:|<+\[]\w|\d{4}|\bn ", text)]
 
 

@@ -10,6 +10,12 @@ import polars as pl
 
 from microplex_pipeline.calibration.errors import CalibrationError
 from microplex_pipeline.calibration.targets.domains import domain_expression
+from microplex_pipeline.calibration.targets.person_counts import (
+    PERSON,
+    lists_persons,
+    persons_in,
+    split_domain,
+)
 from microplex_pipeline.calibration.targets.table import Targets, listed
 
 Margins = Mapping[str, Mapping[Any, float]]
@@ -23,6 +29,8 @@ def table_rows(
     data: pl.DataFrame, targets: Targets, firsts: Mapping[str, np.ndarray]
 ) -> tuple[Entries, Entries]:
     """Return the contribution of each record to each target: numerators, and denominators of ratios.
+
+    If the records list the ages of their persons, targets of the entity "person" count these.
 
     Parameters
     ----------
@@ -42,7 +50,14 @@ def table_rows(
         here = data[inside]
         masks: dict[str, np.ndarray] = {}
         for target in group.to_dicts():
-            domain = target["domain"]
+            domain, ages = target["domain"], None
+            if target["entity"] == PERSON and lists_persons(data.schema):
+                if target["measure"] != "count":
+                    raise CalibrationError(
+                        f"target {target['target']}: persons can be counted only, because amounts are those "
+                        "of units"
+                    )
+                domain, ages = split_domain(domain)
             if domain not in masks:
                 masks[domain] = _inside(here, domain)
             local = masks[domain]
@@ -51,6 +66,10 @@ def table_rows(
             records, row = inside[local], target["_row"]
             above, _, under = target["variable"].partition("/")
             measure = target["measure"]
+            if ages is not None:
+                persons = persons_in(here[local], ages, target["domain"])
+                numerators[row] = records[persons > 0], persons[persons > 0]
+                continue
             ones = np.ones(len(local))
             if measure == "count":
                 numerators[row] = records, ones

@@ -5,6 +5,7 @@ filing_status:2                     a value
 age_head:18-34                      a range, both ends included
 household_income:200000+            no upper end
 household_income:<=9999             no lower end
+poverty_ratio:<1                    below a number; likewise >1, above it
 filing_status:2|age_head:65+        both conditions
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import reduce
+from typing import NamedTuple
 
 import polars as pl
 
@@ -24,7 +26,23 @@ _BOUNDS = [
     re.compile(rf"(?P<low>{_NUMBER})-(?P<high>{_NUMBER})"),
     re.compile(rf"(?P<low>{_NUMBER})(?P<high>)\+"),
     re.compile(rf"(?P<low>)<=(?P<high>{_NUMBER})"),
+    re.compile(rf"(?P<low>)(?P<strict><)(?P<high>{_NUMBER})"),
+    re.compile(rf"(?P<strict>>)(?P<low>{_NUMBER})(?P<high>)"),
 ]
+
+
+class Range(NamedTuple):
+    """A number or range as written.
+
+    Attributes
+    ----------
+    low, high : its ends, "" for an open end.
+    strict : whether the end that is given lies outside it, as in "<1".
+    """
+
+    low: str
+    high: str
+    strict: bool = False
 
 
 def domain_parts(domain: str) -> list[tuple[str, str]]:
@@ -44,10 +62,23 @@ def domain_parts(domain: str) -> list[tuple[str, str]]:
     return parts
 
 
-def bounds(value: str) -> tuple[str, str] | None:
-    """Return the ends of a number or range as written, "" for an open end; None for other text."""
+def bounds(value: str) -> Range | None:
+    """Return the ends of a number or range; None for other text."""
     matches = (form.fullmatch(value) for form in _BOUNDS)
-    return next(((m["low"], m["high"]) for m in matches if m), None)
+    return next(
+        (Range(m["low"], m["high"], "strict" in m.groupdict()) for m in matches if m), None
+    )
+
+
+def within(number: pl.Expr, ends: Range) -> pl.Expr:
+    """Return whether a number lies in a range; NaN lies in none."""
+    number = number.cast(pl.Float64).fill_nan(None)
+    low, high = (float(end) if end else None for end in (ends.low, ends.high))
+    if low is None:
+        return number < high if ends.strict else number <= high
+    if high is None:
+        return number > low if ends.strict else number >= low
+    return number.is_between(low, high)
 
 
 def domain_expression(domain: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
@@ -72,11 +103,7 @@ def _part(column: str, value: str, domain: str, schema: Mapping[str, pl.DataType
     ends = bounds(value)
     if ends is None:
         raise CalibrationError(
-            f"domain {domain!r}: {value!r} is not a number or a range (18-34, 65+ or <=9999), "
+            f"domain {domain!r}: {value!r} is not a number or a range (18-34, 65+, <=9999, <1 or >1), "
             f"which the numeric column {column!r} needs"
         )
-    low, high = (float(end) if end else None for end in ends)
-    number = pl.col(column).cast(pl.Float64).fill_nan(None)  # NaN is not in any range
-    if low is None:
-        return number <= high
-    return number >= low if high is None else number.is_between(low, high)
+    return within(pl.col(column), ends)

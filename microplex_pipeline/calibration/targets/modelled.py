@@ -1,17 +1,29 @@
-"""Targets modelled on a survey: its own weighted totals of cells with enough records."""
+"""Targets modelled on a survey: its own weighted totals of cells with enough records, with standard errors."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 
+import numpy as np
 import polars as pl
 
-from microplex_pipeline.calibration.targets.domains import domain_expression
-from microplex_pipeline.calibration.targets.sources import ModelledTotals
+from microplex_pipeline.calibration.targets.constraint_rows import table_rows
+from microplex_pipeline.calibration.targets.linearization import standard_errors
+from microplex_pipeline.calibration.targets.sources import HOUSEHOLD, ModelledTotals
+from microplex_pipeline.calibration.targets.table import KEY, Targets
+
+LEAST_ERROR = 1e-4  # share of a total; a total that published figures determine has none otherwise
 
 
 def modelled_targets(
-    survey: pl.DataFrame, totals: ModelledTotals, weight: str, source: str
+    survey: pl.DataFrame,
+    totals: ModelledTotals,
+    source: str,
+    *,
+    weight: str,
+    household_id: str,
+    met: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return a survey's weighted counts and sums as targets.
 
@@ -20,38 +32,43 @@ def modelled_targets(
 
     Parameters
     ----------
-    survey : one row per record.
+    survey : one row per record, with derived columns; all records of a household have one weight.
     totals : the counts and sums to take.
-    weight : column of the weights.
     source : name of the survey, for the column source.
+    weight, household_id : columns of the weights and of household numbers.
+    met : published targets that the weights meet, which reduce the standard errors.
 
     Returns
     -------
-    Columns entity, measure, variable, domain, value, kind, source, note.
+    Columns entity, measure, variable, domain, value, kind, source, note, standard_error.
     """
-    rows = []
+    asked = pl.DataFrame(list(_keys(totals)), schema=KEY, orient="row")
+    targets = Targets(asked.with_columns(value=0.0))
+    firsts = {HOUSEHOLD: survey[household_id].is_first_distinct().to_numpy()}
+    entries, _ = table_rows(survey, targets, firsts)
+    weights = survey[weight].cast(pl.Float64).to_numpy()
+    values = [float(weights[records] @ part) for records, part in entries]
+    carriers = [int(np.count_nonzero(part)) for _, part in entries]
+    enough = pl.Series(carriers, dtype=pl.Int64) >= totals.min_records
+    kept = targets.table.with_columns(value=pl.Series(values, dtype=pl.Float64)).filter(enough)
+    errors = standard_errors(survey, kept, met, weight=weight, household_id=household_id)
+    notes = [f"{n:,} survey records" for n, keep in zip(carriers, enough, strict=True) if keep]
+    return kept.select(
+        *KEY,
+        "value",
+        pl.lit("modelled").alias("kind"),
+        pl.lit(source).alias("source"),
+        pl.Series("note", notes, pl.String),
+        pl.max_horizontal(
+            pl.Series("standard_error", errors), pl.col("value").abs() * LEAST_ERROR
+        ).alias("standard_error"),
+    )
+
+
+def _keys(totals: ModelledTotals) -> Iterator[tuple[str, str, str, str]]:
+    """Yield entity, measure, variable and domain of each total."""
     for count in totals.counts:
-        crossed = count.crossed_with or [""]
-        for a, b in product(count.domains, crossed):
-            domain = f"{a}|{b}" if b else a
-            inside = survey.filter(domain_expression(domain, survey.schema))
-            rows.append((count.entity, "count", count.variable, domain,
-                         inside[weight].sum(), inside.height))  # fmt: skip
+        for a, b in product(count.domains, count.crossed_with or [""]):
+            yield count.entity, "count", count.variable, f"{a}|{b}" if b else a
     for item in totals.sums:
-        carriers = survey.filter(pl.col(item.variable) != 0)
-        total = (carriers[weight] * carriers[item.variable]).sum()
-        rows.append((item.entity, "sum", item.variable, "all", total, carriers.height))
-    schema = {"entity": pl.String, "measure": pl.String, "variable": pl.String,
-              "domain": pl.String, "value": pl.Float64, "records": pl.Int64}  # fmt: skip
-    return (
-        pl.DataFrame(rows, schema=schema, orient="row")
-        .filter(pl.col("records") >= totals.min_records)
-        .select(
-            "entity", "measure", "variable", "domain", "value",
-            pl.lit("modelled").alias("kind"),
-            pl.lit(source).alias("source"),
-            pl.col("records")
-            .map_elements(lambda n: f"{n:,} survey records", return_dtype=pl.String)
-            .alias("note"),
-        )
-    )  # fmt: skip
+        yield item.entity, "sum", item.variable, "all"

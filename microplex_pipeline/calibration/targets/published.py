@@ -1,4 +1,4 @@
-"""Targets from published figures: rows of tidy long files for one state and year."""
+"""Targets from published figures of one state and year."""
 
 from __future__ import annotations
 
@@ -8,31 +8,18 @@ from pathlib import Path
 import polars as pl
 
 from microplex_pipeline.calibration.errors import CalibrationError
-from microplex_pipeline.calibration.targets.sources import (
-    AreaSource,
-    PublishedSource,
-    TargetSources,
+from microplex_pipeline.calibration.targets.figures import (  # fmt: skip
+    COLUMNS,
+    ROW,
+    require_usable,
+    state_figures,
+    whole_of,
 )
-from microplex_pipeline.data_files import read_table
-
-ROUNDING = 0.01  # largest relative difference of parts and their total; 0.2 % in the bundled files
-
-COLUMNS = {
-    "geoid": pl.String,
-    "state": pl.String,
-    "year": pl.Int64,
-    "domain": pl.String,
-    "value": pl.Float64,
-    "source": pl.String,
-}
+from microplex_pipeline.calibration.targets.sources import PERSONS, Figures, TargetSources
+from microplex_pipeline.calibration.targets.table import PRECISION
+from microplex_pipeline.data_files import first_row, read_table
 
 POPULATION = {"state": pl.String, "year": pl.Int64, "persons": pl.Float64, "basis": pl.String}
-
-COUNTY_COLUMNS = {
-    "geoid": "county, five digits (FIPS)",
-    "household_id": "household of calibrated_population",
-    "weight": "number of households of the county that it represents",
-}
 
 
 def published_targets(
@@ -55,7 +42,8 @@ def published_targets(
 
     Returns
     -------
-    Columns entity, measure, variable, domain, value, kind, source, note.
+    Columns name (of the source), entity, measure, variable, domain, value, kind, source, note,
+    standard_error, tolerance and compare_only.
 
     Raises
     ------
@@ -64,25 +52,30 @@ def published_targets(
     """
     frames = []
     for source in sources.published:
-        if source.years is not None and year not in source.years:
+        if not source.covers(state, year):
             continue
         file_year = source.file_year or year
         rows = _rows(source, folder, state, file_year, population_file)
-        note = None
+        note = "compared only: it is not met" if source.compare_only else None
         if source.scale_to_survey:
-            published, count = float(rows["value"].sum()), survey_counts.get(source.entity)
-            if count is None or not published:
-                fault = (
-                    f"no {source.entity} in the survey" if published else "all figures are zero"
+            count = survey_counts.get(source.entity)
+            if count is None:
+                raise CalibrationError(
+                    f"targets {source.name!r} cannot be scaled to the survey: the number of "
+                    f"{source.entity} in it is unknown"
                 )
-                raise CalibrationError(f"targets {source.name!r} cannot be scaled to it: {fault}")
-            rows = rows.with_columns(pl.col("value") * (count / published))
+            rows, whole = _shares(source, rows, float(rows["value"].sum()), count)
             note = (
                 f"{file_year} shares of {count:,.0f} {source.variable} (the survey's, raised to the "
-                f"published persons); published are {published:,.0f}"
+                f"published persons); published are {whole:,.0f}"
+            )
+        elif source.scale_to:
+            rows, note = _share_of_other(
+                sources, source, folder, state, year, rows, population_file
             )
         frames.append(
             rows.select(
+                pl.lit(source.name).alias("name"),
                 pl.lit(source.entity).alias("entity"),
                 pl.lit(source.measure).alias("measure"),
                 pl.lit(source.variable).alias("variable"),
@@ -91,6 +84,8 @@ def published_targets(
                 pl.lit("published").alias("kind"),
                 "source",
                 pl.lit(note, pl.String).alias("note"),
+                *PRECISION,
+                pl.lit(source.compare_only).alias("compare_only"),
             )
         )
     if not frames:
@@ -109,7 +104,7 @@ def published_persons(
         If there is no such source, it lacks the state and year, or its number is zero.
     """
     for source in sources.published:
-        if source.name == "persons":
+        if source.name == PERSONS:
             persons = float(_rows(source, folder, state, year, population_file)["value"].sum())
             if not persons:
                 raise CalibrationError(
@@ -119,112 +114,65 @@ def published_persons(
     raise CalibrationError("target sources: there must be a published source named 'persons'")
 
 
-def published_area_targets(
-    sources: TargetSources, folder: str | Path, state: str, year: int
-) -> pl.DataFrame:
-    """Return the published targets of a state's areas.
+def _share_of_other(
+    sources: TargetSources,
+    source: Figures,
+    folder: str | Path,
+    state: str,
+    year: int,
+    rows: pl.DataFrame,
+    population_file: str | Path,
+) -> tuple[pl.DataFrame, str]:
+    """Return figures as shares of another source's total, and a note that says so."""
+    other = next(s for s in sources.published if s.name == source.scale_to)
+    total = _rows(other, folder, state, other.file_year or year, population_file)["value"].sum()
+    own_year = source.file_year or year
+    whole = float(rows["value"].sum())
+    if source.share_of:
+        whole = whole_of(source, folder, str(rows["file"][0]), state, own_year)
+    rows, whole = _shares(source, rows, whole, float(total))
+    return rows, f"{own_year} shares of {total:,.0f} {other.name}; published are {whole:,.0f}"
 
-    If no file has the year, the figures are those of the last year before it, or else of the first.
 
-    Returns
-    -------
-    Columns geoid, entity, measure, variable, domain, value, source, file_year.
-
-    Raises
-    ------
-    CalibrationError
-        If the files have no figure for the state.
-    """
-    frames = []
-    for source in sources.areas:
-        rows = pl.concat([_area_rows(source, folder, file, state) for file in source.files])
-        if rows.is_empty():
-            raise CalibrationError(f"targets {source.name!r}: no figure for {state}")
-        known = sorted(rows["year"].unique())
-        file_year = max((y for y in known if y <= year), default=known[0])
-        frames.append(
-            rows.filter(pl.col("year") == file_year).select(
-                "geoid",
-                pl.lit(source.entity).alias("entity"),
-                pl.lit(source.measure).alias("measure"),
-                pl.lit(source.variable).alias("variable"),
-                "domain",
-                "value",
-                "source",
-                pl.col("year").alias("file_year"),
-            )
+def _shares(
+    source: Figures, rows: pl.DataFrame, whole: float, total: float
+) -> tuple[pl.DataFrame, float]:
+    if not whole:
+        raise CalibrationError(
+            f"targets {source.name!r} cannot be scaled to it: all figures are zero"
         )
-    if not frames:
-        raise CalibrationError("target sources: there is no source of figures for areas")
-    return pl.concat(frames)
-
-
-def _area_rows(source: AreaSource, folder: str | Path, file: str, state: str) -> pl.DataFrame:
-    rows = _table(source, folder, file).filter(pl.col("state") == state, *_selected(source))
-    for year, geoid, value in rows.select("year", "geoid", "value").iter_rows():
-        _refuse_unusable(f"{file}: {source.name}, {state} {year}, {geoid}", value)
-        if year is None:
-            raise CalibrationError(f"{file}: {source.name}, {state}, {geoid}: the year is missing")
-    return rows.select(list(COLUMNS))
-
-
-def _selected(source: PublishedSource | AreaSource) -> list[pl.Expr]:
-    return [pl.col(c).cast(pl.String) == v for c, v in source.select.items()]
-
-
-def _table(source: PublishedSource | AreaSource, folder: str | Path, file: str) -> pl.DataFrame:
-    named = [*source.select, *(source.leave_out if isinstance(source, PublishedSource) else [])]
-    return read_table(Path(folder) / file, {**dict.fromkeys(named, pl.String), **COLUMNS})
+    scaled = [pl.col("value", "standard_error") * (total / whole)]
+    return rows.with_columns(scaled), whole
 
 
 def _rows(
-    source: PublishedSource, folder: str | Path, state: str, year: int, population: str | Path
+    source: Figures, folder: str | Path, state: str, year: int, population: str | Path
 ) -> pl.DataFrame:
-    for file in source.files:
-        selected = _table(source, folder, file).filter(pl.col("year") == year, *_selected(source))
-        of_year = selected.filter(
-            *[pl.col(c).cast(pl.String) != v for c, v in source.leave_out.items()]
-        )
-        rows = of_year.filter(pl.col("state") == state)
-        for domain, value in rows.select("domain", "value").iter_rows():
-            _refuse_unusable(f"{file}: {source.name}, {state} {year}, {domain}", value)
-        if rows.height:
-            if "domain" in source.leave_out:
-                left_out = pl.col("domain") == source.leave_out["domain"]
-                _adds_up(f"{file}: {source.name}, {state} {year}", rows,
-                         selected.filter(left_out, pl.col("state") == state))  # fmt: skip
-            return rows.select(list(COLUMNS))
-        if of_year.height:  # a row is missing from the file: do not replace it by a projection
-            raise CalibrationError(f"{file} has {source.name} of {year}, but not of {state}")
+    """Return the figures of a state and year with their file, projected if no file has the year."""
+    found = state_figures(source, folder, state, year)
+    if found:
+        file, rows = found
+        return rows.select(*COLUMNS, *PRECISION, pl.lit(file).alias("file"))
     if source.projection is not None:
-        table = read_table(Path(population), POPULATION).filter(
-            pl.col("state") == state, pl.col("year") == year
-        )
+        name = Path(population).name
+        table = read_table(Path(population), POPULATION).with_row_index(ROW, first_row(name))
+        table = table.filter(pl.col("state") == state, pl.col("year") == year)
         if table.height == 1:
-            _refuse_unusable(f"{Path(population).name}: {state} {year}", table["persons"][0])
-            return table.select(
+            projected = table.select(
                 pl.lit(state).alias("geoid"),
                 "state",
                 "year",
                 pl.lit("all").alias("domain"),
                 pl.col("persons").alias("value"),
                 pl.concat_str(pl.lit(f"{source.projection}: "), "basis").alias("source"),
+                *[pl.lit(None, pl.Float64).alias(c) for c in PRECISION],
+                pl.lit(name).alias("file"),
+                ROW,
             )
-    raise CalibrationError(f"targets {source.name!r}: no figure for {state} {year}")
-
-
-def _refuse_unusable(place: str, value: float | None) -> None:
-    if value is None or not 0 <= value < float("inf"):
-        raise CalibrationError(f"{place}: {value} is not a figure of 0 or more")
-
-
-def _adds_up(what: str, parts: pl.DataFrame, total: pl.DataFrame) -> None:
-    """Raise CalibrationError if parts do not add up to their total, if the file has it."""
-    if total.height == 1 and total["domain"][0] == "all":
-        sum_, expected = float(parts["value"].sum()), total["value"][0]
-        if expected is None or not abs(sum_ - expected) <= ROUNDING * expected:
-            raise CalibrationError(
-                f"{what}: the {parts.height} parts add up to {sum_:,.0f}, their total is "
-                f"{'missing' if expected is None else format(expected, ',.0f')}: a row is missing, or a "
-                "figure is wrong"
-            )
+            exact = source.model_copy(update=dict.fromkeys(PRECISION))
+            require_usable(f"{name}: {state} {year}", projected, exact)
+            return projected.drop(ROW)
+    raise CalibrationError(
+        f"targets {source.name!r}: no figure for {state} {year}. Add the rows to {source.files[0]}, or say "
+        "in the source which `years` or `states` it has"
+    )

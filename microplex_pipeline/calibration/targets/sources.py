@@ -1,51 +1,160 @@
-"""Sources of a state's targets: published files and the survey's own totals, declared in YAML."""
+"""Sources of a state's targets, declared in YAML: files of figures, and the survey's own totals."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from microplex_pipeline.calibration.errors import CalibrationError
+from microplex_pipeline.calibration.targets.expressions import (
+    Expression,
+    known_names,
+    parse_expression,
+)
 from microplex_pipeline.data_files import FileName, Strict, load_declared
 
+PERSON, UNIT, HOUSEHOLD = ENTITIES = ("person", "tax_unit", "household")
+NAMES = {**{e: e for e in ENTITIES}, "persons": PERSON, "unit": UNIT, "units": UNIT,
+         "tax_units": UNIT, "households": HOUSEHOLD}  # fmt: skip
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
+PERSONS = "persons"  # the source of the number of persons
 
-class PublishedSource(Strict):
-    """Figures of a statistical office, in tidy long files.
+
+def _entity(name: Any) -> Any:
+    if not isinstance(name, str) or name not in NAMES:
+        raise ValueError("give persons, units (of taxes) or households")
+    return NAMES[name]
+
+
+def _target_file(name: str) -> str:
+    if not name.endswith(SUFFIXES):
+        raise ValueError(f"{name!r} must be a file {' or '.join(SUFFIXES)}")
+    return name
+
+
+Entity = Annotated[str, BeforeValidator(_entity)]
+TargetFile = Annotated[FileName, AfterValidator(_target_file)]
+Value = str | int | float
+
+
+class Between(Strict):
+    """A range of numbers, both ends included; at least one is given."""
+
+    low: float | None = Field(None, alias="from")
+    high: float | None = Field(None, alias="to")
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Self:
+        if self.low is None and self.high is None:
+            raise ValueError("a range needs `from`, `to` or both")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"no number is from {self.low:g} to {self.high:g}")
+        return self
+
+
+Chosen = Value | Annotated[list[Value], Field(min_length=1)] | Between
+Selection = dict[str, Chosen]
+
+
+class Figures(Strict):
+    """Figures of a statistical office in tidy long files: of states (`published`) or of their areas.
 
     Attributes
     ----------
     name : of the source, in messages.
-    files : files to search, in this order.
-    select, leave_out : values of the files' columns to keep, and to leave out.
-    entity, measure, variable : of the targets.
+    files : .csv, .csv.gz or .parquet files. Of states, the first with the year is used; areas' figures of
+        all files are combined.
+    select, leave_out : rows to keep, which fit in every column, and of these the ones to leave out, which
+        fit in any column: a value, a list of values, or a range {from: 2012, to: 2014}.
     rename_domains : new names for the files' domains.
-    file_year, years : the year of the figures, and the years for which they are used; by default each
-        year has its own figures.
+    entity : what is counted: persons, units or households.
+    measure, variable : of the targets, see `Targets`.
+    file_year : the year of the figures; by default each year has its own, and areas without figures of the
+        year use those of the last year before it, or of the first.
+    years : the years for which they are used; by default all.
+    states : the states that the files cover, if not all. Other states do without; a figure that is missing
+        of a state named here is an error.
+    scale_to : name of another source of states. The figures are taken as shares of its total.
+    share_of : with `scale_to`, the row that is the whole, as changes to `select`; by default the figures
+        are the parts of the whole.
     scale_to_survey : take the figures as shares, of the number of units that the survey has once it is
         grossed up to the published persons. For figures whose total is inconsistent with the survey at
         the published number of persons.
     projection : file of projected population by state and year, for years that no file has.
+    standard_error, tolerance : how far the figures may be off: a number, or the name of a column; in
+        units of the figures, or as a share of them. By default they are met exactly.
+    compare_only : show what the file gives beside the figure, but do not meet it.
     """
 
     name: str
-    files: list[FileName] = Field(min_length=1)
-    select: dict[str, str]
-    leave_out: dict[str, str] = Field(default_factory=dict)
-    entity: str
-    measure: str
-    variable: str
+    files: list[TargetFile] = Field(min_length=1)
+    select: Selection = Field(default_factory=dict)
+    leave_out: Selection = Field(default_factory=dict)
     rename_domains: dict[str, str] = Field(default_factory=dict)
+    entity: Entity
+    measure: Literal["count", "sum", "mean", "ratio"]
+    variable: str
     file_year: int | None = None
     years: list[int] | None = None
+    states: list[str] | None = Field(None, min_length=1)
+    scale_to: str | None = None
+    share_of: Selection = Field(default_factory=dict)
     scale_to_survey: bool = False
     projection: str | None = None
+    standard_error: float | str | None = None
+    tolerance: float | str | None = None
+    compare_only: bool = False
+
+    @model_validator(mode="after")
+    def _keys_go_together(self) -> Self:
+        if self.entity == PERSON and self.measure != "count":
+            raise ValueError(
+                "persons can be counted only: for other measures use units or households"
+            )
+        if self.standard_error is not None and self.tolerance is not None:
+            raise ValueError("give standard_error or tolerance, not both")
+        if self.scale_to and self.scale_to_survey:
+            raise ValueError("give scale_to or scale_to_survey, not both")
+        if self.share_of and not self.scale_to:
+            raise ValueError("share_of needs scale_to, the source whose total is shared")
+        for key in ("standard_error", "tolerance"):
+            size = getattr(self, key)
+            if not isinstance(size, str | None) and size <= 0:
+                raise ValueError(f"{key} must be above 0; leave it out if figures are exact")
+        return self
+
+    def covers(self, state: str, year: int) -> bool:
+        """Whether the source has figures for a state and year."""
+        return (self.years is None or year in self.years) and (
+            self.states is None or state in self.states
+        )
+
+
+class PooledTotal(Strict):
+    """The total of an amount over all years of the survey's first edition, as its source scaled it.
+
+    Attributes
+    ----------
+    name : of the source, in messages.
+    variable : the amount.
+    level_of : the year to whose level the survey's source scaled it. For other years it grows by the
+        per-person factor of the amount and by the state's population.
+    tolerance : how far the total may be off, as a share; by default it is met exactly.
+    """
+
+    name: str
+    variable: str
+    level_of: int
+    tolerance: float | None = Field(None, gt=0, lt=1)
 
 
 class ModelledCount(Strict):
     """Counts of the survey's records by domain, or by each pair of two lists of domains."""
 
-    entity: str
+    entity: Entity
     variable: str
     domains: list[str]
     crossed_with: list[str] = Field(default_factory=list)
@@ -54,43 +163,84 @@ class ModelledCount(Strict):
 class ModelledSum(Strict):
     """The survey's weighted total of a column."""
 
-    entity: str
+    entity: Entity
     variable: str
 
 
 class ModelledTotals(Strict):
-    """The survey's own weighted totals as targets."""
+    """The survey's own weighted totals as targets, met within their standard errors."""
 
     min_records: int = Field(ge=1)
     counts: list[ModelledCount]
     sums: list[ModelledSum]
 
 
-class AreaSource(Strict):
-    """Figures of a statistical office for the areas of a state, in tidy long files.
+class TargetSources(Strict):
+    """All sources of targets, and the columns that are derived for them.
 
     Attributes
     ----------
-    name : of the source, in messages.
-    files : files whose figures are combined.
-    select : values of the files' columns to keep.
-    entity, measure, variable : of the targets.
+    constants : numbers by name and year, for expressions.
+    derived : expressions by the name of the column that they make, see `targets.expressions`; an
+        expression may use the ones before it.
+    published, areas : figures of states, and of areas of a state.
+    pooled, modelled : totals of the survey.
     """
 
-    name: str
-    files: list[FileName] = Field(min_length=1)
-    select: dict[str, str]
-    entity: str
-    measure: str
-    variable: str
-
-
-class TargetSources(Strict):
-    """All sources of targets."""
-
-    published: list[PublishedSource]
-    areas: list[AreaSource]
+    constants: dict[str, dict[int, float]] = Field(default_factory=dict)
+    derived: dict[str, str] = Field(default_factory=dict)
+    published: list[Figures]
+    areas: list[Figures]
+    pooled: list[PooledTotal] = Field(default_factory=list)
     modelled: ModelledTotals
+
+    @field_validator("constants")
+    @classmethod
+    def _constants_have_names(cls, constants: dict[str, Any]) -> dict[str, Any]:
+        known_names(constants)
+        return constants
+
+    @field_validator("derived")
+    @classmethod
+    def _expressions_are_valid(cls, derived: dict[str, str]) -> dict[str, str]:
+        known_names(derived)
+        names = list(derived)
+        for k, (name, text) in enumerate(derived.items()):
+            later = parse_expression(name, text).names & set(names[k:])
+            if later:
+                raise ValueError(
+                    f"derived column {name} uses {', '.join(sorted(later))}, which is not declared before it"
+                )
+        return derived
+
+    @model_validator(mode="after")
+    def _sources_fit_together(self) -> Self:
+        if both := sorted(set(self.constants) & set(self.derived)):
+            raise ValueError(f"{both[0]} is a constant and a derived column: rename one of them")
+        by_name: dict[str, Figures] = {}
+        for source in self.published:
+            if source.name in by_name:
+                raise ValueError(f"two published sources have the name {source.name!r}")
+            by_name[source.name] = source
+        for source in self.published:
+            whole = by_name.get(source.scale_to or "")
+            if source.scale_to and (whole is None or whole.scale_to or whole.scale_to_survey):
+                raise ValueError(
+                    f"{source.name!r} has scale_to: {source.scale_to!r}, which is not a published source "
+                    "with figures of its own"
+                )
+        for source in self.areas:
+            if source.scale_to or source.scale_to_survey or source.projection:
+                raise ValueError(
+                    f"areas {source.name!r}: leave out scale_to, scale_to_survey and projection; figures of "
+                    "areas are always scaled to the state's total"
+                )
+        return self
+
+    @cached_property
+    def expressions(self) -> list[Expression]:
+        """The derived columns, in order."""
+        return [parse_expression(name, text) for name, text in self.derived.items()]
 
 
 def load_target_sources(path: str | Path) -> TargetSources:

@@ -16,17 +16,21 @@ KEY = ["entity", "measure", "variable", "domain"]
 MEASURES = ("count", "sum", "mean", "ratio")
 PRECISION = ("standard_error", "tolerance")
 TARGET_COLUMNS = {
-    "entity": "what is counted: household or tax_unit",
+    "entity": "what is counted: household, tax_unit or person",
     "measure": "count of the entity, or sum of the variable",
     "variable": "column that is summed, or what is counted",
     "domain": "records that the target covers",
     "value": "total to meet (dollars for sums of amounts, else a count)",
-    "kind": "published by an office, or modelled on the survey",
+    "kind": "published by an office, pooled over the survey's years, or modelled on the year's survey",
     "source": "source of the figure",
-    "note": "how the figure was scaled, or how many survey records it is based on",
+    "note": "how the figure was scaled, what it replaces, or how many survey records it is based on",
+    "standard_error": "of the figure, if it is met within it; null if it is met exactly",
     "target": "name of the target",
     "achieved": "total under the calibrated weights",
     "relative_error": "(achieved - value) / max(|value|, 1)",
+    "z": "(achieved - value) / standard_error; null if the target must be met exactly",
+    "pull": "how much the target moves weights: standard deviation of its part of log(weight / design weight)",
+    "against": "target that pulls weights most in the opposite direction",
 }
 
 
@@ -38,7 +42,8 @@ class Targets:
     table : polars, pandas or pyarrow frame with the columns
 
         entity : "household" or another entity that the records number, each counted once by its first
-            record; or a name for the records themselves;
+            record; "person" if the records have a list column `ages` with the age of each of their persons,
+            which domains call `age`; or a name for the records themselves;
         measure : "count"; "sum" or "mean" of `variable`; "ratio" of the sums of two columns;
         variable : the column that is summed, "a/b" for the ratio of the sums of columns a and b (for a
             count just the name of what is counted);
@@ -147,6 +152,11 @@ class Targets:
         ]
         deviations = pl.coalesce(*known, pl.lit(0.0)) if known else pl.lit(0.0)
         return self.table.select(size * 0 + deviations)["value"].to_numpy()
+
+    @property
+    def any_soft(self) -> bool:
+        """Whether a target may be off, because it has a standard error or tolerance."""
+        return bool((self.standard_deviations() > 0).any())
 
     @property
     def names(self) -> list[str]:

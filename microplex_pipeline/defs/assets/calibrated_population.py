@@ -12,24 +12,26 @@ from microplex_pipeline.evaluation.diagnostics import design_effect, effective_s
 from microplex_pipeline.survey.columns import SYNTHETIC_KEYS
 
 
-@state_year_asset("calibration", "scipy", code_version="1")
+@state_year_asset("calibration", "scipy", code_version="2", files=["target_files"])
 def calibrated_population(
     data: dg.ResourceParam[DataFolder], synthetic_population: pl.DataFrame, targets: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One row per synthetic tax unit, weighted so that the state's totals are met: the final microdata.
 
     Estimate sums and means of the state from these rows, weighted by `weight`; all units of a household
-    have the same weight. Raking gives the positive weights that meet the targets and are closest to the
-    design weights; `design_weight` is the weight before calibration.
+    have the same weight. Raking gives the positive weights that meet the targets, those with a standard
+    error within it, and are closest to the design weights; `design_weight` is the weight before calibration.
     """
-    schema = data.survey_schema
-    records = Reweighter(distance="raking").fit_transform(
-        synthetic_population,
-        Targets(targets),
+    schema, asked = data.survey_schema, Targets(targets)
+    reweighter = Reweighter(distance="raking", soft=asked.any_soft).fit(
+        data.with_derived(synthetic_population, targets),
+        asked,
         schema.weight,
         household_id=schema.household,
     )
-    records = records.with_columns(synthetic_population[schema.weight].alias("design_weight"))
+    records = reweighter.transform(synthetic_population).with_columns(
+        synthetic_population[schema.weight].alias("design_weight")
+    )
     households = records.unique(schema.household, keep="first")
     weights = households[schema.weight].to_numpy()
     ratios = weights / households["design_weight"].to_numpy()

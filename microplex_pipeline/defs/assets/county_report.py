@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.calibration.targets.published import published_area_targets
+from microplex_pipeline.calibration.targets.published_areas import published_area_targets
 from microplex_pipeline.defs.assets.state_year import (
     metadata_table,
     state_year_asset,
@@ -15,7 +15,7 @@ from microplex_pipeline.evaluation.area_errors import area_errors
 from microplex_pipeline.evaluation.columns import AREA_COLUMNS
 
 
-@state_year_asset("evaluation", "polars", code_version="1", files=["county_files"])
+@state_year_asset("evaluation", "polars", code_version="2", files=["county_files"])
 def county_report(
     context: dg.AssetExecutionContext,
     data: dg.ResourceParam[DataFolder],
@@ -29,9 +29,8 @@ def county_report(
     state, year = state_and_year(context)
     schema = data.survey_schema
     targets = published_area_targets(data.target_sources, data.targets, state, year)
-    table = area_errors(
-        calibrated_population, county_weights, targets, schema.weight, schema.household
-    )
+    records = data.with_derived(calibrated_population, targets)
+    table = area_errors(records, county_weights, targets, schema.weight, schema.household)
     return stored_records(
         table.select(pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()),
         AREA_COLUMNS,

@@ -4,13 +4,16 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.calibration import GeographicReweighter
-from microplex_pipeline.calibration.targets.published import COUNTY_COLUMNS, published_area_targets
+from microplex_pipeline.calibration.targets.published_areas import (
+    COUNTY_COLUMNS,
+    published_area_targets,
+)
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
 
 
-@state_year_asset("calibration", "scipy", code_version="1", files=["county_files"])
+@state_year_asset("calibration", "scipy", code_version="2", files=["county_files"])
 def county_weights(
     context: dg.AssetExecutionContext,
     data: dg.ResourceParam[DataFolder],
@@ -26,7 +29,10 @@ def county_weights(
     schema = data.survey_schema
     targets = published_area_targets(data.target_sources, data.targets, state, year)
     fitted = GeographicReweighter(scale_to_total=True).fit(
-        calibrated_population, targets, schema.weight, household_id=schema.household
+        data.with_derived(calibrated_population, targets),
+        targets,
+        schema.weight,
+        household_id=schema.household,
     )
     return stored_records(
         fitted.area_weights_.select(

@@ -20,9 +20,9 @@ from microplex_pipeline.survey import edition_title
 @state_year_asset(
     "evaluation",
     "html",
-    code_version="1",
+    code_version="2",
     reads=["checks"],
-    files=["boundaries", "column_descriptions"],
+    files=["boundaries", "column_descriptions", "target_files"],
 )
 def state_report(
     context: dg.AssetExecutionContext,
@@ -41,9 +41,10 @@ def state_report(
     risk and the source of every figure. It needs no other file: `microplex report RI 2014` opens it.
     """
     state, year = state_and_year(context)
+    records = data.with_derived(calibrated_population, target_report)
     results = StateResults(
-        data.survey_schema, survey, calibrated_population, target_report, fidelity_report,
-        disclosure_report, county_report, parameters.checks.target_tolerance,
+        data.survey_schema, survey, records, target_report, fidelity_report, disclosure_report,
+        county_report, parameters.checks.target_tolerance, parameters.checks.max_target_z,
     )  # fmt: skip
     summary = state_summary(results)
     html = state_page(

@@ -3,13 +3,11 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.calibration.grossed_up_survey import (
-    entity_counts,
-    gross_up_to_persons,
-    rake_to_published,
+from microplex_pipeline.calibration.targets.state_targets import (
+    Place,
+    SurveyColumns,
+    state_targets,
 )
-from microplex_pipeline.calibration.targets.modelled import modelled_targets
-from microplex_pipeline.calibration.targets.published import published_persons, published_targets
 from microplex_pipeline.calibration.targets.table import TARGET_COLUMNS
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.defs.partitions import state_and_year
@@ -17,37 +15,41 @@ from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.survey import aged_title
 
 
-@state_year_asset("calibration", "polars", code_version="1", files=["target_files"])
+@state_year_asset("calibration", "polars", code_version="2", files=["target_files"])
 def targets(
     context: dg.AssetExecutionContext, data: dg.ResourceParam[DataFolder], survey: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One row per calibration target of a state and year: what to add up, the value and its source.
 
-    Published targets: persons (Census); shares of households by income (ACS 2011-2013, for 2012 to 2014).
-    Modelled targets: totals of units by filing status and age, and of headline amounts, estimated from the
-    survey after it was grossed up to the published persons and raked to the published figures.
+    Published targets come from the files of `data/targets`, as its sources.yaml says. Pooled ones are
+    totals of all the survey's years. Modelled ones are totals of units by filing status and age, and of
+    headline amounts, estimated from the survey after it was grossed up to the published persons and raked
+    to the published figures; they are met within their standard errors. A published figure replaces a
+    modelled one of the same thing.
     """
     state, year = state_and_year(context)
     sources, schema = data.target_sources, data.survey_schema
-    files = (sources, data.targets, state, year, data.population)
-    keys = {"weight": schema.weight, "household_id": schema.household}
-    grossed_up, factor = gross_up_to_persons(
-        survey, published_persons(*files), persons_column=schema.persons, **keys
-    )
-    published = published_targets(*files, entity_counts(grossed_up, **keys))
-    raked = rake_to_published(grossed_up, published, **keys)
     title = aged_title(schema, data.path, int(survey["survey_year"][0]), year)
-    modelled = modelled_targets(raked, sources.modelled, schema.weight, title)
-    rows = pl.concat([published, modelled]).select(
+    found = state_targets(
+        survey,
+        sources,
+        Place(data.targets, data.population, state, year),
+        SurveyColumns(schema.weight, schema.household, schema.persons, title),
+        data.pooled_totals(state, year),
+    )
+    rows = found.table.select(
         pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()
     )
     return stored_records(
         rows,
         TARGET_COLUMNS,
         {
-            "published": published.height,
-            "modelled": modelled.height,
-            "published_persons_over_the_surveys": factor,
-            "scaled": "; ".join(published["note"].drop_nulls().unique()) or "no published figure",
+            **{
+                kind: rows.filter(kind=kind).height for kind in ("published", "pooled", "modelled")
+            },
+            "met_exactly": rows["standard_error"].null_count(),
+            "published_persons_over_the_surveys": found.persons_factor,
+            "scaled": "; ".join(rows.filter(kind="published")["note"].drop_nulls().unique().sort())
+            or "no published figure",
         },
     )

@@ -1,0 +1,105 @@
+"""Derived columns: added to records just before targets are evaluated on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from microplex_pipeline.calibration.errors import CalibrationError
+from microplex_pipeline.calibration.targets.domains import domain_parts
+from microplex_pipeline.calibration.targets.expressions import Expression
+from microplex_pipeline.calibration.targets.sources import ModelledTotals, TargetSources
+from microplex_pipeline.calibration.targets.table import listed
+
+
+def with_derived(
+    records: pl.DataFrame,
+    sources: TargetSources,
+    targets: pl.DataFrame,
+    year: int,
+    household_id: str,
+) -> pl.DataFrame:
+    """Return records with the derived columns that targets name, in domains or sums.
+
+    Parameters
+    ----------
+    sources : declare the expressions and constants.
+    targets : columns measure, variable and domain.
+    year : of the constants.
+    household_id : column of household numbers.
+
+    Raises
+    ------
+    CalibrationError
+        If a derived column is there already, or its expression does not fit the records or year.
+    """
+    return derive(records, sources, names_in(targets), year, household_id)
+
+
+def derive(
+    records: pl.DataFrame, sources: TargetSources, names: set[str], year: int, household_id: str
+) -> pl.DataFrame:
+    """Return records with those derived columns that are among `names`, and what these are made from.
+
+    Raises
+    ------
+    CalibrationError
+        As `with_derived`.
+    """
+    for expression in _needed(sources.expressions, names):
+        if expression.name in records.columns:
+            raise CalibrationError(
+                f"derived column {expression.name}: the records have a column of this name. Rename it"
+            )
+        constants = {name: of[year] for name, of in sources.constants.items() if year in of}
+        if without := sorted((expression.names & set(sources.constants)) - set(constants)):
+            years = ", ".join(map(str, sorted(sources.constants[without[0]])))
+            raise CalibrationError(
+                f"derived column {expression.name}: the constant {without[0]} has no value for {year}, only "
+                f"for {years}. Add it"
+            )
+        records = records.with_columns(
+            expression.in_polars(records.schema, constants, household_id)
+        )
+    return records
+
+
+def names_in(targets: pl.DataFrame) -> set[str]:
+    """Return the columns that a table of targets names."""
+    names = {c for d in targets["domain"].unique() for c, _ in domain_parts(d)}
+    for measure, variable in targets.select("measure", "variable").unique().iter_rows():
+        if measure == "ratio":
+            names |= {part.strip() for part in variable.split("/")}
+        elif measure != "count":
+            names.add(variable)
+    return names
+
+
+def names_in_modelled(totals: ModelledTotals) -> set[str]:
+    """Return the columns that the survey's own totals name."""
+    names = {item.variable for item in totals.sums}
+    for count in totals.counts:
+        for domain in (*count.domains, *count.crossed_with):
+            names |= {column for column, _ in domain_parts(domain)}
+    return names
+
+
+def _needed(expressions: Iterable[Expression], names: set[str]) -> list[Expression]:
+    """Return the expressions that are asked for or used by one that is, in order."""
+    found = []
+    for expression in reversed(list(expressions)):
+        if expression.name in names:
+            names = names | expression.names
+            found.append(expression)
+    return found[::-1]
+
+
+def refuse_missing_ages(records: pl.DataFrame, targets: pl.DataFrame, column: str) -> None:
+    """Raise CalibrationError if targets count persons, but the records do not list their ages."""
+    persons = targets.filter(entity="person")
+    if persons.height and column not in records.columns:
+        raise CalibrationError(
+            f"targets count persons, but the records have no list column {column!r}: "
+            f"{listed(persons['domain'].unique(maintain_order=True).to_list())}"
+        )
