@@ -17,6 +17,7 @@ from microplex_pipeline.survey import (
     SurveySchema,
     SurveyWords,
     column_descriptions,
+    growth_of_item,
     later_editions,
     load_schema,
     pooled_total,
@@ -88,6 +89,10 @@ class DataFolder:
             )
             for source in self.target_sources.pooled
         }
+
+    def growth(self, column: str, first: int, last: int) -> float:
+        """Return the growth of an amount per person between two years."""
+        return growth_of_item(self.survey_schema, self.path, column, first, last)
 
     def with_derived(self, records: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
         """Return records of a year with the derived columns that targets name."""

@@ -3,6 +3,7 @@
 The library part: nothing here uses Dagster. A YAML schema describes each survey.
 """
 
+from microplex_pipeline.survey.ageing import growth_of_item
 from microplex_pipeline.survey.columns import column_descriptions
 from microplex_pipeline.survey.edition_totals import (
     EditionLimits,
@@ -40,6 +41,7 @@ __all__ = [
     "draw_ages",
     "earlier_edition",
     "edition_title",
+    "growth_of_item",
     "implausible_totals",
     "later_editions",
     "load_schema",

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from microplex_pipeline.calibration.errors import CalibrationError
+from microplex_pipeline.calibration.targets.extrapolation import Growth, extrapolated
 from microplex_pipeline.calibration.targets.figures import (  # fmt: skip
     COLUMNS,
     ROW,
@@ -29,6 +30,7 @@ def published_targets(
     year: int,
     population_file: str | Path,
     survey_counts: Mapping[str, float],
+    growth: Growth,
 ) -> pl.DataFrame:
     """Return the published targets of a state and year.
 
@@ -39,6 +41,7 @@ def published_targets(
     state, year : state code and calendar year.
     population_file : projected population by state and year (columns state, year, persons, basis).
     survey_counts : weighted number of each entity in the survey, grossed up to the published persons.
+    growth : of amounts per person, for figures that are moved to the year.
 
     Returns
     -------
@@ -56,6 +59,8 @@ def published_targets(
             continue
         file_year = source.file_year or year
         rows = _rows(source, folder, state, file_year, population_file)
+        rows = rows.with_columns(pl.col("domain").replace(source.rename_domains))
+        rows, moved = extrapolated(source, rows, folder, year, growth)
         note = "compared only: it is not met" if source.compare_only else None
         if source.scale_to_survey:
             count = survey_counts.get(source.entity)
@@ -73,13 +78,14 @@ def published_targets(
             rows, note = _share_of_other(
                 sources, source, folder, state, year, rows, population_file
             )
+        note = "; ".join(filter(None, (moved, note))) or None
         frames.append(
             rows.select(
                 pl.lit(source.name).alias("name"),
                 pl.lit(source.entity).alias("entity"),
                 pl.lit(source.measure).alias("measure"),
                 pl.lit(source.variable).alias("variable"),
-                pl.col("domain").replace(source.rename_domains),
+                "domain",
                 "value",
                 pl.lit("published").alias("kind"),
                 "source",

@@ -54,9 +54,28 @@ class Between(Strict):
             raise ValueError(f"no number is from {self.low:g} to {self.high:g}")
         return self
 
+    def holds(self, number: float) -> bool:
+        """Whether a number lies in the range."""
+        return (self.low is None or number >= self.low) and (
+            self.high is None or number <= self.high
+        )
+
 
 Chosen = Value | Annotated[list[Value], Field(min_length=1)] | Between
 Selection = dict[str, Chosen]
+
+
+class Cohorts(Strict):
+    """Ages of another year by cohort survival, see `targets.cohorts`.
+
+    Attributes
+    ----------
+    life_table : file with the columns age and death_rate, among the target files.
+    groups : the groups of ages that become targets, e.g. ["age:0-17", "age:18-64", "age:65+"].
+    """
+
+    life_table: FileName
+    groups: list[str] = Field(min_length=1)
 
 
 class Figures(Strict):
@@ -74,7 +93,10 @@ class Figures(Strict):
     measure, variable : of the targets, see `Targets`.
     file_year : the year of the figures; by default each year has its own, and areas without figures of the
         year use those of the last year before it, or of the first.
-    years : the years for which they are used; by default all.
+    years : the years for which they are used: a list, or a range {from: 2015}; by default all.
+    cohorts : move ages of `file_year` to the year by cohort survival; with `scale_to`.
+    grow_domains : for each column of the domains that is an amount, the amount whose growth per person since
+        `file_year` moves the brackets.
     states : the states that the files cover, if not all. Other states do without; a figure that is missing
         of a state named here is an error.
     scale_to : name of another source of states. The figures are taken as shares of its total.
@@ -98,7 +120,9 @@ class Figures(Strict):
     measure: Literal["count", "sum", "mean", "ratio"]
     variable: str
     file_year: int | None = None
-    years: list[int] | None = None
+    years: list[int] | Between | None = None
+    cohorts: Cohorts | None = None
+    grow_domains: dict[str, str] = Field(default_factory=dict)
     states: list[str] | None = Field(None, min_length=1)
     scale_to: str | None = None
     share_of: Selection = Field(default_factory=dict)
@@ -120,6 +144,10 @@ class Figures(Strict):
             raise ValueError("give scale_to or scale_to_survey, not both")
         if self.share_of and not self.scale_to:
             raise ValueError("share_of needs scale_to, the source whose total is shared")
+        if (self.cohorts or self.grow_domains) and self.file_year is None:
+            raise ValueError("cohorts and grow_domains need file_year, the year of the figures")
+        if self.cohorts and (self.entity != PERSON or not self.scale_to):
+            raise ValueError("cohorts are shares of persons: give entity: persons and scale_to")
         for key in ("standard_error", "tolerance"):
             size = getattr(self, key)
             if not isinstance(size, str | None) and size <= 0:
@@ -128,9 +156,11 @@ class Figures(Strict):
 
     def covers(self, state: str, year: int) -> bool:
         """Whether the source has figures for a state and year."""
-        return (self.years is None or year in self.years) and (
-            self.states is None or state in self.states
-        )
+        if isinstance(self.years, Between):
+            in_years = self.years.holds(year)
+        else:
+            in_years = self.years is None or year in self.years
+        return in_years and (self.states is None or state in self.states)
 
 
 class PooledTotal(Strict):

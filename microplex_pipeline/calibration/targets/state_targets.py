@@ -21,6 +21,7 @@ from microplex_pipeline.calibration.targets.derived import (
     refuse_missing_ages,
 )
 from microplex_pipeline.calibration.targets.expressions import AGES
+from microplex_pipeline.calibration.targets.extrapolation import Growth
 from microplex_pipeline.calibration.targets.modelled import modelled_targets
 from microplex_pipeline.calibration.targets.published import published_persons, published_targets
 from microplex_pipeline.calibration.targets.sources import UNIT, TargetSources
@@ -47,12 +48,14 @@ class Place:
     ----------
     folder : of target files.
     population : file of the population by state and year.
+    growth : growth of an amount per person between two years, for figures that are moved to the year.
     """
 
     folder: str | Path
     population: str | Path
     state: str
     year: int
+    growth: Growth
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ def given_targets(
     persons = published_persons(sources, *files)
     surveyed, factor = gross_up_to_persons(survey, persons, persons_column=columns.persons, **keys)
     counts = entity_counts(surveyed, **keys) | {"person": persons}
-    published = published_targets(sources, *files, counts)
+    published = published_targets(sources, *files, counts, place.growth)
     names = names_in(published) | names_in_modelled(sources.modelled)
     surveyed = derive(surveyed, sources, names, place.year, columns.household_id)
     refuse_missing_ages(surveyed, published, AGES)

@@ -15,7 +15,9 @@ from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.survey import aged_title
 
 
-@state_year_asset("calibration", "polars", code_version="2", files=["target_files"])
+@state_year_asset(
+    "calibration", "polars", code_version="2", files=["target_files", "growth_factors"]
+)
 def targets(
     context: dg.AssetExecutionContext, data: dg.ResourceParam[DataFolder], survey: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -33,7 +35,7 @@ def targets(
     found = state_targets(
         survey,
         sources,
-        Place(data.targets, data.population, state, year),
+        Place(data.targets, data.population, state, year, data.growth),
         SurveyColumns(schema.weight, schema.household, schema.persons, title),
         data.pooled_totals(state, year),
     )

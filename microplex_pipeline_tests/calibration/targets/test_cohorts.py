@@ -14,7 +14,7 @@ REFERENCE = "reference_state_2022_2024.csv.gz"
 
 @pytest.fixture(scope="module")
 def survival(data):
-    return read_life_table(data / "life_table_1999_2001.csv")
+    return read_life_table(data / "targets" / "life_table_1999_2001.csv")
 
 
 def test_without_deaths_everyone_grows_older():
@@ -63,7 +63,7 @@ def test_groups_with_gaps_are_refused(groups, message, survival):
     ],
 )
 def test_a_life_table_with_faults_is_refused(change, message, data, tmp_path):
-    table = pl.read_csv(data / "life_table_1999_2001.csv")
+    table = pl.read_csv(data / "targets" / "life_table_1999_2001.csv")
     change(table).write_csv(tmp_path / "t.csv")
     with pytest.raises(CalibrationError, match=message):
         read_life_table(tmp_path / "t.csv")
