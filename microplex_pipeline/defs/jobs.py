@@ -5,7 +5,14 @@ from typing import Any
 
 import dagster as dg
 
-from microplex_pipeline.defs.assets import CALIBRATION, CHAIN, INGEST, NATIONAL, SUMMARY
+from microplex_pipeline.defs.assets import (
+    CALIBRATION,
+    CHAIN,
+    INGEST,
+    NATIONAL,
+    SUMMARY,
+    held_out_report,
+)
 from microplex_pipeline.defs.up_to_date import UP_TO_DATE
 
 
@@ -42,10 +49,17 @@ recalibrate = _job(
     "Rebuilds targets, weights and reports of one state and year from the stored synthetic records.",
 )
 
+validate = _job(
+    "validate",
+    [held_out_report],
+    "Holds out each family of targets in turn, and measures by how much the stored synthetic records of one "
+    "state and year miss it.",
+)
+
 report_nation = _job(
     "report_nation",
     SUMMARY,
     "The page that compares the states of one year that are built so far.",
 )
 
-JOBS = [build_prior, build_state, ingest, recalibrate, report_nation]
+JOBS = [build_prior, build_state, ingest, recalibrate, validate, report_nation]

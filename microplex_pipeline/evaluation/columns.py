@@ -37,3 +37,13 @@ DISCLOSURE_COLUMNS = {
     "chance": "the same for people whom no model saw, or the value expected by chance",
     "meaning": "what a value above chance would mean",
 }
+
+HELD_OUT_COLUMNS = {
+    "family": "targets that were held out together",
+    "target": "name of the target that was held out",
+    "value": "its value (dollars for sums of amounts, else a count)",
+    "standard_error": "how far it may be off, in its units; null if it is met exactly",
+    "synthetic": "relative error of the synthetic records, calibrated to all other families",
+    "survey": "the same of the survey; null for its own totals, which it has by construction",
+    "uncalibrated": "relative error of the survey raised to the published persons, not calibrated",
+}

@@ -3,7 +3,8 @@
 The main chain is
 
 raw_survey -> survey -> transformer -> zero_model -> flow -> synthetic_population
-    -> calibrated_population -> persons, county_weights, target_report, fidelity_report, disclosure_report
+    -> calibrated_population -> persons, county_weights, target_report, fidelity_report, disclosure_report,
+       held_out_report
     -> county_report, state_report -> national_report
 
 In addition, national_survey -> national_prior come before transformer, zero_model and flow, and targets,
@@ -17,6 +18,7 @@ from microplex_pipeline.defs.assets.county_weights import county_weights
 from microplex_pipeline.defs.assets.disclosure_report import disclosure_report
 from microplex_pipeline.defs.assets.fidelity_report import fidelity_report
 from microplex_pipeline.defs.assets.flow import flow
+from microplex_pipeline.defs.assets.held_out_report import held_out_report
 from microplex_pipeline.defs.assets.national_prior import national_prior
 from microplex_pipeline.defs.assets.national_report import national_report
 from microplex_pipeline.defs.assets.national_survey import national_survey
@@ -45,6 +47,7 @@ CHAIN = [
     target_report,
     fidelity_report,
     disclosure_report,
+    held_out_report,
     county_report,
     state_report,
 ]
@@ -59,6 +62,7 @@ CALIBRATION = [
     persons,
     county_weights,
     target_report,
+    held_out_report,
     county_report,
     state_report,
 ]
