@@ -11,6 +11,7 @@ from microplex_pipeline.defs.assets import (
     INGEST,
     NATIONAL,
     SUMMARY,
+    TRACTS,
     held_out_report,
 )
 from microplex_pipeline.defs.up_to_date import UP_TO_DATE
@@ -56,10 +57,17 @@ validate = _job(
     "state and year miss it.",
 )
 
+build_tracts = _job(
+    "build_tracts",
+    TRACTS,
+    "Distributes the stored weights of one state and year across its census tracts, if figures of tracts are "
+    "declared.",
+)
+
 report_nation = _job(
     "report_nation",
     SUMMARY,
     "The page that compares the states of one year that are built so far.",
 )
 
-JOBS = [build_prior, build_state, ingest, recalibrate, validate, report_nation]
+JOBS = [build_prior, build_state, ingest, recalibrate, validate, build_tracts, report_nation]

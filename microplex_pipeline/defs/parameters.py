@@ -67,6 +67,12 @@ class PopulationParameters(Strict):
     )
 
 
+class TractParameters(Strict):
+    """Weights of census tracts."""
+
+    households: int = Field(300, ge=50, description="largest number of households of a tract")
+
+
 class CheckParameters(Strict):
     """Limits of the checks that every partition must pass."""
 
@@ -130,6 +136,7 @@ class Parameters(Strict):
     sample, prior : the national sample and the training of the national models.
     margins, fine_tuning : the margins of a state's amounts and the fine-tuning of its networks.
     population : the size of the synthetic population.
+    tracts : weights of census tracts.
     checks : limits of the checks.
     missing_survey : what the annual rebuild does with a year that no survey covers: "age" the last
         survey to that year (amounts and weights), or "skip" the year and say why.
@@ -141,5 +148,6 @@ class Parameters(Strict):
     margins: MarginParameters = MarginParameters()
     fine_tuning: FineTuningSettings = FineTuningSettings()
     population: PopulationParameters = PopulationParameters()
+    tracts: TractParameters = TractParameters()
     checks: CheckParameters = CheckParameters()
     missing_survey: Literal["age", "skip"] = "age"

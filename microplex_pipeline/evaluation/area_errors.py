@@ -7,6 +7,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from microplex_pipeline.calibration import Targets, build_constraints
+from microplex_pipeline.calibration.areas.published_figures import scaled_to_records
 from microplex_pipeline.calibration.targets.table import KEY
 from microplex_pipeline.evaluation.columns import AREA_COLUMNS
 
@@ -38,25 +39,24 @@ def area_errors(
     CalibrationError
         If a target is malformed, or no record carries it.
     """
+    scaled = scaled_to_records(records, targets, weight, household_id)
     asked = targets.select(KEY).unique(maintain_order=True)
     constraints = build_constraints(
         records, Targets(asked.with_columns(value=pl.lit(1.0))), household_id
     )
     first = records.unique(household_id, keep="first", maintain_order=True)
-    state_totals = constraints.matrix @ first[weight].cast(pl.Float64).to_numpy()
     areas = targets["geoid"].unique().sort()
     weights = _weight_matrix(area_weights, first.select(household_id), household_id, areas)
     achieved = np.asarray((constraints.matrix @ weights).todense())
     tables = []
     for k, key in enumerate(asked.iter_rows(named=True)):
-        of_target = targets.filter([pl.col(c) == v for c, v in key.items()])
-        factor = state_totals[k] / of_target["value"].sum()
+        of_target = scaled.filter([pl.col(c) == v for c, v in key.items()])
         tables.append(
             of_target.select(
                 "geoid",
                 pl.lit(constraints.names[k]).alias("target"),
-                pl.col("value").cast(pl.Float64).alias("published"),
-                (pl.col("value") * factor).alias("value"),
+                "published",
+                "value",
                 "source",
                 "file_year",
             ).join(pl.DataFrame({"geoid": areas, "achieved": achieved[k]}), on="geoid")

@@ -25,7 +25,7 @@ from microplex_pipeline.warehouse.provenance import (
     write_check,
     write_version,
 )
-from microplex_pipeline.warehouse.slices import Table, missing, replace, select
+from microplex_pipeline.warehouse.slices import Parts, Table, missing, replace, select
 
 RETRIES = 23  # each after an hour of waiting: others may read the warehouse for a day
 RETRY_AFTER = 10  # seconds
@@ -49,30 +49,38 @@ class Warehouse(dg.IOManager):
         self.path = Path(database)
         self._loaded: dict[str, dict[Partition, str]] = {}
 
-    def handle_output(self, context: dg.OutputContext, obj: pl.DataFrame | FittedModel) -> None:
+    def handle_output(
+        self,
+        context: dg.OutputContext,
+        obj: pl.DataFrame | FittedModel | Parts,
+    ) -> None:
         """Store an asset's partition."""
         table = _table(context)
         partition = Partition.parse(context.asset_partition_key)
         descriptions: Mapping[str, str | None]
         if isinstance(obj, FittedModel):
-            rows, descriptions = row_of_model(obj, partition), MODEL_COLUMNS
-            columns = [dg.TableColumn(c, str(rows.schema[c]), d) for c, d in MODEL_COLUMNS.items()]
+            model, descriptions = row_of_model(obj, partition), MODEL_COLUMNS
+            parts = Parts([model])
+            columns = [
+                dg.TableColumn(c, str(model.schema[c]), d) for c, d in MODEL_COLUMNS.items()
+            ]
             context.add_output_metadata(
                 {
                     "dagster/column_schema": dg.TableSchema(columns),
-                    "model_bytes": len(rows["weights"][0]),
+                    "model_bytes": len(model["weights"][0]),
                 }
             )
         else:
-            rows, descriptions = obj, _descriptions(context.output_metadata)
+            parts = obj if isinstance(obj, Parts) else Parts([obj])
+            descriptions = _descriptions(context.output_metadata)
         made_from = context.output_metadata.get(MADE_FROM)
         stored = Stored(made_from.data, context.run_id) if made_from else None
         with self._transaction() as connection:
-            replace(connection, table, partition, rows)
+            count = replace(connection, table, partition, parts)
             write_comments(connection, table, context.asset_spec.description, descriptions)
             write_version(connection, table.name, partition, stored)
         context.add_output_metadata(
-            {"dagster/table_name": str(table), "dagster/partition_row_count": rows.height}
+            {"dagster/table_name": str(table), "dagster/partition_row_count": count}
         )
 
     def load_input(self, context: dg.InputContext) -> pl.DataFrame | FittedModel:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import duckdb
@@ -29,6 +30,13 @@ class Table(NamedTuple):
         return f"{identifier(self.schema)}.{identifier(self.name)}"
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Rows of a partition as frames with the same columns, computed when they are asked for."""
+
+    frames: Iterable[pl.DataFrame]
+
+
 def columns_of(connection: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
     """Return the columns of a table in order; none if there is no such table."""
     # from the catalog, because selecting from a missing table would abort the transaction in DuckDB 2
@@ -41,34 +49,73 @@ def columns_of(connection: duckdb.DuckDBPyConnection, table: Table) -> list[str]
 
 
 def replace(
-    connection: duckdb.DuckDBPyConnection, table: Table, partition: Partition, rows: pl.DataFrame
-) -> None:
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    partition: Partition,
+    parts: Parts,
+) -> int:
     """Replace a partition's rows, matching columns by name; create the table if it does not exist.
+
+    Parameters
+    ----------
+    parts : stored one after the other.
+
+    Returns
+    -------
+    The number of rows.
 
     Raises
     ------
     NotStored
-        If there are no rows, or they have other columns than the table.
+        If there are no rows, or they lack columns that other partitions of the table have.
     """
-    if rows.is_empty():
+    count = 0
+    for rows in parts.frames:
+        if rows.is_empty():
+            continue
+        if not count:
+            _make_room(connection, table, partition, rows)
+        connection.register("incoming_rows", rows.to_arrow())
+        connection.execute(f"insert into {table.quoted} by name select * from incoming_rows")
+        connection.unregister("incoming_rows")
+        count += rows.height
+    if not count:
         raise NotStored(f"{table}: there are no rows to store; the old rows stay")
-    existing = columns_of(connection, table)
-    if existing and set(existing) != set(rows.columns):
-        missing = sorted(set(existing) - set(rows.columns))
-        added = sorted(set(rows.columns) - set(existing))
-        raise NotStored(
-            f"{table}: the columns changed (missing: {', '.join(missing) or 'none'}; new: "
-            f"{', '.join(added) or 'none'}); the old rows stay. If the change is intended, drop the table "
-            f"({table}) and build its partitions again"
-        )
+    return count
+
+
+def _make_room(
+    connection: duckdb.DuckDBPyConnection, table: Table, partition: Partition, rows: pl.DataFrame
+) -> None:
+    """Delete a partition's rows, and add columns that the table lacks; or create the table.
+
+    Rows of other partitions have nothing in a new column: they are of earlier code, and out of date.
+    """
     condition, values = _condition([partition])
-    connection.register("incoming_rows", rows.to_arrow())
+    existing = columns_of(connection, table)
+    connection.register("incoming_rows", rows.head(0).to_arrow())
+    if missing := sorted(set(existing) - set(rows.columns)):
+        others = f"from {table.quoted} where not ({condition}) limit 1"
+        if connection.execute(others, values).fetchone():
+            raise NotStored(
+                f"{table}: the rows lack columns that other partitions have: {', '.join(missing)}; the old "
+                f"rows stay. If the change is intended, drop the table ({table}) and build its partitions "
+                "again"
+            )
+        connection.execute(f"drop table {table.quoted}")
+        existing = []
     if existing:
+        # before rows are deleted: DuckDB commits no change of a table that follows one of its rows
+        described = connection.execute("describe select * from incoming_rows").fetchall()
+        for column, kind, *_ in described:
+            if column not in existing:
+                connection.execute(
+                    f"alter table {table.quoted} add column {identifier(column)} {kind}"
+                )
         connection.execute(f"delete from {table.quoted} where {condition}", values)
     else:
         connection.execute(f"create schema if not exists {identifier(table.schema)}")
-        connection.execute(f"create table {table.quoted} as select * from incoming_rows limit 0")
-    connection.execute(f"insert into {table.quoted} by name select * from incoming_rows")
+        connection.execute(f"create table {table.quoted} as select * from incoming_rows")
     connection.unregister("incoming_rows")
 
 

@@ -17,6 +17,11 @@ from microplex_pipeline.calibration.targets.figures import (
 from microplex_pipeline.calibration.targets.sources import Figures, TargetSources
 from microplex_pipeline.calibration.targets.table import PRECISION
 
+TRACT_COLUMNS = {
+    "geoid": "census tract, eleven digits (FIPS)",
+    "household_id": "household of calibrated_population",
+    "weight": "number of households of the tract that it represents",
+}
 COUNTY_COLUMNS = {
     "geoid": "county, five digits (FIPS)",
     "household_id": "household of calibrated_population",
@@ -30,6 +35,7 @@ def published_area_targets(
     state: str,
     year: int,
     compare_only: bool = False,
+    level: str = "county",
 ) -> pl.DataFrame:
     """Return the published targets of a state's areas, or the figures that are only compared.
 
@@ -47,7 +53,9 @@ def published_area_targets(
     """
     frames = []
     for source in sources.areas:
-        if source.compare_only != compare_only or not source.covers(state, year):
+        if source.compare_only != compare_only or source.level != level:
+            continue
+        if not source.covers(state, year):
             continue
         rows = pl.concat(
             [_of_file(source, folder, file, state) for file in source.files], how="vertical"
@@ -77,7 +85,8 @@ def published_area_targets(
         )
     if not frames and not compare_only:
         raise CalibrationError(
-            f"target sources: there is no source of figures for areas of {state} {year}"
+            f"target sources: there is no source of figures for areas of {state} {year}, level {level}. Add "
+            "one under `areas` in sources.yaml"
         )
     table = pl.concat(frames) if frames else _empty()
     return table.drop(c for c in PRECISION if table[c].null_count() == table.height)

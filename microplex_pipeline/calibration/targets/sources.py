@@ -108,6 +108,7 @@ class Figures(Strict):
     projection : file of projected population by state and year, for years that no file has.
     standard_error, tolerance : how far the figures may be off: a number, or the name of a column; in
         units of the figures, or as a share of them. By default they are met exactly.
+    level : of the areas, `county` or `tract`; only of `areas`.
     compare_only : show what the file gives beside the figure, but do not meet it.
     """
 
@@ -130,6 +131,7 @@ class Figures(Strict):
     projection: str | None = None
     standard_error: float | str | None = None
     tolerance: float | str | None = None
+    level: Literal["county", "tract"] = "county"
     compare_only: bool = False
 
     @model_validator(mode="after")

@@ -29,6 +29,7 @@ from microplex_pipeline.defs.assets.survey import survey
 from microplex_pipeline.defs.assets.synthetic_population import synthetic_population
 from microplex_pipeline.defs.assets.target_report import target_report
 from microplex_pipeline.defs.assets.targets import targets
+from microplex_pipeline.defs.assets.tract_weights import tract_weights
 from microplex_pipeline.defs.assets.transformer import transformer
 from microplex_pipeline.defs.assets.zero_model import zero_model
 
@@ -67,6 +68,9 @@ CALIBRATION = [
     state_report,
 ]
 
+# partitioned by state and year, for states with figures of tracts
+TRACTS = [tract_weights]
+
 # partitioned by year
 NATIONAL = [national_survey, national_prior]
 
@@ -79,5 +83,6 @@ __all__ = [
     "INGEST",
     "NATIONAL",
     "SUMMARY",
-    *(asset.key.path[-1] for asset in [*NATIONAL, *CHAIN, *SUMMARY]),
+    "TRACTS",
+    *(asset.key.path[-1] for asset in [*NATIONAL, *CHAIN, *TRACTS, *SUMMARY]),
 ]

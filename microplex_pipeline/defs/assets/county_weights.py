@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.calibration import GeographicReweighter
+from microplex_pipeline.calibration.areas.published_figures import fit_published_areas
 from microplex_pipeline.calibration.targets.published_areas import (
     COUNTY_COLUMNS,
     published_area_targets,
@@ -22,18 +22,14 @@ def county_weights(
     """One row per county and household: the part of the household's weight that is in the county.
 
     Use it to estimate figures of counties. A household's weights across the counties add up to its weight
-    in the state, and every county has its published number of persons (scaled to the state's if the
-    figures are from another year).
+    in the state, and every county has its published figures, exactly or within the precision that their
+    source gives. Figures are scaled to the state's total first; they can be of another year.
     """
     state, year = state_and_year(context)
     schema = data.survey_schema
     targets = published_area_targets(data.target_sources, data.targets, state, year)
-    fitted = GeographicReweighter(scale_to_total=True).fit(
-        data.with_derived(calibrated_population, targets),
-        targets,
-        schema.weight,
-        household_id=schema.household,
-    )
+    records = data.with_derived(calibrated_population, targets)
+    fitted = fit_published_areas(records, targets, schema.weight, schema.household)
     return stored_records(
         fitted.area_weights_.select(
             pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()
@@ -42,7 +38,9 @@ def county_weights(
         {
             "counties": targets["geoid"].n_unique(),
             "figures_of": int(targets["file_year"].max()),  # type: ignore[arg-type]
-            "scaled_by": float(fitted.scale_factors_["factor"].max() or 1.0),  # type: ignore[arg-type]
+            "targeted": ", ".join(
+                targets.select(pl.format("{} {}", "variable", "domain").unique())[:, 0]
+            ),
             "worst_error": float(fitted.diagnostics_["relative_error"].abs().max()),  # type: ignore[arg-type]
         },
     )

@@ -9,6 +9,7 @@ import polars as pl
 from microplex_pipeline.defs.assets.versioned import versioned
 from microplex_pipeline.defs.code_versions import code_version as version_of_code
 from microplex_pipeline.defs.partitions import state_years, years
+from microplex_pipeline.warehouse.slices import Parts
 
 OWNERS = ["team:microdata"]
 KEYS = {"state": "state, postal code; US for the nation", "year": "calendar year of the amounts"}
@@ -106,6 +107,24 @@ def stored_records(
     legible = {k: _rounded(v) if isinstance(v, float) else v for k, v in metadata.items()}
     return dg.MaterializeResult(
         value=records, metadata={**legible, "dagster/column_schema": dg.TableSchema(columns)}
+    )
+
+
+def stored_stream(
+    frames: Iterable[pl.DataFrame], descriptions: Mapping[str, str], metadata: dict[str, Any]
+) -> dg.MaterializeResult[Parts]:
+    """Return records that are stored part by part, as they are computed.
+
+    Parameters
+    ----------
+    frames : with the columns state, year and those described, computed when they are asked for.
+    """
+    columns = [
+        dg.TableColumn(name, description=text) for name, text in {**KEYS, **descriptions}.items()
+    ]
+    legible = {k: _rounded(v) if isinstance(v, float) else v for k, v in metadata.items()}
+    return dg.MaterializeResult(
+        value=Parts(frames), metadata={**legible, "dagster/column_schema": dg.TableSchema(columns)}
     )
 
 
