@@ -9,7 +9,13 @@ from pathlib import Path
 import polars as pl
 
 from microplex_pipeline.calibration.errors import CalibrationError
-from microplex_pipeline.calibration.targets.sources import PERSONS, Between, Chosen, Figures, Selection
+from microplex_pipeline.calibration.targets.sources import (
+    PERSONS,
+    Between,
+    Chosen,
+    Figures,
+    Selection,
+)
 from microplex_pipeline.calibration.targets.table import PRECISION, listed
 from microplex_pipeline.data_files import first_row, in_one_line, read_table
 

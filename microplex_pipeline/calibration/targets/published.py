@@ -8,7 +8,13 @@ from pathlib import Path
 import polars as pl
 
 from microplex_pipeline.calibration.errors import CalibrationError
-from microplex_pipeline.calibration.targets.figures import COLUMNS, ROW, require_usable, state_figures, whole_of  # fmt: skip
+from microplex_pipeline.calibration.targets.figures import (  # fmt: skip
+    COLUMNS,
+    ROW,
+    require_usable,
+    state_figures,
+    whole_of,
+)
 from microplex_pipeline.calibration.targets.sources import PERSONS, Figures, TargetSources
 from microplex_pipeline.calibration.targets.table import PRECISION
 from microplex_pipeline.data_files import first_row, read_table
