@@ -132,7 +132,8 @@ def parse_expression(name: str, text: str) -> Expression:
             warnings.simplefilter("ignore")  # of odd code such as 1 is 1
             tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        where = f", position {error.offset}" if isinstance(error, SyntaxError) else ""
+        at_end = not isinstance(error, SyntaxError) or not error.offset
+        where = f", position {len(text) + 1 if at_end else error.offset}"  # type: ignore[union-attr]
         raise CalibrationError(
             f"derived column {name}{where}: this is not an expression ({_reason(error)}). Allowed are "
             f"columns, numbers, {ALLOWED}"
@@ -324,7 +325,9 @@ class _Binder:
         if name == "household":
             if self.person:
                 self.expression.fault(node, "household() cannot stand inside persons()")
-            return _Value(numbers[0].sum().over(self.household_id), "number")
+            # one value per record, also of a constant, so that the records of a household add up
+            each = numbers[0] + 0.0 * pl.int_range(pl.len()).cast(pl.Float64)
+            return _Value(each.sum().over(self.household_id), "number")
         return _Value(numbers[0].abs() if name == "abs" else numbers[0].round(), "number")
 
     def _when(self, arguments: list[ast.expr]) -> _Value:
@@ -347,7 +350,8 @@ class _Binder:
                 node, f"the records have no list column {AGES!r} to count persons in"
             )
         inner = _Binder(self.expression, self.schema, self.constants, self.household_id, True)
-        counted = pl.col(AGES).list.eval(inner._condition(condition).cast(pl.Int64)).list.sum()
+        met = inner._condition(condition) & pl.element().is_not_null()  # one per person
+        counted = pl.col(AGES).list.eval(met.cast(pl.Int64)).list.sum()
         return _Value(counted.cast(pl.Float64), "number")
 
 

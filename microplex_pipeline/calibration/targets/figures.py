@@ -185,8 +185,8 @@ def _complete(what: str, rows: pl.DataFrame, of_all: pl.DataFrame) -> None:
     if missing:
         raise CalibrationError(
             f"{what}: of the {rows.height + len(missing)} figures that other states have, "
-            f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing. Add the row, or leave out the "
-            "domain"
+            f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing. Add the row, or leave out "
+            "the domain"
         )
 
 
