@@ -36,8 +36,14 @@ def test_age_groups_add_up_to_persons():
     ("row", "message"),
     [
         (("person", "sum", "wages", "age:65+", 1.0), "persons can be counted only"),
-        (("person", "count", "persons", "age:old", 1.0), "'old' is not a number or a range of ages"),
-        (("person", "count", "persons", "height:1", 1.0), "column 'height', which the records lack"),
+        (
+            ("person", "count", "persons", "age:old", 1.0),
+            "'old' is not a number or a range of ages",
+        ),
+        (
+            ("person", "count", "persons", "height:1", 1.0),
+            "column 'height', which the records lack",
+        ),
         (("person", "count", "persons", "age:90+", 1.0), r"no record contributes to: .*age:90\+"),
     ],
 )
