@@ -175,7 +175,7 @@ def _check_node(expression: Expression, node: ast.AST) -> None:
         if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS:
             name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
             expression.fault(
-                at, f"there is no function {name!r}{_nearest(name, FUNCTIONS)}. There are "
+                at, f"there is no function {name!r}{nearest(name, FUNCTIONS)}. There are "
                 f"{', '.join(FUNCTIONS)}"
             )  # fmt: skip
         if node.keywords:
@@ -194,7 +194,8 @@ def _counts_persons(tree: ast.expr) -> bool:
     )
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name nearest to an unknown one, as the end of a message; "" if none is near."""
     close = get_close_matches(name, list(known), 1)
     return f": do you mean {close[0]!r}?" if close else ""
 
@@ -255,7 +256,7 @@ class _Binder:
             if name == AGE:
                 fault(node, "ages belong into persons(), e.g. persons(age >= 65)")
             known = [*self.schema, *self.constants]
-            hint = _nearest(name, known) or f": there are {', '.join(sorted(known))}"
+            hint = nearest(name, known) or f": there are {', '.join(sorted(known))}"
             fault(node, f"the records have no column {name!r}{hint}")
         dtype = self.schema[name]
         if dtype.is_nested():

@@ -56,7 +56,7 @@ CELL = '"household_income:0-9999": "household_income:<=9999"'
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (replaced("select:", "selct:"), "published.0.selct: unknown key (line 24)"),
+        (replaced("select:", "selct:"), "published.0.selct: unknown key (line 19)"),
         (replaced("entity: units", "entity: dogs"), "published.0.entity: give persons, units"),
         (replaced("measure: sum", "measure: median"), "published.0.measure: "),
         (replaced("2010_2019.csv,", "2010_2019.xlsx,"), "must be a file .csv or .csv.gz or .parquet"),
@@ -73,7 +73,8 @@ CELL = '"household_income:0-9999": "household_income:<=9999"'
         (replaced("poverty_line_one +", "poverty_line_on +"),
          "derived column poverty_ratio, position 21, 'poverty_line_on': the records have no column"),
         (replaced("(household_persons - 1))", "(household_persons - 1)"),
-         "derived.poverty_ratio: this is not an expression"),
+         "derived.poverty_ratio: derived column poverty_ratio, position 20: this is not an expression"),
+        (replaced("n_persons", "n_person"), "'persons': the records have no column 'n_person': do you mean"),
         (replaced("unemployment_compensation > 0", "open('x')"), "there is no function 'open'"),
         (replaced("2014: 11670", "2015: 11770"),
          "the constant poverty_line_one has no value for 2014, only for 2012, 2013, 2015"),
@@ -111,7 +112,8 @@ RI_2013 = (pl.col("state") == "RI") & (pl.col("domain") == "household_income:200
 @pytest.mark.parametrize(
     ("name", "change", "expected"),
     [
-        (PERSONS, edited("value", "-5", RI), "persons, RI 2014, all: -5.0 is not a figure of 0 or more (row 250, column value)"),
+        (PERSONS, edited("value", "-5", RI),
+         "persons, RI 2014, all: -5.0 is not a figure of 0 or more (row 250, column value)"),
         (PERSONS, edited("value", "many", RI), f"{PERSONS} has 'many' in row 250, column value"),
         (PERSONS, edited("year", "2014.5", RI), f"{PERSONS} has '2014.5' in row 250, column year"),
         (PERSONS, edited("domain", None, RI), "has persons of 2014, but not of RI"),
@@ -119,7 +121,8 @@ RI_2013 = (pl.col("state") == "RI") & (pl.col("domain") == "household_income:200
         (PERSONS, lambda t: pl.concat([t, t.filter(RI)]), "two figures, in rows 250 and 522"),
         (PERSONS, lambda t: t.drop("source"), f"{PERSONS} lacks columns: source"),
         (INCOME, lambda t: t.filter(~RI_2013), "a row is missing, or a figure is wrong"),
-        (INCOME, edited("value", "inf", RI_2013), "household_income:200000+: inf is not a figure of 0 or more (row"),
+        (INCOME, edited("value", "inf", RI_2013),
+         "household_income:200000+: inf is not a figure of 0 or more (row"),
     ],
 )  # fmt: skip
 def test_broken_files_are_refused_in_one_message(
@@ -140,7 +143,8 @@ def test_every_format_gives_the_same_targets(folder, data, rhode_island, suffix)
     table = pl.read_csv(folder / INCOME, infer_schema=False)
     name = INCOME.replace(".csv", suffix)
     if suffix == ".parquet":
-        table.with_columns(pl.col("year").cast(pl.Int16), pl.col("value").cast(pl.Int32)).write_parquet(folder / name)  # fmt: skip
+        numbers = [pl.col("year").cast(pl.Int16), pl.col("value").cast(pl.Int32)]
+        table.with_columns(numbers).write_parquet(folder / name)
     elif suffix == ".csv.gz":
         (folder / name).write_bytes(gzip.compress(table.write_csv().encode()))
     sources = (folder / "sources.yaml").read_text().replace(INCOME, name)
