@@ -163,7 +163,7 @@ def _calibrated(
             False,
             f"{row['target']} = {row['value']:,.0f} is missed by {row['z']:+.1f} of its standard errors "
             f"({row['standard_error']:,.0f})"
-            + (f": {row['against']} pulls against it" if row["against"] else "")
+            + f": {row['against'] or 'the survey itself'} pulls against it"
             + ". Correct a figure, or give it a larger tolerance",
         )
         for row in far.sort(pl.col("z").abs(), descending=True).to_dicts()
