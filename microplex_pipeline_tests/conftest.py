@@ -24,6 +24,7 @@ from microplex_pipeline.execution.backfill import _definitions
 from microplex_pipeline.survey import (
     SurveySchema,
     SurveyWords,
+    draw_ages,
     load_schema,
     model_frame,
     prepare_survey,
@@ -63,7 +64,8 @@ def words(schema) -> SurveyWords:
 @pytest.fixture(scope="session")
 def rhode_island(schema) -> pl.DataFrame:
     """Canonical survey of Rhode Island 2014: 1,204 tax units in 865 households."""
-    return prepare_survey(read_survey(schema, DATA, "RI", 2014), schema, DATA)
+    prepared = prepare_survey(read_survey(schema, DATA, "RI", 2014), schema, DATA)
+    return draw_ages(prepared, schema, seed=0)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,9 @@ from microplex_pipeline.cli.faults import message_of
 from microplex_pipeline.cli.stopping import INTERRUPTED
 
 # in the order in which a new user needs them
-COMMANDS = ("init", "build", "report", "validate", "query", "export", "backfill", "status", "ui")
+COMMANDS = (
+    "init", "targets", "build", "report", "validate", "query", "export", "backfill", "status", "ui",
+)  # fmt: skip
 
 
 class Commands(click.Group):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from microplex_pipeline.data_files.errors import Unusable, in_one_line, reading
 from microplex_pipeline.data_files.limits import YAML_BYTES
 from microplex_pipeline.data_files.opening import content
 from microplex_pipeline.data_files.text import decoded
-from microplex_pipeline.data_files.yaml_text import parsed_yaml
+from microplex_pipeline.data_files.yaml_text import line_of, parsed_yaml
 
 SHOWN = 10  # faults that a message lists
 LARGEST = 2**63 - 1  # of a whole number in polars, DuckDB and torch
@@ -70,7 +70,10 @@ def load_declared(
     try:
         return kind.model_validate(load_mapping(path, label, error))
     except ValidationError as fault:
-        faults = listed(map(_fault_of, fault.errors()))
+        text = decoded(content(path, YAML_BYTES))
+        faults = listed(
+            _fault_of(detail) + _line(text, detail["loc"]) for detail in fault.errors()
+        )
         raise error(f"{label} is not valid: {faults}. Correct it") from fault
 
 
@@ -96,6 +99,11 @@ def _too_large(value: Any, name: str = "") -> Iterator[str]:
     elif isinstance(value, dict):
         for inner in (*value, *value.values()):
             yield from _too_large(inner, name)
+
+
+def _line(text: str, place: Sequence[str | int]) -> str:
+    line = line_of(text, place)
+    return f" (line {line})" if line else ""
 
 
 def _fault_of(detail: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import yaml
@@ -32,6 +32,34 @@ def parsed_yaml(text: str) -> Any:
         raise Unusable(
             f"is not valid YAML: {in_one_line(str(fault))}", "Correct it, or put texts in quotes"
         ) from fault
+
+
+def line_of(text: str, place: Sequence[str | int]) -> int | None:
+    """Return the line, from 1, of a key or value of a valid YAML text; None if nothing of it is there.
+
+    Parameters
+    ----------
+    place : keys and positions in lists from the outermost on; those that the text lacks are ignored.
+    """
+    loader = _Loader(text)
+    try:
+        node, line = loader.get_single_node(), None
+    finally:
+        loader.dispose()
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            found = [(k, v) for k, v in node.value if k.value == str(part)]
+            if found:
+                key, node = found[0]
+                line = key.start_mark.line + 1
+        elif (
+            isinstance(node, yaml.SequenceNode)
+            and isinstance(part, int)
+            and part < len(node.value)
+        ):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line
 
 
 class _Loader(yaml.SafeLoader):

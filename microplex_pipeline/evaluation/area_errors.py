@@ -46,7 +46,7 @@ def area_errors(
     )
     first = records.unique(household_id, keep="first", maintain_order=True)
     areas = targets["geoid"].unique().sort()
-    weights = _weight_matrix(area_weights, first.select(household_id), household_id, areas)
+    weights = weights_by_area(area_weights, first.select(household_id), household_id, areas)
     achieved = np.asarray((constraints.matrix @ weights).todense())
     tables = []
     for k, key in enumerate(asked.iter_rows(named=True)):
@@ -71,7 +71,7 @@ def area_errors(
     )
 
 
-def _weight_matrix(
+def weights_by_area(
     area_weights: pl.DataFrame, households: pl.DataFrame, household_id: str, areas: pl.Series
 ) -> sp.csr_array:
     """Return the areas' weights as a sparse matrix (households, areas)."""

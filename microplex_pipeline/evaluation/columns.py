@@ -19,6 +19,20 @@ AREA_COLUMNS = {
     "file_year": "year of the figure",
 }
 
+COMPARISON_COLUMNS = {
+    "geoid": "county, five digits (FIPS)",
+    "entity": "what is counted",
+    "measure": "count, sum, mean or ratio",
+    "variable": "column that is summed, or what is counted",
+    "domain": "records that the figure covers",
+    "value": "figure published by the statistical office",
+    "achieved": "the same from the records with the county's weights, which do not aim at it",
+    "share": "the figure as a share of the figures of the same thing in the county",
+    "share_achieved": "the same share from the records",
+    "source": "source of the figure",
+    "file_year": "year of the figure",
+}
+
 FIDELITY_COLUMNS = {
     "variable": "amount",
     "ks": "largest difference between the weighted distribution functions, 0 to 1",

@@ -15,7 +15,7 @@ SUMMARY_COLUMNS = {
     "households": "synthetic households",
     "persons": "persons that the calibrated weights represent",
     "targets": "number of targets",
-    "targets_met": "number of targets met: within the tolerance of the checks, or within their standard errors",
+    "targets_met": "number of targets met within the limits of the checks: exactly, or within their errors",
     "worst_target_error": "largest absolute relative error of a target that is met exactly",
     "effective_households": "Kish's effective sample size of the household weights",
     "design_effect": "Kish's design effect of the household weights",

@@ -8,14 +8,13 @@ from microplex_pipeline.calibration.targets.state_targets import (
 )
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation.held_out import held_out_errors, held_out_summary
-from microplex_pipeline.survey import draw_ages
 
 
 @pytest.fixture(scope="module")
 def asked(data, schema, rhode_island):
     folder = DataFolder(str(data))
     return (
-        draw_ages(rhode_island, schema, 0),
+        rhode_island,
         folder.target_sources,
         Place(folder.targets, folder.population, "RI", 2014, folder.growth),
         SurveyColumns(schema.weight, schema.household, schema.persons, "survey"),

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 import polars as pl
 
 from microplex_pipeline.calibration.errors import CalibrationError
-from microplex_pipeline.calibration.targets.domains import domain_parts
-from microplex_pipeline.calibration.targets.expressions import Expression
+from microplex_pipeline.calibration.targets.domains import domain_expression, domain_parts
+from microplex_pipeline.calibration.targets.expressions import AGES, Expression, nearest
+from microplex_pipeline.calibration.targets.person_counts import PERSON, split_domain
 from microplex_pipeline.calibration.targets.sources import ModelledTotals, TargetSources
-from microplex_pipeline.calibration.targets.table import listed
 
 
 def with_derived(
@@ -47,7 +47,7 @@ def derive(
     CalibrationError
         As `with_derived`.
     """
-    for expression in _needed(sources.expressions, names):
+    for expression in _needed(sources.derived.values(), names):
         if expression.name in records.columns:
             raise CalibrationError(
                 f"derived column {expression.name}: the records have a column of this name. Rename it"
@@ -95,11 +95,34 @@ def _needed(expressions: Iterable[Expression], names: set[str]) -> list[Expressi
     return found[::-1]
 
 
-def refuse_missing_ages(records: pl.DataFrame, targets: pl.DataFrame, column: str) -> None:
-    """Raise CalibrationError if targets count persons, but the records do not list their ages."""
-    persons = targets.filter(entity="person")
-    if persons.height and column not in records.columns:
-        raise CalibrationError(
-            f"targets count persons, but the records have no list column {column!r}: "
-            f"{listed(persons['domain'].unique(maintain_order=True).to_list())}"
-        )
+def require_columns(records: pl.DataFrame, targets: pl.DataFrame) -> None:
+    """Refuse targets that records cannot have, and name their source.
+
+    Parameters
+    ----------
+    records : with derived columns.
+    targets : name (of the source), entity, measure, variable and domain.
+
+    Raises
+    ------
+    CalibrationError
+        If targets count persons but the records do not list ages, or a domain or sum names a column that
+        the records lack, or a range that is none.
+    """
+    for row in targets.to_dicts():
+        place = f"target sources, {row['name']!r}"
+        domain = row["domain"]
+        if row["entity"] == PERSON:
+            if AGES not in records.columns:
+                raise CalibrationError(
+                    f"{place} counts persons, but the records have no list column {AGES!r} of their ages"
+                )
+            domain, _ = split_domain(domain)
+        for column in sorted(names_in(pl.DataFrame([{**row, "domain": domain}]))):
+            if column not in records.columns:
+                hint = nearest(column, records.columns) or ". Derive it under `derived`"
+                raise CalibrationError(f"{place}: the records have no column {column!r}{hint}")
+        try:
+            domain_expression(domain, records.schema)
+        except CalibrationError as error:
+            raise CalibrationError(f"{place}: {error}") from error

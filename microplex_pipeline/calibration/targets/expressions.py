@@ -132,7 +132,8 @@ def parse_expression(name: str, text: str) -> Expression:
             warnings.simplefilter("ignore")  # of odd code such as 1 is 1
             tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        where = f", position {error.offset}" if isinstance(error, SyntaxError) else ""
+        at_end = not isinstance(error, SyntaxError) or not error.offset
+        where = f", position {len(text) + 1 if at_end else error.offset}"  # type: ignore[union-attr]
         raise CalibrationError(
             f"derived column {name}{where}: this is not an expression ({_reason(error)}). Allowed are "
             f"columns, numbers, {ALLOWED}"
@@ -174,7 +175,7 @@ def _check_node(expression: Expression, node: ast.AST) -> None:
         if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS:
             name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
             expression.fault(
-                at, f"there is no function {name!r}{_nearest(name, FUNCTIONS)}. There are "
+                at, f"there is no function {name!r}{nearest(name, FUNCTIONS)}. There are "
                 f"{', '.join(FUNCTIONS)}"
             )  # fmt: skip
         if node.keywords:
@@ -193,7 +194,8 @@ def _counts_persons(tree: ast.expr) -> bool:
     )
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name nearest to an unknown one, as the end of a message; "" if none is near."""
     close = get_close_matches(name, list(known), 1)
     return f": do you mean {close[0]!r}?" if close else ""
 
@@ -224,8 +226,8 @@ class _Binder:
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return _Value(~self._condition(operand), "condition")
             case ast.UnaryOp(op=op, operand=operand):
-                number = self._number(operand)
-                return _Value(-number if isinstance(op, ast.USub) else number, "number")
+                signed = self._number(operand)
+                return _Value(-signed if isinstance(op, ast.USub) else signed, "number")
             case ast.BinOp(left=left, op=op, right=right):
                 method = getattr(self._number(left), _ARITHMETIC[type(op)])
                 return _Value(method(self._number(right)), "number")
@@ -254,7 +256,7 @@ class _Binder:
             if name == AGE:
                 fault(node, "ages belong into persons(), e.g. persons(age >= 65)")
             known = [*self.schema, *self.constants]
-            hint = _nearest(name, known) or f": there are {', '.join(sorted(known))}"
+            hint = nearest(name, known) or f": there are {', '.join(sorted(known))}"
             fault(node, f"the records have no column {name!r}{hint}")
         dtype = self.schema[name]
         if dtype.is_nested():
@@ -324,7 +326,9 @@ class _Binder:
         if name == "household":
             if self.person:
                 self.expression.fault(node, "household() cannot stand inside persons()")
-            return _Value(numbers[0].sum().over(self.household_id), "number")
+            # one value per record, also of a constant, so that the records of a household add up
+            each = numbers[0] + 0.0 * pl.int_range(pl.len()).cast(pl.Float64)
+            return _Value(each.sum().over(self.household_id), "number")
         return _Value(numbers[0].abs() if name == "abs" else numbers[0].round(), "number")
 
     def _when(self, arguments: list[ast.expr]) -> _Value:
@@ -347,7 +351,8 @@ class _Binder:
                 node, f"the records have no list column {AGES!r} to count persons in"
             )
         inner = _Binder(self.expression, self.schema, self.constants, self.household_id, True)
-        counted = pl.col(AGES).list.eval(inner._condition(condition).cast(pl.Int64)).list.sum()
+        met = inner._condition(condition) & pl.element().is_not_null()  # one per person
+        counted = pl.col(AGES).list.eval(met.cast(pl.Int64)).list.sum()
         return _Value(counted.cast(pl.Float64), "number")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 
@@ -185,12 +184,12 @@ def _complete(what: str, rows: pl.DataFrame, of_all: pl.DataFrame) -> None:
     if missing:
         raise CalibrationError(
             f"{what}: of the {rows.height + len(missing)} figures that other states have, "
-            f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing. Add the row, or leave out the "
-            "domain"
+            f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing. Add the row, or leave out "
+            "the domain"
         )
 
 
-def _missing(own: pl.Series, of_all: pl.Series) -> Sequence[str]:
+def _missing(own: pl.Series, of_all: pl.Series) -> list[str]:
     return [str(d) for d in of_all.unique(maintain_order=True) if d not in set(own)]
 
 

@@ -1,4 +1,4 @@
-"""Targets modelled on a survey: its own weighted totals of cells with enough records, with standard errors."""
+"""Targets modelled on a survey: its own totals of cells with enough records, with standard errors."""
 
 from __future__ import annotations
 

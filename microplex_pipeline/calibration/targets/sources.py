@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    field_validator,
+    model_validator,
+)
 
 from microplex_pipeline.calibration.errors import CalibrationError
 from microplex_pipeline.calibration.targets.expressions import (
@@ -35,6 +42,23 @@ def _target_file(name: str) -> str:
     return name
 
 
+def _parsed(named: Any) -> Expression:
+    """Return the expression of a pair of name and text."""
+    name, text = named
+    known_names([name])
+    if not isinstance(text, str | int | float):
+        raise ValueError(
+            f"derived column {name}: write an expression, as in `{name}: wages + pensions`"
+        )
+    return parse_expression(name, str(text))
+
+
+def _with_names(derived: Any) -> Any:
+    """Return texts by name as pairs by name, so that each value knows its name."""
+    return {k: (k, v) for k, v in derived.items()} if isinstance(derived, dict) else derived
+
+
+Parsed = Annotated[Expression, PlainValidator(_parsed), PlainSerializer(lambda e: e.text)]
 Entity = Annotated[str, BeforeValidator(_entity)]
 TargetFile = Annotated[FileName, AfterValidator(_target_file)]
 Value = str | int | float
@@ -220,7 +244,9 @@ class TargetSources(Strict):
     """
 
     constants: dict[str, dict[int, float]] = Field(default_factory=dict)
-    derived: dict[str, str] = Field(default_factory=dict)
+    derived: Annotated[dict[str, Parsed], BeforeValidator(_with_names)] = Field(
+        default_factory=dict
+    )
     published: list[Figures]
     areas: list[Figures]
     pooled: list[PooledTotal] = Field(default_factory=list)
@@ -234,12 +260,12 @@ class TargetSources(Strict):
 
     @field_validator("derived")
     @classmethod
-    def _expressions_are_valid(cls, derived: dict[str, str]) -> dict[str, str]:
-        known_names(derived)
+    def _expressions_use_earlier_ones(
+        cls, derived: dict[str, Expression]
+    ) -> dict[str, Expression]:
         names = list(derived)
-        for k, (name, text) in enumerate(derived.items()):
-            later = parse_expression(name, text).names & set(names[k:])
-            if later:
+        for k, (name, expression) in enumerate(derived.items()):
+            if later := expression.names & set(names[k:]):
                 raise ValueError(
                     f"derived column {name} uses {', '.join(sorted(later))}, which is not declared before it"
                 )
@@ -268,11 +294,6 @@ class TargetSources(Strict):
                     "areas are always scaled to the state's total"
                 )
         return self
-
-    @cached_property
-    def expressions(self) -> list[Expression]:
-        """The derived columns, in order."""
-        return [parse_expression(name, text) for name, text in self.derived.items()]
 
 
 def load_target_sources(path: str | Path) -> TargetSources:

@@ -18,9 +18,8 @@ from microplex_pipeline.calibration.targets.derived import (
     derive,
     names_in,
     names_in_modelled,
-    refuse_missing_ages,
+    require_columns,
 )
-from microplex_pipeline.calibration.targets.expressions import AGES
 from microplex_pipeline.calibration.targets.extrapolation import Growth
 from microplex_pipeline.calibration.targets.modelled import modelled_targets
 from microplex_pipeline.calibration.targets.published import published_persons, published_targets
@@ -129,7 +128,7 @@ def given_targets(
     published = published_targets(sources, *files, counts, place.growth)
     names = names_in(published) | names_in_modelled(sources.modelled)
     surveyed = derive(surveyed, sources, names, place.year, columns.household_id)
-    refuse_missing_ages(surveyed, published, AGES)
+    require_columns(surveyed, published)
     deviation = pl.coalesce("standard_error", pl.col("tolerance") * pl.col("value").abs())
     published = published.with_columns(deviation.alias("standard_error"))
     compared = published.filter("compare_only")

@@ -29,7 +29,7 @@ TARGET_COLUMNS = {
     "achieved": "total under the calibrated weights",
     "relative_error": "(achieved - value) / max(|value|, 1)",
     "z": "(achieved - value) / standard_error; null if the target must be met exactly",
-    "pull": "how much the target moves weights: standard deviation of its part of log(weight / design weight)",
+    "pull": "standard deviation of the target's part of log(weight / design weight): its effect",
     "against": "target that pulls weights most in the opposite direction",
 }
 

@@ -5,7 +5,7 @@ The main chain is
 raw_survey -> survey -> transformer -> zero_model -> flow -> synthetic_population
     -> calibrated_population -> persons, county_weights, target_report, fidelity_report, disclosure_report,
        held_out_report
-    -> county_report, state_report -> national_report
+    -> comparisons, county_report, state_report -> national_report
 
 In addition, national_survey -> national_prior come before transformer, zero_model and flow, and targets,
 made from the survey and published files, before calibrated_population. National assets are partitioned by
@@ -13,6 +13,7 @@ year alone, all others by state and year.
 """
 
 from microplex_pipeline.defs.assets.calibrated_population import calibrated_population
+from microplex_pipeline.defs.assets.comparisons import comparisons
 from microplex_pipeline.defs.assets.county_report import county_report
 from microplex_pipeline.defs.assets.county_weights import county_weights
 from microplex_pipeline.defs.assets.disclosure_report import disclosure_report
@@ -49,6 +50,7 @@ CHAIN = [
     fidelity_report,
     disclosure_report,
     held_out_report,
+    comparisons,
     county_report,
     state_report,
 ]
@@ -64,6 +66,7 @@ CALIBRATION = [
     county_weights,
     target_report,
     held_out_report,
+    comparisons,
     county_report,
     state_report,
 ]

@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from microplex_pipeline.calibration.targets.pulls import target_pulls
 from microplex_pipeline.calibration.targets.table import TARGET_COLUMNS
 from microplex_pipeline.defs.assets.pictures import markdown_picture, target_chart
 from microplex_pipeline.defs.assets.state_year import (
@@ -12,7 +13,6 @@ from microplex_pipeline.defs.assets.state_year import (
 )
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation.diagnostics import target_errors
-from microplex_pipeline.evaluation.target_pulls import target_pulls
 from microplex_pipeline.reports import in_words
 
 

@@ -9,7 +9,6 @@ from microplex_pipeline.calibration.areas.published_figures import (
     fit_published_areas,
     scaled_to_records,
 )
-from microplex_pipeline.survey import draw_ages
 
 GEOIDS = ["44001", "44003", "44005", "44007", "44009"]
 SHARES = np.array([0.05, 0.15, 0.08, 0.60, 0.12])
@@ -28,10 +27,8 @@ def figures(shares, total, *, factor=1.0, tolerance=None, **target):
 
 
 @pytest.fixture(scope="module")
-def records(rhode_island, schema):
-    return draw_ages(rhode_island, schema, 0).with_columns(
-        pl.col("weight").first().over("household_id")
-    )
+def records(rhode_island):
+    return rhode_island.with_columns(pl.col("weight").first().over("household_id"))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from microplex_pipeline.calibration import Targets, build_constraints
+from microplex_pipeline.calibration.targets.constraints import build_constraints
+from microplex_pipeline.calibration.targets.table import Targets
 
 LEAST = 0.25  # smallest opposition that is named, as a share of the target's own variance
 

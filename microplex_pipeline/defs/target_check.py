@@ -1,0 +1,31 @@
+"""Checking the targets of a state and year from the files of the data folder, without a warehouse."""
+
+from __future__ import annotations
+
+from microplex_pipeline.calibration.targets.state_targets import Place, SurveyColumns
+from microplex_pipeline.calibration.targets.target_check import StateCheck, check_targets
+from microplex_pipeline.defs.parameters import Parameters
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.survey import aged_title, draw_ages, prepare_survey, read_survey
+
+
+def check_state(data: DataFolder, state: str, year: int, parameters: Parameters) -> StateCheck:
+    """Return what is found about the targets of a state and year.
+
+    Raises
+    ------
+    SurveyError
+        If the survey cannot be used.
+    """
+    schema = data.survey_schema
+    prepared = prepare_survey(read_survey(schema, data.path, state, year), schema, data.path)
+    survey = draw_ages(prepared, schema, parameters.seed)
+    title = aged_title(schema, data.path, int(survey["survey_year"][0]), year)
+    return check_targets(
+        survey,
+        data.target_sources,
+        Place(data.targets, data.population, state, year, data.growth),
+        SurveyColumns(schema.weight, schema.household, schema.persons, title),
+        data.pooled_totals(state, year),
+        parameters.checks.max_target_z,
+    )

@@ -1,0 +1,136 @@
+import copy
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from microplex_pipeline.calibration import CalibrationError, Targets, build_constraints
+from microplex_pipeline.calibration.targets.linearization import standard_errors
+from microplex_pipeline.calibration.targets.sources import load_target_sources
+from microplex_pipeline.calibration.targets.state_targets import (
+    Place,
+    SurveyColumns,
+    state_targets,
+)
+from microplex_pipeline.survey import pooled_total
+from microplex_pipeline_tests.calibration.targets.target_table import no_growth
+
+COLUMNS = SurveyColumns("weight", "household_id", "n_persons", "the survey")
+KEYS = {"weight": "weight", "household_id": "household_id"}
+
+
+@pytest.fixture
+def stored(data):
+    return yaml.safe_load((data / "targets" / "sources.yaml").read_text())
+
+
+def found(stored, data, survey, folder=None, folder_of_files=None, pooled=2.3e10):
+    path = (folder or data / "targets") / "sources.yaml"
+    if folder:
+        path.write_text(yaml.safe_dump(stored, sort_keys=False))
+    files = folder_of_files or data / "targets"
+    place = Place(files, data / "population_growth.csv", "RI", 2014, no_growth)
+    sources = load_target_sources(path)
+    return state_targets(survey, sources, place, COLUMNS, {p.name: pooled for p in sources.pooled})
+
+
+def row(table, variable, domain="all"):
+    return table.filter(variable=variable, domain=domain).row(0, named=True)
+
+
+def test_published_and_pooled_figures_replace_modelled_ones_and_say_so(stored, data, rhode_island):
+    table = found(stored, data, rhode_island).table
+    wages = row(table, "wages")
+    assert (wages["kind"], wages["value"]) == ("pooled", 2.3e10)
+    assert "; in place of the modelled 2" in wages["note"]
+    assert table.select("entity", "measure", "variable", "domain").is_unique().all()
+
+
+def test_a_published_figure_replaces_a_pooled_one(stored, data, rhode_island, tmp_path):
+    figure = (
+        "geography_level,geoid,state,year,domain,value,source\nstate,44,RI,2014,all,22e9,IRS\n"
+    )
+    (tmp_path / "wages.csv").write_text(figure)
+    for source in stored["published"]:
+        for file in source["files"]:
+            (tmp_path / file).write_bytes((data / "targets" / file).read_bytes())
+    stored["published"].append(
+        {"name": "IRS", "files": ["wages.csv"], "entity": "units", "measure": "sum",
+         "variable": "wages", "states": ["RI"], "tolerance": 0.01}
+    )  # fmt: skip
+    table = found(stored, data, rhode_island, tmp_path, folder_of_files=tmp_path).table
+    wages = row(table, "wages")
+    assert (wages["kind"], wages["value"], wages["source"]) == ("published", 22e9, "IRS")
+    assert wages["note"].startswith(
+        "in place of the pooled 23,000,000,000; in place of the modelled "
+    )
+
+
+def test_two_sources_of_one_figure_are_named(stored, data, rhode_island, tmp_path):
+    again = copy.deepcopy(stored["published"][0])
+    stored["published"].append({**again, "name": "persons again"})
+    with pytest.raises(CalibrationError, match="stands twice, from 'persons' and 'persons again'"):
+        found(stored, data, rhode_island, tmp_path)
+
+
+def test_published_figures_are_exact_and_modelled_ones_have_standard_errors(
+    stored, data, rhode_island
+):
+    table = found(stored, data, rhode_island).table
+    exact = table.filter(pl.col("standard_error").is_null())
+    assert exact["kind"].unique().to_list() == ["published"]
+    assert exact.height == 11  # persons and income brackets
+    poverty = row(table, "n_persons", "poverty_ratio:<1")
+    assert poverty["standard_error"] == pytest.approx(0.15 * poverty["value"])
+    assert poverty["value"] == pytest.approx(1_055_936 * 144_223 / 1_053_661)
+    assert (table.filter(kind="modelled")["standard_error"] > 0).all()
+
+
+def test_standard_errors_agree_with_a_bootstrap_of_households(rhode_island):
+    first = pl.col("weight").first().over("household_id")
+    survey = rhode_island.with_columns(first)
+    asked = pl.DataFrame(
+        {
+            "entity": ["tax_unit", "household", "tax_unit"],
+            "measure": ["sum", "count", "count"],
+            "variable": ["wages", "households", "tax_units"],
+            "domain": ["all", "household_income:200000+", "filing_status:4"],
+        }
+    )
+    errors = standard_errors(survey, asked, None, **KEYS)
+    targets = Targets(asked.with_columns(value=0.0))
+    system = build_constraints(survey, targets, "household_id")
+    weights = survey.unique("household_id", keep="first", maintain_order=True)["weight"].to_numpy()
+    draws = np.random.default_rng(0).multinomial(
+        len(weights), np.full(len(weights), 1 / len(weights)), size=800
+    )
+    bootstrap = (draws * weights @ system.matrix.T.toarray()).std(axis=0)
+    assert errors == pytest.approx(bootstrap, rel=0.1)
+
+
+def test_what_published_figures_determine_has_no_error(rhode_island):
+    survey = rhode_island.with_columns(pl.col("weight").first().over("household_id"))
+    persons = {
+        "entity": ["tax_unit"],
+        "measure": ["sum"],
+        "variable": ["n_persons"],
+        "domain": ["all"],
+    }
+    asked = pl.DataFrame(persons)
+    alone = standard_errors(survey, asked, None, **KEYS)
+    given = standard_errors(survey, asked, asked.with_columns(value=1.0), **KEYS)
+    assert given[0] < 1e-9 * alone[0]
+
+
+def test_pooled_wages_are_those_of_all_years_with_the_sources_factor(data, schema):
+    records = pl.read_parquet(data / schema.file).filter(pl.col("state") == "RI")
+    expected = float((records["weight"] * records["wages"]).sum()) / 3
+    assert pooled_total(schema, data, "RI", 2014, "wages", 2014) == pytest.approx(expected)
+    persons = pl.read_csv(data / "population_growth.csv").filter(state="RI")
+    of = dict(persons.select("year", "persons").iter_rows())
+    growth = of[2012] / of[2014] / 1.060782  # of persons, and of wages per person
+    earlier = pooled_total(schema, data, "RI", 2012, "wages", 2014)
+    assert earlier == pytest.approx(expected * growth)
+    with pytest.raises(ValueError, match="no amount 'snap' of units"):
+        pooled_total(schema, data, "RI", 2014, "snap", 2014)

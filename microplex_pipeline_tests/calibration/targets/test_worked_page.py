@@ -1,0 +1,99 @@
+"""docs/targets.md: its sources, with the files that it names, give targets that can be met."""
+
+import re
+import shutil
+from functools import partial
+
+import polars as pl
+import pytest
+import yaml
+
+from microplex_pipeline.calibration import Reweighter, Targets
+from microplex_pipeline.calibration.targets.published_areas import published_area_targets
+from microplex_pipeline.calibration.targets.sources import Figures, load_target_sources
+from microplex_pipeline.calibration.targets.state_targets import (
+    Place,
+    SurveyColumns,
+    state_targets,
+)
+from microplex_pipeline.survey import growth_of_item, pooled_total, prepare_survey, read_survey
+from microplex_pipeline_tests.conftest import CHECKOUT
+
+PAGE = (CHECKOUT / "docs" / "targets.md").read_text("utf-8")
+SHARED = CHECKOUT.parent / "shared" / "data" / "targets"
+
+
+def with_page(sources):
+    """The sources, with what the page adds beneath each key."""
+    for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL):
+        for key, added in yaml.safe_load(block).items():
+            sources[key] = (
+                sources[key] | added if isinstance(added, dict) else [*sources[key], *added]
+            )
+    return sources
+
+
+@pytest.fixture
+def folder(data, tmp_path):
+    sources = with_page(yaml.safe_load((data / "targets" / "sources.yaml").read_text()))
+    (tmp_path / "sources.yaml").write_text(yaml.safe_dump(sources, sort_keys=False))
+    for source in (*sources["published"], *sources["areas"]):
+        for file in source["files"]:
+            place = SHARED if file.startswith("reference_") else data / "targets"
+            if not (place / file).exists():
+                pytest.skip(f"the page's file {file} is not in ../shared/data/targets")
+            shutil.copyfile(place / file, tmp_path / file)
+    return tmp_path
+
+
+def with_ages(survey):
+    """The survey with ages of all persons; dependants, if their ages are not there yet, in the middle."""
+    if "ages" in survey.columns:
+        return survey
+    minors = pl.lit(10, pl.UInt8).repeat_by("n_persons_under_18")
+    youths = pl.lit(19, pl.UInt8).repeat_by("n_persons_18_20")
+    heads = [pl.col("age_head").cast(pl.UInt8), pl.col("age_spouse").cast(pl.UInt8)]
+    adults = pl.concat_list(heads).list.filter(pl.element() > 20)
+    return survey.with_columns(pl.concat_list(adults, minors, youths).alias("ages"))
+
+
+def test_the_pages_sources_give_targets_that_can_be_met(folder, data, schema):
+    sources = load_target_sources(folder / "sources.yaml")
+    survey = with_ages(prepare_survey(read_survey(schema, data, "MD", 2014), schema, data))
+    pooled = {
+        p.name: pooled_total(schema, data, "MD", 2014, p.variable, p.level_of)
+        for p in sources.pooled
+    }
+    growth = partial(growth_of_item, schema, data)
+    place = Place(folder, data / "population_growth.csv", "MD", 2014, growth)
+    columns = SurveyColumns("weight", "household_id", "n_persons", "survey")
+    found = state_targets(survey, sources, place, columns, pooled)
+    table = found.table
+    assert table.filter(entity="person").height == 7
+    assert table.filter(entity="person")["value"].sum() == pytest.approx(5_957_283, rel=1e-3)
+    assert table.filter(pl.col("domain").str.starts_with("agi:")).height == 8
+    fitted = Reweighter(distance="raking", soft=True).fit(
+        found.surveyed, Targets(table), "weight", household_id="household_id"
+    )
+    achieved = fitted.constraints_.achieved(fitted.solution_)
+    exact = table["standard_error"].is_null().to_numpy()
+    misses = achieved / table["value"].to_numpy() - 1
+    assert abs(misses[exact]).max() < 1e-9
+    of_agi = table["domain"].str.starts_with("agi:").to_numpy()
+    assert abs(misses[of_agi]).max() < 0.15
+
+
+def test_a_county_file_of_one_state_leaves_the_others_alone(folder):
+    sources = load_target_sources(folder / "sources.yaml")
+    maryland = published_area_targets(sources, folder, "MD", 2014)
+    assert maryland.filter(entity="household").height == 3 * 24
+    assert published_area_targets(sources, folder, "RI", 2014)["entity"].unique().to_list() == [
+        "tax_unit"
+    ]
+
+
+def test_the_page_names_every_key():
+    table = PAGE.split("## All keys of a source")[1].split("\n## ")[0]
+    keys = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    named = {name for cell in keys for name in re.findall(r"`(\w+)`", cell)}
+    assert named == set(Figures.model_fields)
