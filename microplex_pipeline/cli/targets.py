@@ -85,8 +85,8 @@ def _line(found: StateCheck) -> str:
     kinds = found.table.group_by("kind", maintain_order=True).len().iter_rows()
     counts = ", ".join(f"{number} {kind}" for kind, number in kinds)
     line = f"{found.state} {found.year}: {counts} targets, {verdict}"
-    if "z" in found.table.columns and (worst := found.table["z"].abs().max()) is not None:
-        line += f", largest z {worst:.1f}"
+    if "z" in found.table.columns:
+        line += f", largest z {float(found.table['z'].abs().max() or 0.0):.1f}"  # type: ignore[arg-type]
     return line
 
 

@@ -183,8 +183,9 @@ def _check_node(expression: Expression, node: ast.AST) -> None:
 
 
 def _plain(value: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, str) or (number and abs(value) < 1e300 and math.isfinite(value))  # type: ignore[arg-type,operator]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return abs(value) < 1e300 and math.isfinite(value)
+    return isinstance(value, str)
 
 
 def _counts_persons(tree: ast.expr) -> bool:
@@ -226,8 +227,8 @@ class _Binder:
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return _Value(~self._condition(operand), "condition")
             case ast.UnaryOp(op=op, operand=operand):
-                number = self._number(operand)
-                return _Value(-number if isinstance(op, ast.USub) else number, "number")
+                signed = self._number(operand)
+                return _Value(-signed if isinstance(op, ast.USub) else signed, "number")
             case ast.BinOp(left=left, op=op, right=right):
                 method = getattr(self._number(left), _ARITHMETIC[type(op)])
                 return _Value(method(self._number(right)), "number")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 
@@ -190,7 +189,7 @@ def _complete(what: str, rows: pl.DataFrame, of_all: pl.DataFrame) -> None:
         )
 
 
-def _missing(own: pl.Series, of_all: pl.Series) -> Sequence[str]:
+def _missing(own: pl.Series, of_all: pl.Series) -> list[str]:
     return [str(d) for d in of_all.unique(maintain_order=True) if d not in set(own)]
 
 
