@@ -30,7 +30,12 @@ def test_every_asset_has_the_expected_parents():
         "zero_model": ["national_prior", "survey", "transformer"],
         "flow": ["national_prior", "survey", "transformer", "zero_model"],
         "synthetic_population": ["flow", "survey", "transformer", "zero_model"],
-        "targets": ["survey", "target_files"],
+        "targets": ["growth_factors", "survey", "target_files"],
+        "held_out_report": [
+            "growth_factors", "survey", "survey_files", "survey_schema", "synthetic_population",
+            "target_files",
+        ],
+        "tract_weights": ["calibrated_population", "county_files"],
         "calibrated_population": ["synthetic_population", "target_files", "targets"],
         "persons": ["calibrated_population"],
         "county_weights": ["calibrated_population", "county_files"],

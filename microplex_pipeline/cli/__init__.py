@@ -67,6 +67,7 @@ def main() -> None:
     \b
     How to start:
       microplex init demo && cd demo  make a project: settings, survey and targets
+      microplex targets check RI      see what its records will add up to
       microplex build RI 2014         build one state, from survey to calibrated records
       microplex report RI 2014        read how good the records are
       microplex export RI 2014 --format stata --to exports

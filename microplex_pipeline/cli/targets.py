@@ -12,7 +12,7 @@ from microplex_pipeline.cli.partition_keys import known_state, known_years
 from microplex_pipeline.cli.places import read_settings_and_data
 
 if TYPE_CHECKING:
-    from microplex_pipeline.calibration.targets.target_check import StateCheck
+    from microplex_pipeline.defs.target_check import StateCheck
 
 WIDE = 120  # characters of a line in a file or pipe
 
@@ -85,9 +85,8 @@ def _line(found: StateCheck) -> str:
     kinds = found.table.group_by("kind", maintain_order=True).len().iter_rows()
     counts = ", ".join(f"{number} {kind}" for kind, number in kinds)
     line = f"{found.state} {found.year}: {counts} targets, {verdict}"
-    sizes = found.table["z"].abs().drop_nulls().to_list() if "z" in found.table.columns else []
-    if sizes:
-        line += f", largest z {max(sizes):.1f}"
+    if "z" in found.table.columns:
+        line += f", largest z {float(found.table['z'].abs().max() or 0.0):.1f}"  # type: ignore[arg-type]
     return line
 
 

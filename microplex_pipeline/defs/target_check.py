@@ -8,6 +8,8 @@ from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.survey import aged_title, draw_ages, prepare_survey, read_survey
 
+__all__ = ["StateCheck", "check_state"]
+
 
 def check_state(data: DataFolder, state: str, year: int, parameters: Parameters) -> StateCheck:
     """Return what is found about the targets of a state and year.

@@ -183,8 +183,9 @@ def _check_node(expression: Expression, node: ast.AST) -> None:
 
 
 def _plain(value: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, str) or (number and abs(value) < 1e300 and math.isfinite(value))  # type: ignore[arg-type,operator]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return abs(value) < 1e300 and math.isfinite(value)
+    return isinstance(value, str)
 
 
 def _counts_persons(tree: ast.expr) -> bool:

@@ -17,7 +17,7 @@ NATIONAL_COLUMNS = {
 @year_asset(
     "evaluation",
     "html",
-    code_version="1",
+    code_version="2",
     reads=["checks"],
     files=["boundaries"],
     # built once all states of any year are built, and again whenever one of them is rebuilt

@@ -14,6 +14,7 @@ from microplex_pipeline.calibration.targets.published_areas import published_are
 from microplex_pipeline.calibration.targets.sources import load_target_sources
 from microplex_pipeline.data_files import DataFileError
 from microplex_pipeline.evaluation.diagnostics import target_errors
+from microplex_pipeline_tests.calibration.targets.target_table import no_growth
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ KEYS = {"weight": "weight", "household_id": "household_id"}
 
 def published(sources, data, state, year):
     folder, population = data / "targets", data / "population_growth.csv"
-    return published_targets(sources, folder, state, year, population, COUNTS)
+    return published_targets(sources, folder, state, year, population, COUNTS, no_growth)
 
 
 def test_persons_are_the_census_estimate(sources, data):
@@ -56,8 +57,31 @@ def test_income_brackets_are_shares_of_the_surveys_households(sources, data):
     assert "household_income:<=9999" in brackets["domain"].to_list()
 
 
-def test_brackets_are_used_only_in_neighbouring_years(sources, data):
-    assert published(sources, data, "RI", 2016)["variable"].to_list() == ["n_persons"]
+def test_ages_and_brackets_are_moved_to_later_years_and_poverty_is_not(sources, data):
+    later = published(sources, data, "RI", 2016)
+    assert later.group_by("variable").len().sort("variable").rows() == [
+        ("households", 10), ("n_persons", 1), ("persons", 8)
+    ]  # fmt: skip
+    ages = later.filter(pl.col("entity") == "person")
+    persons = later.filter(pl.col("variable") == "n_persons")["value"].sum()
+    assert ages["value"].sum() == pytest.approx(persons)
+    assert "moved to 2016 by cohort survival" in ages["note"][0]
+
+
+def test_brackets_grow_with_incomes_and_go_on_meeting(sources, data):
+    def growth(column, first, last):
+        assert (column, first, last) == ("wages", 2013, 2023)
+        return 1.5
+
+    folder, population = data / "targets", data / "population_growth.csv"
+    table = published_targets(sources, folder, "RI", 2023, population, COUNTS, growth)
+    domains = set(table.filter(pl.col("variable") == "households")["domain"])
+    assert {
+        "household_income:<=14999",
+        "household_income:15000-22499",
+        "household_income:150000-224999",
+        "household_income:300000+",
+    } < domains
 
 
 @pytest.mark.parametrize(("year", "words"), [(2020, "Vintage|V2020"), (2025, "extrapolated")])
@@ -89,7 +113,9 @@ def test_unknown_keys_in_sources_are_refused(data, tmp_path):
 
 def test_a_missing_file_is_named(sources, data, tmp_path):
     with pytest.raises(DataFileError, match=r"bundled_state_population_2010_2019\.csv is not"):
-        published_targets(sources, tmp_path, "RI", 2014, data / "population_growth.csv", COUNTS)
+        published_targets(
+            sources, tmp_path, "RI", 2014, data / "population_growth.csv", COUNTS, no_growth
+        )
 
 
 def test_modelled_totals_are_consistent_with_the_published_ones(
@@ -103,7 +129,7 @@ def test_modelled_totals_are_consistent_with_the_published_ones(
     assert (grossed_up["weight"] * grossed_up["n_persons"]).sum() == pytest.approx(1_055_936)
     counts = entity_counts(grossed_up, **keys)
     files = (data / "targets", "RI", 2014, data / "population_growth.csv")
-    table = published_targets(sources, *files, counts)
+    table = published_targets(sources, *files, counts, no_growth)
     table = table.filter(pl.col("tolerance").is_null())
     raked = rake_to_published(grossed_up, table, **keys)
     assert (
@@ -132,7 +158,9 @@ def test_missing_and_unusable_figures_are_named(sources, data, tmp_path, change,
     file = tmp_path / "bundled_state_population_2010_2019.csv"
     change(pl.read_csv(file, infer_schema=False)).write_csv(file)
     with pytest.raises(CalibrationError, match=message):
-        published_targets(sources, tmp_path, "RI", 2014, data / "population_growth.csv", COUNTS)
+        published_targets(
+            sources, tmp_path, "RI", 2014, data / "population_growth.csv", COUNTS, no_growth
+        )
 
 
 @pytest.mark.parametrize(
@@ -147,14 +175,19 @@ def test_brackets_that_miss_their_published_total_are_refused(sources, data, tmp
     for source in sources.published:
         for file in source.files:
             (tmp_path / file).write_bytes((data / "targets" / file).read_bytes())
+    life_table = "life_table_1999_2001.csv"
+    (tmp_path / life_table).write_bytes((data / "targets" / life_table).read_bytes())
     file = tmp_path / "bundled_state_household_income_2013.csv"
     table = pl.read_csv(file, schema_overrides={"geoid": pl.String})
     poorest = (pl.col("state") == "RI") & (pl.col("domain") == "household_income:0-9999")
     change(table, poorest).write_csv(file)
     population = data / "population_growth.csv"
     with pytest.raises(CalibrationError, match=r"RI 2013: the .* their total is 410,347"):
-        published_targets(sources, tmp_path, "RI", 2014, population, COUNTS)
-    assert published_targets(sources, tmp_path, "VT", 2014, population, COUNTS).height == 12
+        published_targets(sources, tmp_path, "RI", 2014, population, COUNTS, no_growth)
+    assert (
+        published_targets(sources, tmp_path, "VT", 2014, population, COUNTS, no_growth).height
+        == 20
+    )
 
 
 def test_a_state_without_persons_is_refused(sources, data, tmp_path):

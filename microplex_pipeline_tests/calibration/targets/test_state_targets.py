@@ -55,6 +55,8 @@ def test_a_published_figure_replaces_a_pooled_one(stored, data, rhode_island, tm
     for source in stored["published"]:
         for file in source["files"]:
             (tmp_path / file).write_bytes((data / "targets" / file).read_bytes())
+    life_table = "life_table_1999_2001.csv"
+    (tmp_path / life_table).write_bytes((data / "targets" / life_table).read_bytes())
     stored["published"].append(
         {"name": "IRS", "files": ["wages.csv"], "entity": "units", "measure": "sum",
          "variable": "wages", "states": ["RI"], "tolerance": 0.01}
@@ -80,7 +82,7 @@ def test_published_figures_are_exact_and_modelled_ones_have_standard_errors(
     table = found(stored, data, rhode_island).table
     exact = table.filter(pl.col("standard_error").is_null())
     assert exact["kind"].unique().to_list() == ["published"]
-    assert exact.height == 11  # persons and income brackets
+    assert exact.height == 19  # persons, income brackets and groups of ages
     poverty = row(table, "n_persons", "poverty_ratio:<1")
     assert poverty["standard_error"] == pytest.approx(0.15 * poverty["value"])
     assert poverty["value"] == pytest.approx(1_055_936 * 144_223 / 1_053_661)

@@ -16,7 +16,13 @@ from microplex_pipeline.calibration.targets.state_targets import (
     SurveyColumns,
     state_targets,
 )
-from microplex_pipeline.survey import growth_of_item, pooled_total, prepare_survey, read_survey
+from microplex_pipeline.survey import (
+    draw_ages,
+    growth_of_item,
+    pooled_total,
+    prepare_survey,
+    read_survey,
+)
 from microplex_pipeline_tests.conftest import CHECKOUT
 
 PAGE = (CHECKOUT / "docs" / "targets.md").read_text("utf-8")
@@ -27,9 +33,12 @@ def with_page(sources):
     """The sources, with what the page adds beneath each key."""
     for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL):
         for key, added in yaml.safe_load(block).items():
-            sources[key] = (
-                sources[key] | added if isinstance(added, dict) else [*sources[key], *added]
-            )
+            if isinstance(added, dict):
+                sources[key] |= added
+            else:
+                replaced = {source["name"] for source in added}
+                kept = [source for source in sources[key] if source["name"] not in replaced]
+                sources[key] = [*kept, *added]
     return sources
 
 
@@ -46,20 +55,11 @@ def folder(data, tmp_path):
     return tmp_path
 
 
-def with_ages(survey):
-    """The survey with ages of all persons; dependants, if their ages are not there yet, in the middle."""
-    if "ages" in survey.columns:
-        return survey
-    minors = pl.lit(10, pl.UInt8).repeat_by("n_persons_under_18")
-    youths = pl.lit(19, pl.UInt8).repeat_by("n_persons_18_20")
-    heads = [pl.col("age_head").cast(pl.UInt8), pl.col("age_spouse").cast(pl.UInt8)]
-    adults = pl.concat_list(heads).list.filter(pl.element() > 20)
-    return survey.with_columns(pl.concat_list(adults, minors, youths).alias("ages"))
-
-
 def test_the_pages_sources_give_targets_that_can_be_met(folder, data, schema):
     sources = load_target_sources(folder / "sources.yaml")
-    survey = with_ages(prepare_survey(read_survey(schema, data, "MD", 2014), schema, data))
+    survey = draw_ages(
+        prepare_survey(read_survey(schema, data, "MD", 2014), schema, data), schema, seed=0
+    )
     pooled = {
         p.name: pooled_total(schema, data, "MD", 2014, p.variable, p.level_of)
         for p in sources.pooled
