@@ -57,6 +57,7 @@ def export(
     partitions: Sequence[Partition],
     kind: str,
     labels: Mapping[str, Mapping[int, str]],
+    tax_names: Mapping[str, str],
 ) -> Iterator[Path]:
     """Write partitions one by one and yield the path of each; the codebook comes last.
 
@@ -67,8 +68,9 @@ def export(
     ----------
     folder : of all exports; files go to a folder named after the table.
     partitions : states and years that `exportable` returns.
-    kind : parquet, csv or stata.
+    kind : parquet, csv, stata or taxcalc.
     labels : meanings of codes by column.
+    tax_names : columns by the names that they have in Tax-Calculator's files.
 
     Raises
     ------
@@ -89,6 +91,11 @@ def export(
         if kind == "parquet":
             path = folder / name / f"year={year}" / f"state={state}" / "records.parquet"
             write_whole(_inside(folder, path), rows.drop("state", "year").write_parquet, folder)
+        elif kind == "taxcalc":
+            rows = _for_tax_calculator(rows, tax_names, table)
+            columns = rows.schema
+            path = folder / f"{name}_taxcalc" / f"{state}_{year}.csv"
+            write_whole(_inside(folder, path), rows.write_csv)
         elif kind == "csv":
             path = folder / f"{name}_csv" / f"{state}_{year}.csv"
             write_whole(_inside(folder, path), inert_texts(rows).write_csv)
@@ -103,9 +110,27 @@ def export(
             except NotForStata as error:
                 raise CannotExport(f"{title}: {error}") from error
         yield path
+    if kind == "taxcalc":
+        descriptions = {
+            t: f"{c}, {descriptions[c]}" for t, c in tax_names.items() if c in descriptions
+        }
+        labels = {t: labels[c] for t, c in tax_names.items() if c in labels}
+        name = f"{name}_taxcalc"
     book = codebook(columns, descriptions, labels)
     # beside the table's folder: readers of a folder of Parquet files want nothing else in it
     write_whole(_inside(folder, folder / f"{name}.codebook.csv"), inert_texts(book).write_csv)
+
+
+def _for_tax_calculator(
+    rows: pl.DataFrame, tax_names: Mapping[str, str], table: str
+) -> pl.DataFrame:
+    """Return records under Tax-Calculator's names; it takes whole numbers only, but for the weight."""
+    if missing := sorted({c for c in tax_names.values() if c not in rows.columns}):
+        raise CannotExport(
+            f"{table} lacks columns that Tax-Calculator's files have: {', '.join(missing)}. Export "
+            "calibration.calibrated_population, or build it again if it is of an earlier version"
+        )
+    return rows.select(pl.col(column).alias(name) for name, column in tax_names.items())
 
 
 def _inside(folder: Path, path: Path) -> Path:

@@ -3,7 +3,18 @@
 The library part: nothing here uses Dagster. A YAML schema describes each survey.
 """
 
-from microplex_pipeline.survey.columns import column_descriptions
+from microplex_pipeline.survey.ageing import amount_growth
+from microplex_pipeline.survey.columns import (
+    column_descriptions,
+    column_origins,
+    tax_calculator_names,
+)
+from microplex_pipeline.survey.completion import (
+    completion_frame,
+    completion_rules,
+    with_every_column,
+)
+from microplex_pipeline.survey.computed import add_computed
 from microplex_pipeline.survey.errors import SurveyError
 from microplex_pipeline.survey.later_edition import columns_left_out, take_in
 from microplex_pipeline.survey.model_frame import complete_records, model_frame
@@ -25,10 +36,15 @@ __all__ = [
     "SurveyError",
     "SurveySchema",
     "SurveyWords",
+    "add_computed",
     "aged_title",
+    "amount_growth",
     "column_descriptions",
+    "column_origins",
     "columns_left_out",
     "complete_records",
+    "completion_frame",
+    "completion_rules",
     "edition_title",
     "later_editions",
     "load_schema",
@@ -41,5 +57,7 @@ __all__ = [
     "survey_year",
     "survey_years",
     "take_in",
+    "tax_calculator_names",
     "weighted_persons",
+    "with_every_column",
 ]

@@ -9,7 +9,7 @@ from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.survey import prepare_survey, weighted_persons
 
 
-@state_year_asset("survey", "polars", code_version="1", files=["survey_schema", "growth_factors"])
+@state_year_asset("survey", "polars", code_version="2", files=["survey_schema", "growth_factors"])
 def survey(
     context: dg.AssetExecutionContext, data: dg.ResourceParam[DataFolder], raw_survey: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
