@@ -68,10 +68,13 @@ def export(
 
     Programs that read hive-partitioned folders read all Parquet files at once, with state and year as
     columns: polars.read_parquet("exports/calibrated_population"). Stata files (format 118, Stata 14 and
-    later) have variable and value labels. Files for Tax-Calculator have its names (e00200, MARS, ...);
-    s006 is the number of units, so read them with weights=None, gfactors=None and start_year set to the
-    year: Records(data=pandas.read_csv(file), start_year=2014, weights=None, gfactors=None). Existing files of the same state and year are replaced.
-    Partitions that are out of date are exported with a warning.
+    later) have variable and value labels.
+
+    Files for Tax-Calculator have its names (e00200, MARS, ...), amounts of the file's year, and in s006 the
+    number of units: Records(data=pandas.read_csv(file), start_year=2014, gfactors=None, weights=None).
+
+    Existing files of the same state and year are replaced. Partitions that are out of date are exported
+    with a warning.
 
     Exit code 0; 1 if the table or a partition is missing (nothing is then written) or a file cannot be
     written.

@@ -1,4 +1,4 @@
-"""Partitions of a table as files: Parquet in hive folders, CSV and Stata a file per state and year."""
+"""Partitions of a table as files: Parquet in hive folders, others a file per state and year."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import polars as pl
 from microplex_pipeline.data_files import inert_texts, write_whole
 from microplex_pipeline.export.codebook import codebook, descriptions_of
 from microplex_pipeline.export.stata import NotForStata, stata_names, write_stata
+from microplex_pipeline.export.tax_calculator import NotForTaxCalculator, for_tax_calculator
 from microplex_pipeline.warehouse.names import identifier
 from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.reading import query, stored_partitions
@@ -92,7 +93,10 @@ def export(
             path = folder / name / f"year={year}" / f"state={state}" / "records.parquet"
             write_whole(_inside(folder, path), rows.drop("state", "year").write_parquet, folder)
         elif kind == "taxcalc":
-            rows = _for_tax_calculator(rows, tax_names, table)
+            try:
+                rows = for_tax_calculator(rows, tax_names)
+            except NotForTaxCalculator as error:
+                raise CannotExport(f"{table}, {state} {year}: {error}") from error
             columns = rows.schema
             path = folder / f"{name}_taxcalc" / f"{state}_{year}.csv"
             write_whole(_inside(folder, path), rows.write_csv)
@@ -119,18 +123,6 @@ def export(
     book = codebook(columns, descriptions, labels)
     # beside the table's folder: readers of a folder of Parquet files want nothing else in it
     write_whole(_inside(folder, folder / f"{name}.codebook.csv"), inert_texts(book).write_csv)
-
-
-def _for_tax_calculator(
-    rows: pl.DataFrame, tax_names: Mapping[str, str], table: str
-) -> pl.DataFrame:
-    """Return records under Tax-Calculator's names; it takes whole numbers only, but for the weight."""
-    if missing := sorted({c for c in tax_names.values() if c not in rows.columns}):
-        raise CannotExport(
-            f"{table} lacks columns that Tax-Calculator's files have: {', '.join(missing)}. Export "
-            "calibration.calibrated_population, or build it again if it is of an earlier version"
-        )
-    return rows.select(pl.col(column).alias(name) for name, column in tax_names.items())
 
 
 def _inside(folder: Path, path: Path) -> Path:

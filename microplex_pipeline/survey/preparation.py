@@ -18,8 +18,9 @@ def prepare_survey(raw: pl.DataFrame, schema: SurveySchema, folder: str | Path) 
     """Return the canonical survey of one state and year.
 
     The source's state factor is undone. Amounts and weights are aged if the records were surveyed in an
-    earlier year. Totals, and computed columns that the file lacks, are computed. Every unit gets its number within the household,
-    and the household's size and money income. A household's amount is kept on its first unit only.
+    earlier year. Totals, and computed columns that the file lacks, are computed. Every unit gets its number
+    within the household, and the household's size and money income. A household's amount is kept on its
+    first unit only.
 
     Parameters
     ----------

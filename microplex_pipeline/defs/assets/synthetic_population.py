@@ -49,8 +49,8 @@ def synthetic_population(
 
     Compositions of households are those of surveyed ones, drawn with probability proportional to weight;
     amounts are drawn from the models, and then what the source imputed from them: deductions, benefits in
-    kind. Every column of the source is there, and says how it came about. Every identity of the survey's schema (totals, parts, structural
-    zeros) holds in every row. A row that copies a respondent's record is drawn again.
+    kind. Every column of the source is there. Every identity of the survey's schema (totals, parts,
+    structural zeros) holds in every row. A row that copies a respondent's record is drawn again.
     """
     schema = data.survey_schema
     _, year = state_and_year(context)
