@@ -187,8 +187,8 @@ class SurveySchema(Strict):
         if self.family not in self.carried:
             faults.append((self.family, "family"))
         if faults:
-            column, place = faults[0]
-            raise ValueError(f"{place} names {column!r}, which is not among the earlier columns")
+            named, key = faults[0]
+            raise ValueError(f"{key} names {named!r}, which is not among the earlier columns")
         return self
 
     @property
