@@ -12,7 +12,7 @@ from microplex_pipeline.evaluation.diagnostics import design_effect, effective_s
 from microplex_pipeline.survey.columns import SYNTHETIC_KEYS
 
 
-@state_year_asset("calibration", "scipy", code_version="1")
+@state_year_asset("calibration", "scipy", code_version="2")
 def calibrated_population(
     data: dg.ResourceParam[DataFolder], synthetic_population: pl.DataFrame, targets: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
