@@ -26,10 +26,14 @@ def test_every_asset_has_the_expected_parents():
         "survey": ["growth_factors", "raw_survey", "survey_schema"],
         "national_survey": ["growth_factors", "survey_files", "survey_schema"],
         "national_prior": ["national_survey"],
+        "national_completion": ["national_survey"],
         "transformer": ["national_prior", "survey"],
         "zero_model": ["national_prior", "survey", "transformer"],
         "flow": ["national_prior", "survey", "transformer", "zero_model"],
-        "synthetic_population": ["flow", "survey", "transformer", "zero_model"],
+        "completion": ["national_completion", "survey"],
+        "synthetic_population": [
+            "completion", "flow", "growth_factors", "survey", "transformer", "zero_model",
+        ],
         "targets": ["growth_factors", "survey", "target_files"],
         "held_out_report": [
             "growth_factors", "survey", "survey_files", "survey_schema", "synthetic_population",

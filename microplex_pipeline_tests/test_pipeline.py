@@ -45,7 +45,7 @@ def test_both_states_are_built_and_pass_their_checks(built):
         evaluations = result.get_asset_check_evaluations()
         assert len(evaluations) == 9
         assert all(e.passed for e in evaluations)
-        assert len(result.get_asset_materialization_events()) == 14
+        assert len(result.get_asset_materialization_events()) == 15
 
 
 def test_every_table_has_both_partitions(built):
@@ -65,7 +65,9 @@ def test_every_table_has_both_partitions(built):
         "evaluation.fidelity_report",
         "evaluation.state_report",
         "evaluation.target_report",
+        "models.completion",
         "models.flow",
+        "models.national_completion",
         "models.national_prior",
         "models.transformer",
         "models.zero_model",
@@ -78,7 +80,7 @@ def test_every_table_has_both_partitions(built):
         if table == "survey.national_survey":
             continue
         keys = query(warehouse, f"select distinct state, year from {table} order by all").rows()
-        states = ["US"] if table == "models.national_prior" else ["RI", "VT"]
+        states = ["US"] if table.startswith("models.national_") else ["RI", "VT"]
         assert keys == [(state, 2014) for state in states], table
 
 
@@ -192,6 +194,25 @@ def test_synthetic_records_keep_identities_and_copy_no_one(built, schema, rhode_
     assert copies.height / synthetic.height < 0.005
 
 
+def test_synthetic_records_have_every_column_of_the_source(built, schema, data, rhode_island):
+    warehouse, _ = built
+    synthetic = query(warehouse, "select * from synthesis.synthetic_population where state = 'RI'")
+    assert set(pl.read_parquet_schema(data / schema.file)) <= set(synthetic.columns)
+    assert synthetic.null_count().sum_horizontal()[0] == 0
+    drawn = synthetic.select(schema.drawn_columns)
+    assert drawn.min().min_horizontal()[0] == 0
+    for name in ("state_income_or_sales_tax", "real_estate_taxes", "medicaid_value"):
+        share = (rhode_island[name] > 0).mean()
+        assert (drawn[name] > 0).mean() == pytest.approx(share, abs=0.08), name
+    assert synthetic["student_loan_interest"].max() <= 2500
+    assert (synthetic["mortgage_interest"] == 0).filter(synthetic["real_estate_taxes"] == 0).all()
+    # deductions follow income, also after two passes of training
+    incomes, taxes = synthetic["unit_income"], synthetic["real_estate_taxes"]
+    owners = taxes > 0
+    rich = incomes > incomes.median()
+    assert taxes.filter(owners & rich).mean() > taxes.filter(owners & ~rich).mean()
+
+
 def test_rebuilding_a_state_gives_the_same_bytes_and_leaves_others_unchanged(built):
     warehouse, _ = built
     select = "select * exclude (architecture) from models.flow order by state"
@@ -204,7 +225,8 @@ def test_rebuilding_a_state_gives_the_same_bytes_and_leaves_others_unchanged(bui
 
 def test_an_aged_year_is_marked_as_aged(warehouse_with_prior):
     with duckdb.connect(str(warehouse_with_prior)) as connection:
-        connection.execute("update models.national_prior set year = 2018")
+        for model in ("national_prior", "national_completion"):
+            connection.execute(f"update models.{model} set year = 2018")
         connection.execute("update survey.national_survey set year = 2018")
     result = build(warehouse_with_prior, "VT|2018")
     assert result.success

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 RECORDS = "calibration.calibrated_population"
 
 
-@click.command(short_help="Write a table to Parquet, CSV or Stata.")
+@click.command(short_help="Write a table to Parquet, CSV, Stata or for Tax-Calculator.")
 @click.argument("state", required=False)
 @click.argument("year", required=False)
 @click.option(
@@ -29,7 +29,7 @@ RECORDS = "calibration.calibrated_population"
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["parquet", "csv", "stata"]),
+    type=click.Choice(["parquet", "csv", "stata", "taxcalc"]),
     default="parquet",
     show_default=True,
     help="format of the files",
@@ -50,24 +50,31 @@ def export(
     kind: str,
     folder: Path,
 ) -> None:
-    """Write a table to files: Parquet, CSV or Stata.
+    """Write a table to files: Parquet, CSV, Stata, or CSV for Tax-Calculator.
 
     \b
     Examples:  microplex export RI 2014 --format stata --to exports
                microplex export --year 2012-2014 --to exports
                microplex export --states RI,VT --year 2014 --table evaluation.target_report
                                 --format csv --to exports
+               microplex export --states RI,WY --year 2014 --format taxcalc --to exports
 
     \b
     In the folder:  calibrated_population/year=2014/state=RI/records.parquet
                     calibrated_population_csv/RI_2014.csv
                     calibrated_population_stata/RI_2014.dta
+                    calibrated_population_taxcalc/RI_2014.csv
                     calibrated_population.codebook.csv: name, type and meaning of each column
 
     Programs that read hive-partitioned folders read all Parquet files at once, with state and year as
     columns: polars.read_parquet("exports/calibrated_population"). Stata files (format 118, Stata 14 and
-    later) have variable and value labels. Existing files of the same state and year are replaced.
-    Partitions that are out of date are exported with a warning.
+    later) have variable and value labels.
+
+    Files for Tax-Calculator have its names (e00200, MARS, ...), amounts of the file's year, and in s006 the
+    number of units: Records(data=pandas.read_csv(file), start_year=2014, gfactors=None, weights=None).
+
+    Existing files of the same state and year are replaced. Partitions that are out of date are exported
+    with a warning.
 
     Exit code 0; 1 if the table or a partition is missing (nothing is then written) or a file cannot be
     written.
@@ -84,8 +91,9 @@ def export(
         raise click.ClickException(no_warehouse(warehouse))
     try:
         partitions = _chosen(exportable(warehouse, table), table, states_asked, years_asked)
-        labels = DataFolder(path=str(settings.data)).survey_schema.labels
-        files = write(warehouse, folder, table, partitions, kind, labels)
+        data = DataFolder(path=str(settings.data))
+        labels, names = data.survey_schema.labels, data.tax_calculator_names
+        files = write(warehouse, folder, table, partitions, kind, labels, names)
         with bar(len(partitions), "exporting") as shown:
             for _ in files:
                 if shown is not None:

@@ -53,6 +53,13 @@ class MarginParameters(Strict):
     )
 
 
+class CompletionParameters(Strict):
+    """Fine-tuning of the national model of the columns that are drawn after the amounts."""
+
+    epochs: int = Field(4, ge=1, description="largest number of passes over the data")
+    learning_rate: float = Field(3e-4, gt=0, description="peak of the one-cycle schedule")
+
+
 class PopulationParameters(Strict):
     """The size of a state's synthetic population."""
 
@@ -135,6 +142,7 @@ class Parameters(Strict):
     seed : seed of all random draws, splits and initial network parameters.
     sample, prior : the national sample and the training of the national models.
     margins, fine_tuning : the margins of a state's amounts and the fine-tuning of its networks.
+    completion : the fine-tuning of the columns that are drawn after the amounts.
     population : the size of the synthetic population.
     tracts : weights of census tracts.
     checks : limits of the checks.
@@ -147,6 +155,7 @@ class Parameters(Strict):
     prior: PriorParameters = PriorParameters()
     margins: MarginParameters = MarginParameters()
     fine_tuning: FineTuningSettings = FineTuningSettings()
+    completion: CompletionParameters = CompletionParameters()
     population: PopulationParameters = PopulationParameters()
     tracts: TractParameters = TractParameters()
     checks: CheckParameters = CheckParameters()

@@ -23,6 +23,7 @@ from microplex_pipeline.survey import (
     pooled_total,
     survey_words,
     survey_years,
+    tax_calculator_names,
 )
 
 Value = TypeVar("Value")
@@ -63,6 +64,15 @@ class DataFolder:
         return self._fresh(
             [self.schema_file, schema.columns_file, "descriptions"],
             lambda: column_descriptions(schema, self.path),
+        )
+
+    @property
+    def tax_calculator_names(self) -> dict[str, str]:
+        """The survey's columns by the names that they have in Tax-Calculator."""
+        schema = self.survey_schema
+        return self._fresh(
+            [self.schema_file, schema.columns_file, "taxcalc"],
+            lambda: tax_calculator_names(schema, self.path),
         )
 
     @property

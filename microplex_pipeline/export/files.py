@@ -1,4 +1,4 @@
-"""Partitions of a table as files: Parquet in hive folders, CSV and Stata a file per state and year."""
+"""Partitions of a table as files: Parquet in hive folders, others a file per state and year."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import polars as pl
 from microplex_pipeline.data_files import inert_texts, lists_as_texts, write_whole
 from microplex_pipeline.export.codebook import codebook, descriptions_of
 from microplex_pipeline.export.stata import NotForStata, stata_names, write_stata
+from microplex_pipeline.export.tax_calculator import NotForTaxCalculator, for_tax_calculator
 from microplex_pipeline.warehouse.names import identifier
 from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.reading import query, stored_partitions
@@ -57,6 +58,7 @@ def export(
     partitions: Sequence[Partition],
     kind: str,
     labels: Mapping[str, Mapping[int, str]],
+    tax_names: Mapping[str, str],
 ) -> Iterator[Path]:
     """Write partitions one by one and yield the path of each; the codebook comes last.
 
@@ -67,8 +69,9 @@ def export(
     ----------
     folder : of all exports; files go to a folder named after the table.
     partitions : states and years that `exportable` returns.
-    kind : parquet, csv or stata.
+    kind : parquet, csv, stata or taxcalc.
     labels : meanings of codes by column.
+    tax_names : columns by the names that they have in Tax-Calculator's files.
 
     Raises
     ------
@@ -89,6 +92,14 @@ def export(
         if kind == "parquet":
             path = folder / name / f"year={year}" / f"state={state}" / "records.parquet"
             write_whole(_inside(folder, path), rows.drop("state", "year").write_parquet, folder)
+        elif kind == "taxcalc":
+            try:
+                rows = for_tax_calculator(rows, tax_names)
+            except NotForTaxCalculator as error:
+                raise CannotExport(f"{table}, {state} {year}: {error}") from error
+            columns = rows.schema
+            path = folder / f"{name}_taxcalc" / f"{state}_{year}.csv"
+            write_whole(_inside(folder, path), rows.write_csv)
         elif kind == "csv":
             path = folder / f"{name}_csv" / f"{state}_{year}.csv"
             write_whole(_inside(folder, path), inert_texts(lists_as_texts(rows)).write_csv)
@@ -104,6 +115,12 @@ def export(
             except NotForStata as error:
                 raise CannotExport(f"{title}: {error}") from error
         yield path
+    if kind == "taxcalc":
+        descriptions = {
+            t: f"{c}, {descriptions[c]}" for t, c in tax_names.items() if c in descriptions
+        }
+        labels = {t: labels[c] for t, c in tax_names.items() if c in labels}
+        name = f"{name}_taxcalc"
     book = codebook(columns, descriptions, labels)
     # beside the table's folder: readers of a folder of Parquet files want nothing else in it
     write_whole(_inside(folder, folder / f"{name}.codebook.csv"), inert_texts(book).write_csv)

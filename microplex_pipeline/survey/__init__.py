@@ -3,8 +3,18 @@
 The library part: nothing here uses Dagster. A YAML schema describes each survey.
 """
 
-from microplex_pipeline.survey.ageing import growth_of_item
-from microplex_pipeline.survey.columns import column_descriptions
+from microplex_pipeline.survey.ageing import amount_growth, growth_of_item
+from microplex_pipeline.survey.columns import (
+    column_descriptions,
+    column_origins,
+    tax_calculator_names,
+)
+from microplex_pipeline.survey.completion import (
+    completion_frame,
+    completion_rules,
+    with_every_column,
+)
+from microplex_pipeline.survey.computed import add_computed
 from microplex_pipeline.survey.edition_totals import (
     EditionLimits,
     earlier_edition,
@@ -34,10 +44,15 @@ __all__ = [
     "SurveyError",
     "SurveySchema",
     "SurveyWords",
+    "add_computed",
     "aged_title",
+    "amount_growth",
     "column_descriptions",
+    "column_origins",
     "columns_left_out",
     "complete_records",
+    "completion_frame",
+    "completion_rules",
     "draw_ages",
     "earlier_edition",
     "edition_title",
@@ -56,5 +71,7 @@ __all__ = [
     "survey_year",
     "survey_years",
     "take_in",
+    "tax_calculator_names",
     "weighted_persons",
+    "with_every_column",
 ]

@@ -31,21 +31,44 @@ def age_records(records: pl.DataFrame, schema: SurveySchema, folder: str | Path)
     if surveyed == year:
         return records
     state = records[schema.state][0]
+    aged = [c for c in schema.aged_columns if c in records.columns]
+    gains, losses = _growth(schema, folder, surveyed, year)
+    changes = []
+    for column in aged:
+        factor = pl.when(pl.col(column) < 0).then(losses[column]).otherwise(gains[column])
+        changes.append((pl.col(column) * factor).round().cast(pl.Int64).alias(column))
+    growth = population_growth(schema, folder, state, surveyed, year)
+    return records.with_columns(*changes, pl.col(schema.weight) * growth)
+
+
+def amount_growth(
+    schema: SurveySchema, folder: str | Path, surveyed: int, year: int
+) -> dict[str, float]:
+    """Return the growth of each amount that is not negative, from a surveyed year to a later one.
+
+    Raises
+    ------
+    SurveyError
+        If a growth factor is missing for the year.
+    """
+    if surveyed == year:
+        return dict.fromkeys(schema.aged_columns, 1.0)
+    return _growth(schema, folder, surveyed, year)[0]
+
+
+def _growth(
+    schema: SurveySchema, folder: str | Path, surveyed: int, year: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the growth of each column's gains, and of its losses."""
     factors = _growth_factors(schema, folder, surveyed, year)
     item_of = _items(schema, folder)
-    if missing := [c for c in schema.target_columns if item_of.get(c, "") not in factors]:
+    if missing := [c for c in schema.aged_columns if item_of.get(c, "") not in factors]:
         raise SurveyError(
             f"file {schema.ageing.map} has no known growth factor for {', '.join(missing)}. Add it"
         )
     losses = schema.ageing.negative_factors
-    changes = []
-    for column in schema.target_columns:
-        gain = factors[item_of[column]]
-        loss = factors[losses.get(item_of[column], item_of[column])]
-        factor = pl.when(pl.col(column) < 0).then(loss).otherwise(gain)
-        changes.append((pl.col(column) * factor).round().cast(pl.Int64).alias(column))
-    growth = population_growth(schema, folder, state, surveyed, year)
-    return records.with_columns(*changes, pl.col(schema.weight) * growth)
+    gains = {c: factors[item_of[c]] for c in schema.aged_columns}
+    return gains, {c: factors[losses.get(item_of[c], item_of[c])] for c in schema.aged_columns}
 
 
 def growth_of_item(

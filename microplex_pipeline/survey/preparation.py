@@ -8,6 +8,7 @@ import polars as pl
 
 from microplex_pipeline.data_files import read_table
 from microplex_pipeline.survey.ageing import age_records
+from microplex_pipeline.survey.computed import add_computed
 from microplex_pipeline.survey.errors import SurveyError
 from microplex_pipeline.survey.identities import add_totals
 from microplex_pipeline.survey.schema import SurveySchema
@@ -17,8 +18,9 @@ def prepare_survey(raw: pl.DataFrame, schema: SurveySchema, folder: str | Path) 
     """Return the canonical survey of one state and year.
 
     The source's state factor is undone. Amounts and weights are aged if the records were surveyed in an
-    earlier year. Totals are computed from their parts. Every unit gets its number within the household,
-    and the household's size and money income. A household's amount is kept on its first unit only.
+    earlier year. Totals, and computed columns that the file lacks, are computed. Every unit gets its number
+    within the household, and the household's size and money income. A household's amount is kept on its
+    first unit only.
 
     Parameters
     ----------
@@ -35,10 +37,12 @@ def prepare_survey(raw: pl.DataFrame, schema: SurveySchema, folder: str | Path) 
     columns = [
         schema.state, schema.year, "survey_year", schema.household, schema.unit, schema.weight,
         *(c for c in schema.condition_columns if c in raw.columns),
-        *schema.carried, *schema.target_columns,
+        *schema.carried, *schema.target_columns, *schema.drawn_columns,
+        *(c.name for c in schema.computed if c.name in raw.columns),
     ]  # fmt: skip
+    dollars = [c for c in schema.aged_columns if c in columns]
     records = raw.select(list(dict.fromkeys(columns))).with_columns(
-        pl.col(schema.target_columns).cast(pl.Int64),
+        pl.col(dollars).cast(pl.Int64),
         pl.col(schema.weight).cast(pl.Float64),
         pl.col([schema.household, schema.unit]).cast(pl.Int64),
     )
@@ -46,6 +50,7 @@ def prepare_survey(raw: pl.DataFrame, schema: SurveySchema, folder: str | Path) 
     records = age_records(records, schema, folder)
     records = add_totals(records, schema).sort(schema.household, schema.unit)
     records = describe_households(records, schema)
+    records = add_computed(records, schema.computed)
     first = pl.col("unit_number") == 1
     return records.with_columns(
         pl.when(first).then(pl.col(c)).otherwise(0).alias(c) for c in schema.household_amounts

@@ -122,13 +122,13 @@ def verify(records: pl.DataFrame, schema: SurveySchema, label: str) -> None:
     ]
     faults += [
         f"{column} is beyond {LARGEST:,} in {count} records"
-        for column in schema.amount_columns
+        for column in (*schema.amount_columns, *schema.drawn_columns)
         if (count := records.filter(pl.col(column).cast(pl.Float64).abs() > LARGEST).height)
     ]
+    nonnegative = [t.name for t in schema.targets if t.sign == "nonnegative"]
     negative = {
-        target.name: records.filter(pl.col(target.name) < 0).height
-        for target in schema.targets
-        if target.sign == "nonnegative"
+        name: records.filter(pl.col(name) < 0).height
+        for name in (*nonnegative, *schema.drawn_columns)
     }
     faults += [
         f"{name} is negative in {count} records" for name, count in negative.items() if count
@@ -169,10 +169,11 @@ def _codes(labels: Mapping[int, str]) -> str:
 def _no_numbers(records: pl.DataFrame, schema: SurveySchema) -> list[str]:
     """Return one message per column that must hold numbers and holds something else."""
     ids = (schema.state, schema.household, schema.unit)
+    amounts = {*schema.amount_columns, *schema.drawn_columns}
     return [
         f"{column} is not a number"
         for column in schema.source_columns
         if column not in ids
         and not records.schema[column].is_numeric()
-        and (column in schema.amount_columns or not isinstance(records.schema[column], pl.Boolean))
+        and (column in amounts or not isinstance(records.schema[column], pl.Boolean))
     ]

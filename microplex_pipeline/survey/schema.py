@@ -31,11 +31,43 @@ class Target(Strict):
     headline: bool
 
 
-class LeftOut(Strict):
-    """Columns that are not synthesized."""
+class Drawn(Strict):
+    """An amount, never negative, that is drawn after the targets on which it hangs.
 
-    origin: Literal["imputed", "formula"]
-    columns: list[str]
+    Attributes
+    ----------
+    only_where : an earlier drawn column that must be positive where this one is.
+    cap : largest value, in dollars of the surveyed year.
+    step : the value is a whole multiple of it, in dollars of the surveyed year.
+    """
+
+    name: str
+    origin: Literal["augmented", "imputed"]
+    only_where: str | None = None
+    cap: float | None = Field(None, gt=0)
+    step: float | None = Field(None, gt=0)
+
+
+class DrawnAfter(Strict):
+    """The columns that are drawn after the targets, and what they are drawn from beside the conditions."""
+
+    given: list[str]
+    columns: list[Drawn]
+
+
+class Computed(Strict):
+    """A column that is computed from others.
+
+    Attributes
+    ----------
+    terms : factors by column; their sum is rounded down to a whole number.
+    edges : if there are any, the column is the number of them that the sum reaches.
+    """
+
+    name: str
+    unit: str
+    terms: dict[str, float] = Field(min_length=1)
+    edges: list[float] = Field(default_factory=list)
 
 
 class TotalIdentity(Strict):
@@ -155,9 +187,12 @@ class SurveySchema(Strict):
     ages: PersonAges
     targets: list[Target]
     discrete_targets: list[str]
-    left_out: list[LeftOut]
+    drawn_after: DrawnAfter
+    computed: list[Computed]
     identities: list[Identity]
     household_amounts: list[str] = Field(default_factory=list)
+    family: str
+    family_amounts: list[str] = Field(default_factory=list)
     household_income: list[str]
     state_scaling: StateScaling
     ageing: Ageing
@@ -187,6 +222,28 @@ class SurveySchema(Strict):
             raise ValueError(
                 f"ages: columns that are neither condition nor carried: {', '.join(unknown)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _later_columns_follow_from_earlier_ones(self) -> Self:
+        known = {*self.amount_columns, *self.condition_columns, *self.carried}
+        known |= {self.household, self.unit, "household_income"}
+        early = known | {c.name for c in self.computed_before}
+        faults = [(c, "drawn_after.given") for c in self.drawn_after.given if c not in early]
+        names = [c.name for c in self.drawn_after.columns]
+        for place, column in enumerate(self.drawn_after.columns):
+            if column.only_where is not None and column.only_where not in names[:place]:
+                faults.append((column.only_where, f"{column.name}.only_where"))
+        known |= set(names)
+        for computed in self.computed:
+            faults += [(c, f"computed.{computed.name}") for c in computed.terms if c not in known]
+            known.add(computed.name)
+        faults += [(c, "family_amounts") for c in self.family_amounts if c not in names]
+        if self.family not in self.carried:
+            faults.append((self.family, "family"))
+        if faults:
+            named, key = faults[0]
+            raise ValueError(f"{key} names {named!r}, which is not among the earlier columns")
         return self
 
     @property
@@ -236,6 +293,34 @@ class SurveySchema(Strict):
         return rules
 
     @property
+    def drawn_columns(self) -> list[str]:
+        """Amounts that are drawn after the targets, in order."""
+        return [c.name for c in self.drawn_after.columns]
+
+    @property
+    def computed_before(self) -> list[Computed]:
+        """Computed columns that need no column that is drawn after the targets."""
+        late, before = {*self.drawn_columns}, []
+        for column in self.computed:
+            if late.isdisjoint(column.terms):
+                before.append(column)
+            else:
+                late.add(column.name)
+        return before
+
+    @property
+    def aged_columns(self) -> list[str]:
+        """Amounts that grow from the surveyed year to a later one, if they are in the records."""
+        late = [c for c in self.computed if c not in self.computed_before]
+        computed = [c.name for c in late if c.unit == "dollars"]
+        return [*self.target_columns, *self.drawn_columns, *computed]
+
+    @property
+    def completion_columns(self) -> list[str]:
+        """Columns from which the drawn ones are drawn: the state, the conditions, and those given."""
+        return list(dict.fromkeys([*self.condition_columns, self.state, *self.drawn_after.given]))
+
+    @property
     def condition_columns(self) -> list[str]:
         """Names of the conditions, in order."""
         return [c.name for c in self.conditions]
@@ -250,8 +335,8 @@ class SurveySchema(Strict):
         """Columns that the survey file must have."""
         own = [c for c in self.condition_columns if c not in DERIVED_CONDITIONS]
         keys = [self.year, self.state, self.household, self.unit, self.weight]
-        left_out = [c for group in self.left_out for c in group.columns]
-        return list(dict.fromkeys([*keys, *own, *self.carried, *self.amount_columns, *left_out]))
+        amounts = [*self.amount_columns, *self.drawn_columns]
+        return list(dict.fromkeys([*keys, *own, *self.carried, *amounts]))
 
 
 def load_schema(path: str | Path) -> SurveySchema:

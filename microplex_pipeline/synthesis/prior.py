@@ -1,4 +1,4 @@
-"""The prior: all parts of a larger population's synthesizer, stored as one model."""
+"""All parts of a synthesizer as one model, e.g. a larger population's from which small areas start."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StoredPrior(Stored):
 
 @dataclass(frozen=True)
 class Prior(FittedModel):
-    """Transformer, zero model and flow of a larger population, from which small areas start."""
+    """Transformer, zero model and flow together, e.g. of a larger population from which areas start."""
 
     kind: ClassVar[str] = "prior"
     form: ClassVar[type[Stored]] = StoredPrior

@@ -128,10 +128,10 @@ def test_a_changed_check_is_asked_again(backfilled, edited_package):
 
 
 def test_a_raised_code_version_makes_its_asset_out_of_date(backfilled, edited_package):
-    edit(edited_package, "defs/assets/survey.py", 'code_version="1"', 'code_version="2"')
+    edit(edited_package, "defs/assets/survey.py", 'code_version="2"', 'code_version="3"')
     assert "survey" not in changes_without_a_version()
     code_versions.write_record()
-    assert code_version("survey") == "2"
+    assert code_version("survey") == "3"
     assert {"survey", "transformer", "targets", "state_report"} <= outdated(backfilled)["RI"]
     assert "raw_survey" not in outdated(backfilled)["RI"]
 

@@ -12,7 +12,7 @@ def test_columns_mean_what_the_warehouses_comments_say(backfilled):
     warehouse = backfilled.folder / "w.duckdb"
     population = descriptions_of(warehouse, "calibration.calibrated_population")
     assert population["tax_unit_id"].startswith("synthetic unit")
-    assert population["wages"].endswith("(dollars)")
+    assert population["wages"].endswith("(dollars); origin: computed")
     surveyed = descriptions_of(warehouse, "survey.survey")
     assert surveyed["tax_unit_id"] != population["tax_unit_id"]
     assert descriptions_of(warehouse, "no.table") == {}

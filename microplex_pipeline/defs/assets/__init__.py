@@ -7,19 +7,22 @@ raw_survey -> survey -> transformer -> zero_model -> flow -> synthetic_populatio
        held_out_report
     -> comparisons, county_report, state_report -> national_report
 
-In addition, national_survey -> national_prior come before transformer, zero_model and flow, and targets,
-made from the survey and published files, before calibrated_population. National assets are partitioned by
+In addition, national_survey -> national_prior come before transformer, zero_model and flow, and
+national_survey -> national_completion -> completion before synthetic_population; targets, made from the
+survey and published files, come before calibrated_population. National assets are partitioned by
 year alone, all others by state and year.
 """
 
 from microplex_pipeline.defs.assets.calibrated_population import calibrated_population
 from microplex_pipeline.defs.assets.comparisons import comparisons
+from microplex_pipeline.defs.assets.completion import completion
 from microplex_pipeline.defs.assets.county_report import county_report
 from microplex_pipeline.defs.assets.county_weights import county_weights
 from microplex_pipeline.defs.assets.disclosure_report import disclosure_report
 from microplex_pipeline.defs.assets.fidelity_report import fidelity_report
 from microplex_pipeline.defs.assets.flow import flow
 from microplex_pipeline.defs.assets.held_out_report import held_out_report
+from microplex_pipeline.defs.assets.national_completion import national_completion
 from microplex_pipeline.defs.assets.national_prior import national_prior
 from microplex_pipeline.defs.assets.national_report import national_report
 from microplex_pipeline.defs.assets.national_survey import national_survey
@@ -41,6 +44,7 @@ CHAIN = [
     transformer,
     zero_model,
     flow,
+    completion,
     synthetic_population,
     targets,
     calibrated_population,
@@ -75,7 +79,7 @@ CALIBRATION = [
 TRACTS = [tract_weights]
 
 # partitioned by year
-NATIONAL = [national_survey, national_prior]
+NATIONAL = [national_survey, national_prior, national_completion]
 
 # partitioned by year, built after the year's states
 SUMMARY = [national_report]

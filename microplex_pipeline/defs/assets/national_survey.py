@@ -14,7 +14,7 @@ from microplex_pipeline.survey.columns import HELD_OUT
 @year_asset(
     "survey",
     "polars",
-    code_version="1",
+    code_version="2",
     reads=["seed", "sample"],
     files=["survey_files", "survey_schema", "growth_factors"],
 )

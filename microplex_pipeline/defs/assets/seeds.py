@@ -5,8 +5,8 @@ import dagster as dg
 from microplex_pipeline.defs.partitions import state_and_year
 
 # steps that draw random numbers; the national ones are partitioned by year alone
-BY_YEAR = ("national_survey", "national_prior")
-BY_STATE_YEAR = ("zero_model", "flow", "synthetic_population")
+BY_YEAR = ("national_survey", "national_prior", "national_completion")
+BY_STATE_YEAR = ("zero_model", "flow", "completion", "synthetic_population")
 
 
 def seeds_of(context: dg.AssetExecutionContext) -> dict[str, int]:

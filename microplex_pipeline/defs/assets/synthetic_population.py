@@ -1,17 +1,27 @@
 """Synthetic households and tax units, before calibration."""
 
 import dagster as dg
+import numpy as np
 import polars as pl
 
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.survey import complete_records, draw_ages, model_frame
+from microplex_pipeline.survey import (
+    add_computed,
+    amount_growth,
+    complete_records,
+    completion_frame,
+    draw_ages,
+    model_frame,
+    with_every_column,
+)
 from microplex_pipeline.survey.columns import SYNTHETIC_KEYS
 from microplex_pipeline.survey.preparation import describe_households
 from microplex_pipeline.synthesis import (
     Flow,
+    Prior,
     Synthesizer,
     Transformer,
     ZeroModel,
@@ -19,7 +29,13 @@ from microplex_pipeline.synthesis import (
 )
 
 
-@state_year_asset("synthesis", "pytorch", code_version="2", reads=["seed", "population"])
+@state_year_asset(
+    "synthesis",
+    "pytorch",
+    code_version="2",
+    reads=["seed", "population"],
+    files=["growth_factors"],
+)
 def synthetic_population(
     context: dg.AssetExecutionContext,
     data: dg.ResourceParam[DataFolder],
@@ -28,13 +44,15 @@ def synthetic_population(
     transformer: Transformer,
     zero_model: ZeroModel,
     flow: Flow,
+    completion: Prior,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One row per synthetic tax unit, in households: the records that calibration will reweight.
 
     Compositions of households are those of surveyed ones, drawn with probability proportional to weight;
-    ages of dependants are drawn within the survey's age bands, and amounts from the models. Every identity
-    of the survey's schema (totals, parts, structural zeros) holds in every row. A row that copies a
-    respondent's record is drawn again.
+    ages of dependants are drawn within the survey's age bands; amounts are drawn from the models, and then
+    what the source imputed from them: deductions, benefits in kind. Every column of the source is there.
+    Every identity of the survey's schema (totals, parts, structural zeros) holds in every row. A row that
+    copies a respondent's record is drawn again.
     """
     schema = data.survey_schema
     _, year = state_and_year(context)
@@ -59,6 +77,12 @@ def synthetic_population(
         no_copies_of=model_frame(survey, schema),
     )
     records = describe_households(complete_records(skeleton, drawn, schema), schema)
+    records = add_computed(records, schema.computed_before)
+    later = Synthesizer.from_parts(
+        completion.transformer, completion.zero_model, completion.flow
+    ).generate(completion_frame(records, schema), seed=_another(parameters.seed))
+    growth = amount_growth(schema, data.path, int(survey["survey_year"][0]), year)
+    records = with_every_column(records, later, schema, growth)
     context.log.info(f"drew {records.height} units in {n_households} households of {year}")
     return stored_records(
         records,
@@ -70,3 +94,8 @@ def synthetic_population(
             "parameters": wanted.model_dump(),
         },
     )
+
+
+def _another(seed: int) -> int:
+    """Return a seed whose draws are independent of those of the given one."""
+    return int(np.random.SeedSequence(seed, spawn_key=(1,)).generate_state(1)[0])

@@ -8,7 +8,7 @@ import polars as pl
 
 from microplex_pipeline.defs.assets.pictures import loss_chart, markdown_picture
 from microplex_pipeline.defs.parameters import Parameters
-from microplex_pipeline.survey import SurveySchema, model_frame
+from microplex_pipeline.survey import SurveySchema, completion_rules, model_frame
 from microplex_pipeline.synthesis import Flow, Synthesizer, TrainingSettings, ZeroModel
 
 
@@ -21,6 +21,19 @@ def synthesizer_of(
         schema.condition_columns,
         schema.discrete_targets,
         only_where=schema.only_where,
+        settings=settings,
+        seed=seed,
+    )
+
+
+def completion_synthesizer(
+    schema: SurveySchema, settings: TrainingSettings | None = None, seed: int = 0
+) -> Synthesizer:
+    """Return the unfitted synthesizer of the columns that are drawn after the amounts."""
+    return Synthesizer(
+        schema.drawn_columns,
+        schema.completion_columns,
+        only_where=completion_rules(schema),
         settings=settings,
         seed=seed,
     )

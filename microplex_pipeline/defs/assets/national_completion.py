@@ -1,0 +1,41 @@
+"""The national model of the columns that are drawn after the amounts."""
+
+import dagster as dg
+import polars as pl
+
+from microplex_pipeline.defs.assets.pictures import loss_chart, markdown_picture
+from microplex_pipeline.defs.assets.state_year import year_asset
+from microplex_pipeline.defs.assets.training import completion_synthesizer
+from microplex_pipeline.defs.parameters import Parameters
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.survey import completion_frame
+from microplex_pipeline.synthesis import Prior
+
+
+@year_asset("models", "pytorch", code_version="1", reads=["seed", "prior"], pool="training")
+def national_completion(
+    context: dg.AssetExecutionContext,
+    data: dg.ResourceParam[DataFolder],
+    parameters: dg.ResourceParam[Parameters],
+    national_survey: pl.DataFrame,
+) -> dg.MaterializeResult[Prior]:
+    """One row: the nation's model of deductions and benefits in kind, drawn after the amounts.
+
+    Fitted to the records of national_survey that are not held out, given the conditions, the state and the
+    amounts that the survey's schema names. Every state's `completion` starts from it.
+    """
+    schema = data.survey_schema
+    survey = national_survey.filter(~pl.col("held_out"))
+    synthesizer = completion_synthesizer(schema, parameters.prior, parameters.seed).fit(
+        completion_frame(survey, schema), schema.weight, progress=context.log.info
+    )
+    history = pl.DataFrame(synthesizer.training_history_)
+    return dg.MaterializeResult(
+        value=Prior(synthesizer.transformer_, synthesizer.zero_model_, synthesizer.flow_model_),
+        metadata={
+            "records": survey.height,
+            "seed": parameters.seed,
+            "parameters": parameters.prior.model_dump(),
+            "loss_curve": dg.MetadataValue.md(markdown_picture("loss", loss_chart(history))),
+        },
+    )
