@@ -66,6 +66,16 @@ class PopulationParameters(Strict):
         5000, ge=1, description="smallest number of synthetic households if households is 0"
     )
 
+    def number(self, surveyed: int) -> int:
+        """Return the number of synthetic households of a state in which so many were surveyed."""
+        return self.households or max(surveyed, self.min_households)
+
+
+class ReplicateParameters(Strict):
+    """The bootstrap replicates of a state's records, from which standard errors follow."""
+
+    number: int = Field(40, ge=2, le=1000, description="number of replicates")
+
 
 class CheckParameters(Strict):
     """Limits of the checks that every partition must pass."""
@@ -111,6 +121,7 @@ class Parameters(Strict):
     sample, prior : the national sample and the training of the national models.
     margins, fine_tuning : the margins of a state's amounts and the fine-tuning of its networks.
     population : the size of the synthetic population.
+    replicates : how many replicates of its records a state gets, if they are asked for.
     checks : limits of the checks.
     missing_survey : what the annual rebuild does with a year that no survey covers: "age" the last
         survey to that year (amounts and weights), or "skip" the year and say why.
@@ -122,5 +133,6 @@ class Parameters(Strict):
     margins: MarginParameters = MarginParameters()
     fine_tuning: FineTuningSettings = FineTuningSettings()
     population: PopulationParameters = PopulationParameters()
+    replicates: ReplicateParameters = ReplicateParameters()
     checks: CheckParameters = CheckParameters()
     missing_survey: Literal["age", "skip"] = "age"

@@ -23,7 +23,7 @@ from microplex_pipeline.execution.processes import (
     partition_lock,
 )
 from microplex_pipeline.execution.runs import STOPPED, run_job
-from microplex_pipeline.execution.workers import side_by_side
+from microplex_pipeline.workers import side_by_side
 from microplex_pipeline.warehouse.access import RUN_WAIT
 from microplex_pipeline.warehouse.partition import Partition
 

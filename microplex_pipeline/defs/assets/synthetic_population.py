@@ -7,16 +7,9 @@ from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_r
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.survey import complete_records, model_frame
+from microplex_pipeline.population.synthetic_records import synthetic_records
 from microplex_pipeline.survey.columns import SYNTHETIC_KEYS
-from microplex_pipeline.survey.preparation import describe_households
-from microplex_pipeline.synthesis import (
-    Flow,
-    Synthesizer,
-    Transformer,
-    ZeroModel,
-    resample_households,
-)
+from microplex_pipeline.synthesis import Flow, Synthesizer, Transformer, ZeroModel
 
 
 @state_year_asset("synthesis", "pytorch", code_version="1", reads=["seed", "population"])
@@ -38,25 +31,9 @@ def synthetic_population(
     schema = data.survey_schema
     _, year = state_and_year(context)
     surveyed = survey[schema.household].n_unique()
-    wanted = parameters.population
-    n_households = wanted.households or max(surveyed, wanted.min_households)
-    keys = [schema.state, schema.year, schema.household, schema.unit, schema.weight]
-    columns = dict.fromkeys([*keys, *schema.condition_columns, *schema.carried])
-    skeleton = resample_households(
-        survey.select(list(columns)),
-        n_households,
-        parameters.seed,
-        household_id=schema.household,
-        weight=schema.weight,
-        unit_id=schema.unit,
-    ).drop("source_household_id")
+    n_households = parameters.population.number(surveyed)
     synthesizer = Synthesizer.from_parts(transformer, zero_model, flow)
-    drawn = synthesizer.generate(
-        model_frame(skeleton, schema),
-        seed=parameters.seed,
-        no_copies_of=model_frame(survey, schema),
-    )
-    records = describe_households(complete_records(skeleton, drawn, schema), schema)
+    records = synthetic_records(survey, synthesizer, schema, n_households, parameters.seed)
     context.log.info(f"drew {records.height} units in {n_households} households of {year}")
     return stored_records(
         records,
@@ -65,6 +42,6 @@ def synthetic_population(
             "households": n_households,
             "surveyed_households": surveyed,
             "seed": parameters.seed,
-            "parameters": wanted.model_dump(),
+            "parameters": parameters.population.model_dump(),
         },
     )

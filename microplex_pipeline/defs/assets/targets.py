@@ -3,13 +3,11 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.calibration.grossed_up_survey import (
-    entity_counts,
-    gross_up_to_persons,
-    rake_to_published,
+from microplex_pipeline.calibration.targets.state_targets import (
+    SurveyColumns,
+    TargetFiles,
+    state_targets,
 )
-from microplex_pipeline.calibration.targets.modelled import modelled_targets
-from microplex_pipeline.calibration.targets.published import published_persons, published_targets
 from microplex_pipeline.calibration.targets.table import TARGET_COLUMNS
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.defs.partitions import state_and_year
@@ -28,25 +26,20 @@ def targets(
     survey after it was grossed up to the published persons and raked to the published figures.
     """
     state, year = state_and_year(context)
-    sources, schema = data.target_sources, data.survey_schema
-    files = (sources, data.targets, state, year, data.population)
-    keys = {"weight": schema.weight, "household_id": schema.household}
-    grossed_up, factor = gross_up_to_persons(
-        survey, published_persons(*files), persons_column=schema.persons, **keys
+    schema = data.survey_schema
+    rows, factor = state_targets(
+        survey,
+        TargetFiles(data.target_sources, data.targets, state, year, data.population),
+        SurveyColumns(schema.weight, schema.household, schema.persons),
+        aged_title(schema, data.path, int(survey["survey_year"][0]), year),
     )
-    published = published_targets(*files, entity_counts(grossed_up, **keys))
-    raked = rake_to_published(grossed_up, published, **keys)
-    title = aged_title(schema, data.path, int(survey["survey_year"][0]), year)
-    modelled = modelled_targets(raked, sources.modelled, schema.weight, title)
-    rows = pl.concat([published, modelled]).select(
-        pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()
-    )
+    published = rows.filter(pl.col("kind") == "published")
     return stored_records(
         rows,
         TARGET_COLUMNS,
         {
             "published": published.height,
-            "modelled": modelled.height,
+            "modelled": rows.height - published.height,
             "published_persons_over_the_surveys": factor,
             "scaled": "; ".join(published["note"].drop_nulls().unique()) or "no published figure",
         },
