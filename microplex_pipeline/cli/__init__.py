@@ -15,7 +15,7 @@ from microplex_pipeline.cli.faults import message_of
 from microplex_pipeline.cli.stopping import INTERRUPTED
 
 # in the order in which a new user needs them
-COMMANDS = ("init", "build", "report", "query", "export", "backfill", "status", "ui")
+COMMANDS = ("init", "build", "report", "query", "estimate", "export", "backfill", "status", "ui")
 
 
 class Commands(click.Group):

@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from microplex_pipeline.defs.assets import CALIBRATION, CHAIN, INGEST, NATIONAL, SUMMARY
+from microplex_pipeline.defs.assets import CALIBRATION, CHAIN, ERRORS, INGEST, NATIONAL, SUMMARY
 from microplex_pipeline.defs.up_to_date import UP_TO_DATE
 
 
@@ -30,6 +30,13 @@ build_state = _job(
     "their reports. The year's national_prior must be built first.",
 )
 
+build_replicates = _job(
+    "build_replicates",
+    ERRORS,
+    "Replicates of the records of one state and year, and standard errors from them. The state must be "
+    "built first. It takes minutes.",
+)
+
 ingest = _job(
     "ingest",
     INGEST,
@@ -48,4 +55,4 @@ report_nation = _job(
     "The page that compares the states of one year that are built so far.",
 )
 
-JOBS = [build_prior, build_state, ingest, recalibrate, report_nation]
+JOBS = [build_prior, build_state, build_replicates, ingest, recalibrate, report_nation]

@@ -37,3 +37,15 @@ DISCLOSURE_COLUMNS = {
     "chance": "the same for people whom no model saw, or the value expected by chance",
     "meaning": "what a value above chance would mean",
 }
+
+ESTIMATE_COLUMNS = {
+    "statistic": "what is estimated of the variable",
+    "variable": "column, or for a target its variable",
+    "domain": "which of the universe it is about",
+    "universe": "what is counted: tax units, households or persons",
+    "estimate": "estimate from calibrated_population",
+    "standard_error": "standard deviation of the same statistic over the replicates",
+    "low": "lower end of the 95 % interval",
+    "high": "upper end of the 95 % interval",
+    "replicates": "number of replicates",
+}

@@ -10,6 +10,8 @@ prior and the published figures are fixed.
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -46,8 +48,8 @@ class Chain:
     margins : options of `Transformer.fit`.
     fine_tuning : settings of the networks' training.
     n_households : number of synthetic households.
-    targets : returns the targets, given the survey. It is sent to other processes, and so must be a
-        function of a module, or a partial one.
+    targets : returns the targets, given the survey, as `state_targets` does. It is sent to other
+        processes, and so must be a function of a module, or a partial one.
     """
 
     schema: SurveySchema
@@ -55,7 +57,7 @@ class Chain:
     margins: Mapping[str, Any]
     fine_tuning: TrainingSettings
     n_households: int
-    targets: Callable[[pl.DataFrame], pl.DataFrame]
+    targets: Callable[[pl.DataFrame], tuple[pl.DataFrame, float]]
 
     def records(
         self, survey: pl.DataFrame, seed: int, factors: np.ndarray | None = None
@@ -74,7 +76,7 @@ class Chain:
             replicate = survey.with_columns(pl.col(schema.weight) * factors)
         synthesizer = self._synthesizer(survey, replicate, seed, factors)
         drawn = synthetic_records(replicate, synthesizer, schema, self.n_households, seed)
-        return calibrated_records(drawn, self.targets(replicate), schema)
+        return calibrated_records(drawn, self.targets(replicate)[0], schema)
 
     def _synthesizer(
         self, survey: pl.DataFrame, replicate: pl.DataFrame, seed: int, factors: np.ndarray | None
@@ -96,7 +98,9 @@ class Chain:
         return Synthesizer.from_parts(transformer, zero_model, flow)
 
 
-def replicate(chain: Chain, survey: pl.DataFrame, key: tuple[int, ...], number: int) -> pl.DataFrame:
+def replicate(
+    chain: Chain, survey: pl.DataFrame, key: tuple[int, ...], number: int
+) -> pl.DataFrame:
     """Return one replicate of a state's calibrated records.
 
     Parameters
@@ -122,7 +126,16 @@ def replicate_key(seed: int, state: str, survey_year: int) -> tuple[int, ...]:
     return seed, survey_year, *state.encode()
 
 
-def replicates(
+def processes_at_once() -> int:
+    """Return how many replicates to make at once: one per core, or one in a process without children."""
+    if multiprocessing.current_process().daemon:
+        return 1
+    return (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+
+
+def replicates_of(
     chain: Chain,
     survey: pl.DataFrame,
     key: tuple[int, ...],

@@ -9,18 +9,23 @@ raw_survey -> survey -> transformer -> zero_model -> flow -> synthetic_populatio
 In addition, national_survey -> national_prior come before transformer, zero_model and flow, and targets,
 made from the survey and published files, before calibrated_population. National assets are partitioned by
 year alone, all others by state and year.
+
+Only if asked for: replicates, made from the survey, the national prior and the files of targets, and
+estimates, made from calibrated_population, targets and replicates.
 """
 
 from microplex_pipeline.defs.assets.calibrated_population import calibrated_population
 from microplex_pipeline.defs.assets.county_report import county_report
 from microplex_pipeline.defs.assets.county_weights import county_weights
 from microplex_pipeline.defs.assets.disclosure_report import disclosure_report
+from microplex_pipeline.defs.assets.estimates import estimates
 from microplex_pipeline.defs.assets.fidelity_report import fidelity_report
 from microplex_pipeline.defs.assets.flow import flow
 from microplex_pipeline.defs.assets.national_prior import national_prior
 from microplex_pipeline.defs.assets.national_report import national_report
 from microplex_pipeline.defs.assets.national_survey import national_survey
 from microplex_pipeline.defs.assets.raw_survey import raw_survey
+from microplex_pipeline.defs.assets.replicates import replicates
 from microplex_pipeline.defs.assets.state_report import state_report
 from microplex_pipeline.defs.assets.survey import survey
 from microplex_pipeline.defs.assets.synthetic_population import synthetic_population
@@ -60,6 +65,9 @@ CALIBRATION = [
     state_report,
 ]
 
+# partitioned by state and year, built only if asked for
+ERRORS = [replicates, estimates]
+
 # partitioned by year
 NATIONAL = [national_survey, national_prior]
 
@@ -69,8 +77,9 @@ SUMMARY = [national_report]
 __all__ = [
     "CALIBRATION",
     "CHAIN",
+    "ERRORS",
     "INGEST",
     "NATIONAL",
     "SUMMARY",
-    *(asset.key.path[-1] for asset in [*NATIONAL, *CHAIN, *SUMMARY]),
+    *(asset.key.path[-1] for asset in [*NATIONAL, *CHAIN, *ERRORS, *SUMMARY]),
 ]
