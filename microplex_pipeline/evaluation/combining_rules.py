@@ -74,12 +74,15 @@ def combine_implicates(
         spread = (1 + 1 / m) * between
         variance, df = spread - within, m - 1.0
         if variance > 0:
-            df = (m - 1) * (1 - within / spread) ** 2
+            df = (m - 1) * (variance / spread) ** 2  # 1 - u / ((1 + 1/m) b)
         else:
             variance = size_ratio * within
     elif kind == "partially":
         variance = between / m + within
-        df = (m - 1) * (1 + within / (between / m)) ** 2 if between else float("inf")
+        with np.errstate(
+            divide="ignore", over="ignore"
+        ):  # all files agree: as with known variance
+            df = float((m - 1) * (1 + np.float64(within) / (between / m)) ** 2)
     else:
         raise ValueError(f"kind must be 'fully' or 'partially', not {kind!r}")
     return Estimate.from_error(float(q.mean()), variance**0.5, df, level)
