@@ -41,6 +41,8 @@ def test_every_asset_has_the_expected_parents():
             "boundaries", "calibrated_population", "column_descriptions", "county_report",
             "disclosure_report", "fidelity_report", "survey", "target_report",
         ],
+        "replicates": ["national_prior", "survey", "target_files"],
+        "estimates": ["calibrated_population", "replicates", "targets"],
         "national_report": ["boundaries", "county_report", "state_report"],
     }  # fmt: skip
 

@@ -27,6 +27,7 @@ from microplex_pipeline.evaluation.statistics import (
 from microplex_pipeline.survey import SurveySchema
 
 RELATIVE_LINE = 0.5  # of the median, as the OECD's poverty line
+MET = 1e-8  # relative; what differs by less is the same figure, met in all replicates
 EQUIVALISED = "equivalised_income"
 
 SCHEMA = {
@@ -163,6 +164,7 @@ def target_estimates(
     parts = replicates.partition_by("replicate", as_dict=True)
     achieved = _achieved(records, checked, schema)
     spread = np.array([_achieved(parts[number,], checked, schema) for number in numbers])
+    spread = np.where(np.isclose(spread, achieved, rtol=MET), achieved, spread)
     rows = []
     for i, target in enumerate(checked.table.iter_rows(named=True)):
         found = Estimate.from_replicates(float(achieved[i]), spread[:, i], level)
