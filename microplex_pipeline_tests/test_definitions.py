@@ -47,6 +47,13 @@ def test_every_asset_has_the_expected_parents():
     }  # fmt: skip
 
 
+def test_replicates_are_built_only_if_asked_for():
+    job = build_definitions().resolve_job_def("build_state")
+    built = {key.path[-1] for key in job.asset_layer.executable_asset_keys}
+    assert not built & {"replicates", "estimates"}
+    assert "calibrated_population" in built
+
+
 def test_every_asset_is_described():
     graph = build_definitions().resolve_asset_graph()
     for key in graph.get_all_asset_keys():
