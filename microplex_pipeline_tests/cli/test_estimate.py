@@ -96,7 +96,9 @@ def test_a_difference_within_one_survey_is_paired(microplex):
     result = microplex("estimate", "total", "wages", *RI, "--minus", "2014")
     assert result.exit_code == 0, result.output
     assert "paired: both years are aged from the survey of 2014" in result.output
-    assert result.output.splitlines()[1].split() == ["standard", "error", "0"]
+    assert result.stdout.splitlines()[1].split() == ["standard", "error", "0"]
+    assert "out of date: built from earlier code, files or parameters" in result.stderr
+    assert "microplex build STATE YEAR --replicates builds them again" in result.stderr
 
 
 @pytest.mark.parametrize(
