@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from microplex_pipeline.defs.arrivals import take_in_survey
-from microplex_pipeline.defs.assets import CHAIN, NATIONAL, SUMMARY, TRACTS
+from microplex_pipeline.defs.assets import CHAIN, ERRORS, NATIONAL, SUMMARY, TRACTS
 from microplex_pipeline.defs.assets.observed_files import FILES
 from microplex_pipeline.defs.checks import CHECKS
 from microplex_pipeline.defs.jobs import JOBS
@@ -27,7 +27,7 @@ def build_definitions(given: Settings | None = None, **resources: Any) -> dg.Def
     present = PresentSettings(load_settings if given is None else lambda: given)
     settings = present.read()
     return dg.Definitions(
-        assets=[*FILES, *NATIONAL, *CHAIN, *TRACTS, *SUMMARY],
+        assets=[*FILES, *NATIONAL, *CHAIN, *TRACTS, *ERRORS, *SUMMARY],
         asset_checks=[*CHECKS, *UP_TO_DATE],
         jobs=[*JOBS, take_in_survey],
         schedules=[annual_rebuild],

@@ -52,8 +52,17 @@ def test_every_asset_has_the_expected_parents():
             "boundaries", "calibrated_population", "column_descriptions", "county_report",
             "disclosure_report", "fidelity_report", "survey", "target_files", "target_report",
         ],
+        "replicates": ["national_prior", "survey", "target_files"],
+        "estimates": ["calibrated_population", "replicates", "targets"],
         "national_report": ["boundaries", "county_report", "state_report"],
     }  # fmt: skip
+
+
+def test_replicates_are_built_only_if_asked_for():
+    job = build_definitions().resolve_job_def("build_state")
+    built = {key.path[-1] for key in job.asset_layer.executable_asset_keys}
+    assert not built & {"replicates", "estimates"}
+    assert "calibrated_population" in built
 
 
 def test_every_asset_is_described():

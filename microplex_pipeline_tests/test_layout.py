@@ -10,28 +10,31 @@ from microplex_pipeline_tests.conftest import CHECKOUT
 
 NAME = "microplex_pipeline"
 PACKAGE = CHECKOUT / NAME
-LIBRARY = ["survey", "synthesis", "calibration", "evaluation", "reports"]
+LIBRARY = ["survey", "synthesis", "calibration", "population", "evaluation", "reports"]
 # what each room and loose module may import beside itself; the lowest first
 BELOW = {
     "data_files": set(),
     "estimator": set(),
     "frames": set(),
     "sampling": set(),
+    "workers": set(),
     "survey": {"data_files", "frames"},
     "synthesis": {"estimator", "frames", "sampling"},
     "calibration": {"data_files", "estimator", "frames", "sampling"},
+    "population": {"calibration", "survey", "synthesis", "workers"},
     "evaluation": {"calibration", "frames", "survey", "synthesis"},
     "reports": {"calibration", "data_files", "evaluation", "frames", "survey"},
     "warehouse": {"data_files", "frames", "synthesis"},
     "export": {"data_files", "warehouse"},
     "defs": {*LIBRARY, "data_files", "frames", "warehouse"},
     "definitions": {"defs", "warehouse"},
-    "execution": {"definitions", "defs", "warehouse"},
+    "execution": {"definitions", "defs", "warehouse", "workers"},
     "ui": set(),
     "cli": {
         "data_files",
         "definitions",
         "defs",
+        "evaluation",
         "execution",
         "export",
         "survey",

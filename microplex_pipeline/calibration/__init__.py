@@ -4,6 +4,7 @@ Nothing here imports Dagster, and cvxpy is imported only when its backend is use
 """
 
 from microplex_pipeline.calibration.areas.geographic_reweighter import GeographicReweighter
+from microplex_pipeline.calibration.bootstrap_weights import bootstrap_weights
 from microplex_pipeline.calibration.errors import (
     CalibrationError,
     InfeasibleTargets,
@@ -25,6 +26,7 @@ __all__ = [
     "NotConverged",
     "Reweighter",
     "Targets",
+    "bootstrap_weights",
     "build_constraints",
     "calibrate_replicates",
     "replicate_standard_error",

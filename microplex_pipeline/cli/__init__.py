@@ -16,7 +16,8 @@ from microplex_pipeline.cli.stopping import INTERRUPTED
 
 # in the order in which a new user needs them
 COMMANDS = (
-    "init", "targets", "build", "report", "validate", "query", "export", "backfill", "status", "ui",
+    "init", "targets", "build", "report", "validate", "query", "estimate", "export", "backfill",
+    "status", "ui",
 )  # fmt: skip
 
 

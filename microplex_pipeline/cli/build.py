@@ -26,11 +26,21 @@ if TYPE_CHECKING:
 @click.command(short_help="Build one state and year.")
 @click.argument("state")
 @click.argument("year")
-def build(state: str, year: str) -> None:
+@click.option(
+    "--replicates",
+    is_flag=False,
+    flag_value=0,
+    type=click.IntRange(0, 1000),
+    metavar="[R]",
+    help="also make R replicates of the records, for standard errors; parameters.replicates.number if R is "
+    "left out. It takes some minutes",
+)
+def build(state: str, year: str, replicates: int | None) -> None:
     """Build one state and year, from the survey's file to calibrated synthetic records.
 
     \b
-    Example:  microplex build RI 2014
+    Examples:  microplex build RI 2014
+               microplex build RI 2014 --replicates
 
     The tables are written to the DuckDB warehouse, and the run to Dagster's history, where the UI shows it.
     Building again replaces only this state and year. The year's national models are built first if they are
@@ -43,11 +53,13 @@ def build(state: str, year: str) -> None:
         "the same command builds the whole state again, "
         f"microplex backfill --states {state} --year {year} only what is missing or out of date"
     )
+    if replicates == 1:
+        raise click.BadParameter("a standard error needs two or more", param_hint="--replicates")
     with stoppable(again):
-        _build(state, year)
+        _build(state, year, replicates)
 
 
-def _build(state: str, year: str) -> None:
+def _build(state: str, year: str, replicates: int | None) -> None:
     from microplex_pipeline.defs.reasons import failed_checks
     from microplex_pipeline.warehouse.partition import Partition
 
@@ -58,6 +70,9 @@ def _build(state: str, year: str) -> None:
     runs = [("build_state", of_state)]
     if lacks_national_models(settings, of_state.year):
         runs.insert(0, ("build_prior", Partition(None, of_state.year)))
+    if replicates is not None:
+        runs.append(("build_replicates", of_state))
+        settings = with_replicates(settings, replicates)
     for job, of in runs:
         result = run(settings, job, of)
         if not result.success:
@@ -68,6 +83,18 @@ def _build(state: str, year: str) -> None:
     if any(not check.warning for check in failed_checks(result.all_events)):
         click.echo("\nA check failed (see above): do not use these records as they are.", err=True)
         sys.exit(1)
+
+
+def with_replicates(settings: Settings, number: int) -> Settings:
+    """Return the settings with another number of replicates; 0 leaves theirs."""
+    from microplex_pipeline.defs.parameters import ReplicateParameters
+
+    if not number:
+        return settings
+    parameters = settings.parameters.model_copy(
+        update={"replicates": ReplicateParameters(number=number)}
+    )
+    return settings.model_copy(update={"parameters": parameters})
 
 
 def _print_summary(settings: Settings, partition: Partition, seconds: float) -> None:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from microplex_pipeline.warehouse.partition import Partition
 
 FEW = 5
+BACKFILL = "microplex backfill"
+# backfill does not build them, as they are built only if asked for
+REPLICATES = {"replicates", "estimates"}
 
 
 def warn_if_outdated(settings: Settings, table: str, partitions: Sequence[Partition]) -> None:
@@ -38,6 +41,7 @@ def warn_if_outdated(settings: Settings, table: str, partitions: Sequence[Partit
     except ValueError as error:  # of a file or of the schema
         click.secho(f"it is not known whether this is out of date: {error}", fg="yellow", err=True)
         return
+    command = "microplex build STATE YEAR --replicates" if name in REPLICATES else BACKFILL
     checks = stored_checks(settings.warehouse)
     unpassed = {
         str(of): found
@@ -47,20 +51,22 @@ def warn_if_outdated(settings: Settings, table: str, partitions: Sequence[Partit
     if unpassed:
         which = ", ".join(sorted({check for found in unpassed.values() for check in found}))
         _warn(
-            f"not passed with the present limits: {which}", list(unpassed), "asks the checks again"
+            f"not passed with the present limits: {which}",
+            list(unpassed),
+            f"{BACKFILL} asks the checks again",
         )
     if outdated:
         _warn(
             "out of date: built from earlier code, files or parameters",
             outdated,
-            "builds them again",
+            f"{command} builds them again",
         )
 
 
 def _warn(what: str, partitions: Sequence[str], remedy: str) -> None:
     more = f" and {len(partitions) - FEW} more" if len(partitions) > FEW else ""
     click.secho(
-        f"{', '.join(partitions[:FEW])}{more}: {what} (see microplex status); microplex backfill {remedy}",
+        f"{', '.join(partitions[:FEW])}{more}: {what} (see microplex status); {remedy}",
         fg="yellow",
         err=True,
     )

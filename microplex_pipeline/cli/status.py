@@ -88,6 +88,22 @@ def _show_years(found: list[YearStatus]) -> None:
             click.echo(f"\nout of date in {year.year}: {', '.join(states)}\n{why}")
         if year.current and 0 < len(year.missing) <= FEW:
             click.echo(f"\nmissing in {year.year}: {', '.join(year.missing)}")
+        _show_replicates(year)
+
+
+def _show_replicates(year: YearStatus) -> None:
+    """Show which states have replicates, which are built only if asked for, and which are out of date."""
+    if current := [state for state, assets in year.replicated.items() if not assets]:
+        click.echo(f"\nstandard errors in {year.year}: {', '.join(current)}")
+    if outdated := {state: assets for state, assets in year.replicated.items() if assets}:
+        causes = dict.fromkeys(
+            c for assets in outdated.values() for a in assets.values() for c in a
+        )
+        click.echo(
+            f"\nstandard errors out of date in {year.year}: {', '.join(outdated)}\n  because of "
+            f"{', '.join(causes)}\n  microplex build {next(iter(outdated))} {year.year} --replicates makes "
+            "them again, backfill does not"
+        )
 
 
 def _why(assets: Mapping[str, Sequence[str]], of_all: int | None = None) -> str:

@@ -36,8 +36,8 @@ CHECKS = "checks"  # the module of the checks, recorded like an asset
 FOLLOWED = tuple(
     f"{NAME}.{room}"
     for room in (
-        "calibration", "data_files", "defs.assets", "evaluation", "frames", "reports", "sampling",
-        "survey", "synthesis",
+        "calibration", "data_files", "defs.assets", "evaluation", "frames", "population", "reports",
+        "sampling", "survey", "synthesis",
     )
 )  # fmt: skip
 SCHEMA = f"{NAME}.survey.schema"  # every asset reads it through the resource `data`

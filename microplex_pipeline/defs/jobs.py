@@ -8,6 +8,7 @@ import dagster as dg
 from microplex_pipeline.defs.assets import (
     CALIBRATION,
     CHAIN,
+    ERRORS,
     INGEST,
     NATIONAL,
     SUMMARY,
@@ -36,6 +37,13 @@ build_state = _job(
     CHAIN,
     "The whole chain for one state and year, from the survey's file to calibrated synthetic records and "
     "their reports. The year's national_prior must be built first.",
+)
+
+build_replicates = _job(
+    "build_replicates",
+    ERRORS,
+    "Replicates of the records of one state and year, and standard errors from them. The state must be "
+    "built first. It takes minutes.",
 )
 
 ingest = _job(
@@ -70,4 +78,13 @@ report_nation = _job(
     "The page that compares the states of one year that are built so far.",
 )
 
-JOBS = [build_prior, build_state, ingest, recalibrate, validate, build_tracts, report_nation]
+JOBS = [
+    build_prior,
+    build_state,
+    build_replicates,
+    ingest,
+    recalibrate,
+    validate,
+    build_tracts,
+    report_nation,
+]

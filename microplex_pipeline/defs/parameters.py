@@ -73,6 +73,16 @@ class PopulationParameters(Strict):
         5000, ge=1, description="smallest number of synthetic households if households is 0"
     )
 
+    def number(self, surveyed: int) -> int:
+        """Return the number of synthetic households of a state in which so many were surveyed."""
+        return self.households or max(surveyed, self.min_households)
+
+
+class ReplicateParameters(Strict):
+    """The bootstrap replicates of a state's records, from which standard errors follow."""
+
+    number: int = Field(40, ge=2, le=1000, description="number of replicates")
+
 
 class TractParameters(Strict):
     """Weights of census tracts."""
@@ -145,6 +155,7 @@ class Parameters(Strict):
     completion : the fine-tuning of the columns that are drawn after the amounts.
     population : the size of the synthetic population.
     tracts : weights of census tracts.
+    replicates : how many replicates of its records a state gets, if they are asked for.
     checks : limits of the checks.
     missing_survey : what the annual rebuild does with a year that no survey covers: "age" the last
         survey to that year (amounts and weights), or "skip" the year and say why.
@@ -158,5 +169,6 @@ class Parameters(Strict):
     completion: CompletionParameters = CompletionParameters()
     population: PopulationParameters = PopulationParameters()
     tracts: TractParameters = TractParameters()
+    replicates: ReplicateParameters = ReplicateParameters()
     checks: CheckParameters = CheckParameters()
     missing_survey: Literal["age", "skip"] = "age"

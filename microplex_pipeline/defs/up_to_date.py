@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from microplex_pipeline.defs.assets import CHAIN, NATIONAL, SUMMARY
+from microplex_pipeline.defs.assets import CHAIN, ERRORS, NATIONAL, SUMMARY
 from microplex_pipeline.defs.data_versions import Comparison
 from microplex_pipeline.defs.partitions import partition_of
 from microplex_pipeline.defs.resources import DataFolder, PresentSettings
@@ -58,7 +58,7 @@ def _check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     return up_to_date
 
 
-UP_TO_DATE = [_check(asset) for asset in (*NATIONAL, *CHAIN, *SUMMARY)]
+UP_TO_DATE = [_check(asset) for asset in (*NATIONAL, *CHAIN, *ERRORS, *SUMMARY)]
 
 
 @dg.sensor(

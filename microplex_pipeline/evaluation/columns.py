@@ -61,3 +61,15 @@ HELD_OUT_COLUMNS = {
     "survey": "the same of the survey; null for its own totals, which it has by construction",
     "uncalibrated": "relative error of the survey raised to the published persons, not calibrated",
 }
+
+ESTIMATE_COLUMNS = {
+    "statistic": "what is estimated of the variable",
+    "variable": "column, or for a target its variable",
+    "domain": "which of the universe it is about",
+    "universe": "what is counted: tax units, households or persons",
+    "estimate": "estimate from calibrated_population",
+    "standard_error": "standard deviation of the same statistic over the replicates",
+    "low": "lower end of the 95 % interval",
+    "high": "upper end of the 95 % interval",
+    "replicates": "number of replicates",
+}

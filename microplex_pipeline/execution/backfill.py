@@ -23,9 +23,9 @@ from microplex_pipeline.execution.processes import (
     partition_lock,
 )
 from microplex_pipeline.execution.runs import STOPPED, run_job
-from microplex_pipeline.execution.workers import side_by_side
 from microplex_pipeline.warehouse.access import RUN_WAIT
 from microplex_pipeline.warehouse.partition import Partition
+from microplex_pipeline.workers import side_by_side
 
 KILLED = "its process was killed (kill -9, or out of memory); nothing of its last step was stored"
 ASSETS = {"build_prior": NATIONAL, "build_state": CHAIN, "report_nation": SUMMARY}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from microplex_pipeline.defs.assets import CHAIN, INGEST, NATIONAL, SUMMARY
+from microplex_pipeline.defs.assets import CHAIN, ERRORS, INGEST, NATIONAL, SUMMARY
 from microplex_pipeline.defs.coverage import STATES
 from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.execution.plan import Plan
@@ -32,6 +32,8 @@ class YearStatus:
     report_is_current : whether the national report and all its states are up to date.
     has_report : whether the national report is built.
     assets : number of assets of a state.
+    replicated : states that have replicates, each with what of their errors is out of date or missing, and
+        the reasons.
     """
 
     year: int
@@ -43,6 +45,7 @@ class YearStatus:
     report_is_current: bool
     has_report: bool
     assets: int
+    replicated: dict[str, dict[str, list[str]]]
 
 
 def built_years(settings: Settings) -> list[int]:
@@ -75,6 +78,7 @@ def _partitions(
 def status(settings: Settings, plan: Plan, years: Sequence[int]) -> list[YearStatus]:
     """Return the status of each of the years, without writing anything."""
     of_states, of_nation = built_states(settings), _partitions(settings, NATIONAL)
+    of_errors = _partitions(settings, ERRORS)
     found = []
     for year in years:
         stale = {
@@ -92,6 +96,11 @@ def status(settings: Settings, plan: Plan, years: Sequence[int]) -> list[YearSta
                 report_is_current=not report and not any(stale.values()),
                 has_report=plan.holds("national_report", year),
                 assets=len(CHAIN),
+                replicated={
+                    state: plan.stale(ERRORS, Partition(state, year))
+                    for state in STATES
+                    if (state, year) in of_errors
+                },
             )
         )
     return found

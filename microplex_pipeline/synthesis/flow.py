@@ -61,6 +61,7 @@ class Flow(TrainedModel):
         seed: int,
         *,
         prior: Flow | None = None,
+        factors: np.ndarray | None = None,
         progress: Progress | None = None,
     ) -> Self:
         """Train one density per target and sign.
@@ -71,6 +72,7 @@ class Flow(TrainedModel):
         weights : (n,) survey weights; the likelihood uses them to the power `settings.weight_power`.
         prior : a fitted flow of a larger population. Its densities are trained further if there are at
             least MIN_RECORDS records, and kept unchanged otherwise.
+        factors : (n,) positive factors of a bootstrap replicate, see `ZeroModel.fit`.
         progress : called with a message per density.
         """
         inputs: dict[str, int] = {}
@@ -81,7 +83,12 @@ class Flow(TrainedModel):
             if prior is not None and key not in prior.inputs:
                 continue
             if len(observed.rows) >= MIN_RECORDS:
-                fitted, checks = _train_density(observed, weights, settings, seed, prior, progress)
+                likelihood = tempered(weights[observed.rows], settings.weight_power)
+                if factors is not None:
+                    likelihood *= factors[observed.rows]
+                fitted, checks = _train_density(
+                    observed, likelihood, settings, seed, prior, progress
+                )
                 inputs[key] = observed.inputs.shape[1]
                 history += checks
             elif prior is not None:
@@ -247,7 +254,7 @@ def _train_density(
     history = train(
         network,
         lambda net, rows: net.negative_log_prob(x[rows], y[rows]),  # type: ignore[operator]
-        tempered(weights[observed.rows], settings.weight_power), settings, seed + 1,
+        weights, settings, seed + 1,
         observed.label, progress,
     )  # fmt: skip
     return parameters_of(network), history

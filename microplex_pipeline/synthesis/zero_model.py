@@ -56,6 +56,7 @@ class ZeroModel(TrainedModel):
         *,
         prior: ZeroModel | None = None,
         raking_records: float | None = None,
+        factors: np.ndarray | None = None,
         progress: Progress | None = None,
     ) -> Self:
         """Train on the classes of `data`.
@@ -73,6 +74,8 @@ class ZeroModel(TrainedModel):
         raking_records : after training, the intercepts are moved so that the mean probability of each
             class meets its weighted share, shrunk by this many pseudo-records. None for the default: 10,
             or 50 with a prior.
+        factors : (n,) positive factors of a bootstrap replicate. They multiply the weights and, unlike
+            them, enter the likelihood untempered: the replicate counts the record so many times.
         progress : called with a message when training ends.
 
         Raises
@@ -89,9 +92,12 @@ class ZeroModel(TrainedModel):
         applies = transformer.all_apply(data, classes)
         _refuse_unknown(classes, transformer)
         _refuse_broken_rules(classes, applies, transformer)
+        likelihood = tempered(weights, settings.weight_power)
+        if factors is not None:
+            weights, likelihood = weights * factors, likelihood * factors
         shares = _log_shares(classes, weights, applies, transformer.n_classes)
         network = _new_network(context.shape[1], shares, transformer, settings, seed, prior)
-        history = _train(network, inputs, classes, applies, weights, settings, seed, progress)
+        history = _train(network, inputs, classes, applies, likelihood, settings, seed, progress)
         if raking_records is None:
             raking_records = RAKING_RECORDS if prior is None else RAKING_RECORDS_WITH_PRIOR
         _rake_intercepts(network, inputs, classes, weights, applies, raking_records)
@@ -219,7 +225,7 @@ def _train(
     return train(
         network,
         lambda net, rows: net.negative_log_prob(x[rows], y[rows], counts[rows]),  # type: ignore[operator]
-        tempered(weights, settings.weight_power), settings, seed, "zero model", progress,
+        weights, settings, seed, "zero model", progress,
     )  # fmt: skip
 
 

@@ -109,6 +109,17 @@ def state_targets(
     return StateTargets(_joined(given, modelled), compared, factor, surveyed, raked)
 
 
+def table_of_targets(
+    survey: pl.DataFrame,
+    sources: TargetSources,
+    place: Place,
+    columns: SurveyColumns,
+    pooled: Mapping[str, float],
+) -> pl.DataFrame:
+    """Return the table of `state_targets` alone, with its parameters and errors."""
+    return state_targets(survey, sources, place, columns, pooled).table
+
+
 def given_targets(
     survey: pl.DataFrame,
     sources: TargetSources,

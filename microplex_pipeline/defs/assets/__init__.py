@@ -11,6 +11,9 @@ In addition, national_survey -> national_prior come before transformer, zero_mod
 national_survey -> national_completion -> completion before synthetic_population; targets, made from the
 survey and published files, come before calibrated_population. National assets are partitioned by
 year alone, all others by state and year.
+
+Only if asked for: replicates, made from the survey, the national prior and the files of targets, and
+estimates, made from calibrated_population, targets and replicates.
 """
 
 from microplex_pipeline.defs.assets.calibrated_population import calibrated_population
@@ -19,6 +22,7 @@ from microplex_pipeline.defs.assets.completion import completion
 from microplex_pipeline.defs.assets.county_report import county_report
 from microplex_pipeline.defs.assets.county_weights import county_weights
 from microplex_pipeline.defs.assets.disclosure_report import disclosure_report
+from microplex_pipeline.defs.assets.estimates import estimates
 from microplex_pipeline.defs.assets.fidelity_report import fidelity_report
 from microplex_pipeline.defs.assets.flow import flow
 from microplex_pipeline.defs.assets.held_out_report import held_out_report
@@ -28,6 +32,7 @@ from microplex_pipeline.defs.assets.national_report import national_report
 from microplex_pipeline.defs.assets.national_survey import national_survey
 from microplex_pipeline.defs.assets.persons import persons
 from microplex_pipeline.defs.assets.raw_survey import raw_survey
+from microplex_pipeline.defs.assets.replicates import replicates
 from microplex_pipeline.defs.assets.state_report import state_report
 from microplex_pipeline.defs.assets.survey import survey
 from microplex_pipeline.defs.assets.synthetic_population import synthetic_population
@@ -78,6 +83,9 @@ CALIBRATION = [
 # partitioned by state and year, for states with figures of tracts
 TRACTS = [tract_weights]
 
+# partitioned by state and year, built only if asked for
+ERRORS = [replicates, estimates]
+
 # partitioned by year
 NATIONAL = [national_survey, national_prior, national_completion]
 
@@ -87,9 +95,10 @@ SUMMARY = [national_report]
 __all__ = [
     "CALIBRATION",
     "CHAIN",
+    "ERRORS",
     "INGEST",
     "NATIONAL",
     "SUMMARY",
     "TRACTS",
-    *(asset.key.path[-1] for asset in [*NATIONAL, *CHAIN, *TRACTS, *SUMMARY]),
+    *(asset.key.path[-1] for asset in [*NATIONAL, *CHAIN, *TRACTS, *ERRORS, *SUMMARY]),
 ]

@@ -4,11 +4,11 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from microplex_pipeline.calibration import Reweighter, Targets
 from microplex_pipeline.defs.assets.pictures import markdown_picture, weight_chart
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation.diagnostics import design_effect, effective_sample_size
+from microplex_pipeline.population.calibrated_records import calibrated_records
 from microplex_pipeline.survey.columns import SYNTHETIC_KEYS
 
 
@@ -22,16 +22,8 @@ def calibrated_population(
     have the same weight. Raking gives the positive weights that meet the targets, those with a standard
     error within it, and are closest to the design weights; `design_weight` is the weight before calibration.
     """
-    schema, asked = data.survey_schema, Targets(targets)
-    reweighter = Reweighter(distance="raking", soft=asked.any_soft).fit(
-        data.with_derived(synthetic_population, targets),
-        asked,
-        schema.weight,
-        household_id=schema.household,
-    )
-    records = reweighter.transform(synthetic_population).with_columns(
-        synthetic_population[schema.weight].alias("design_weight")
-    )
+    schema = data.survey_schema
+    records = calibrated_records(synthetic_population, targets, schema, data.target_sources)
     households = records.unique(schema.household, keep="first")
     weights = households[schema.weight].to_numpy()
     ratios = weights / households["design_weight"].to_numpy()

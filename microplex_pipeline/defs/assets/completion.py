@@ -4,9 +4,9 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.defs.assets.state_year import state_year_asset
-from microplex_pipeline.defs.assets.training import completion_synthesizer
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.population.training import completion_synthesizer
 from microplex_pipeline.survey import completion_frame
 from microplex_pipeline.synthesis import Prior, Synthesizer
 

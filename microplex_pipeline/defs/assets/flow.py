@@ -4,10 +4,11 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.defs.assets.state_year import state_year_asset
-from microplex_pipeline.defs.assets.training import training_metadata, training_records
+from microplex_pipeline.defs.assets.training import training_metadata
 from microplex_pipeline.defs.assets.zero_model import zero_model
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.population.training import training_records
 from microplex_pipeline.synthesis import Flow, Prior, Transformer
 
 

@@ -5,9 +5,9 @@ import polars as pl
 
 from microplex_pipeline.defs.assets.pictures import loss_chart, markdown_picture
 from microplex_pipeline.defs.assets.state_year import year_asset
-from microplex_pipeline.defs.assets.training import completion_synthesizer
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.population.training import completion_synthesizer
 from microplex_pipeline.survey import completion_frame
 from microplex_pipeline.synthesis import Prior
 

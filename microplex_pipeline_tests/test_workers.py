@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from microplex_pipeline.execution.workers import side_by_side
+from microplex_pipeline.workers import side_by_side
 
 
 def answer(task):

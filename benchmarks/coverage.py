@@ -1,0 +1,286 @@
+"""How often 95 % intervals hold the truth, over simulated surveys of a known population.
+
+    python -m benchmarks.coverage --surveys 20 --size 400            20 more surveys of 400 households
+    python -m benchmarks.coverage --surveys 20 --size 1200 --replicates 20
+    python -m benchmarks.coverage --summary                          what all runs so far have found
+
+The population is the bundled survey of some states, each record standing for as many units as it weighs.
+A simulated survey is a sample of its households, drawn with replacement. It goes through the whole chain:
+margins, networks, synthetic households, targets, calibration, and the replicates of all that. Published
+targets (persons, shares of households by income) are the population's own. The national prior is taken from
+the warehouse and does not change; it was trained on these states' records, among others.
+
+Results are added to docs/benchmarks/coverage.parquet, a row per survey and statistic. A survey's number
+decides its sample, and numbers that are there are not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from benchmarks import CHECKOUT
+from microplex_pipeline.calibration import Targets, build_constraints
+from microplex_pipeline.calibration.grossed_up_survey import (
+    entity_counts,
+    gross_up_to_persons,
+    rake_to_published,
+)
+from microplex_pipeline.calibration.targets.derived import with_derived
+from microplex_pipeline.calibration.targets.modelled import modelled_targets
+from microplex_pipeline.calibration.targets.sources import TargetSources
+from microplex_pipeline.calibration.targets.state_targets import (
+    Place,
+    SurveyColumns,
+    state_targets,
+)
+from microplex_pipeline.data_files import write_whole
+from microplex_pipeline.defs.parameters import Parameters
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.evaluation.inference import Estimate
+from microplex_pipeline.evaluation.statistics import (
+    below_relative_line,
+    gini,
+    mean,
+    quantile,
+    total,
+)
+from microplex_pipeline.population.replicates import Chain, replicates_of
+from microplex_pipeline.survey import (
+    SurveySchema,
+    amount_growth,
+    draw_ages,
+    growth_of_item,
+    prepare_survey,
+    read_survey,
+)
+from microplex_pipeline.synthesis import Prior
+from microplex_pipeline.warehouse.models import model_of_row
+from microplex_pipeline.warehouse.reading import query
+from microplex_pipeline.warehouse.slices import Table
+
+DATA = CHECKOUT / "data"
+RESULTS = CHECKOUT / "docs" / "benchmarks" / "coverage.parquet"
+STATES = ["CA", "TX", "NY", "FL", "PA", "IL"]
+YEAR = 2014
+KEYS = {"weight": "weight", "household_id": "household_id"}
+COLUMNS = SurveyColumns("weight", "household_id", "n_persons", "simulated survey")
+
+
+def population_of(schema: SurveySchema) -> pl.DataFrame:
+    """Return the records of the population, with one numbering of households."""
+    states = [prepare_survey(read_survey(schema, DATA, s, YEAR), schema, DATA) for s in STATES]
+    return (
+        draw_ages(pl.concat(states), schema, seed=0)
+        .with_columns(pl.struct("state", "household_id").rank("dense").alias("household_id"))
+        .with_columns(pl.col("household_id").cast(pl.Int64), pl.lit(STATES[0]).alias("state"))
+        .with_columns(pl.col("weight").first().over("household_id"))
+    )
+
+
+def sample_of(population: pl.DataFrame, size: int, number: int) -> pl.DataFrame:
+    """Return a simulated survey: households drawn with replacement, with equal probabilities."""
+    rng = np.random.default_rng([size, number])
+    ids = population["household_id"].unique().sort()
+    drawn = pl.DataFrame(
+        {
+            "source": ids.gather(rng.integers(len(ids), size=size)),
+            "household_id": np.arange(1, size + 1),
+        }
+    )
+    rows = drawn.join(
+        population.rename({"household_id": "source"}), on="source", maintain_order="left"
+    )
+    return (
+        rows.drop("source")
+        .with_columns(
+            pl.col("weight") * (len(ids) / size),
+            pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("tax_unit_id"),
+        )
+        .select(population.columns)
+    )
+
+
+def published_of(population: pl.DataFrame, data: DataFolder) -> pl.DataFrame:
+    """Return the published targets, with the population's own values."""
+    growth = partial(growth_of_item, data.survey_schema, data.path)
+    place = Place(data.targets, data.population, STATES[0], YEAR, growth)
+    sources = data.target_sources
+    found = state_targets(population, sources, place, COLUMNS, data.pooled_totals(STATES[0], YEAR))
+    rows = found.table.filter(~pl.col("kind").is_in(["pooled", "modelled"]))
+    first = population.unique("household_id", keep="first", maintain_order=True)
+    derived = with_derived(population, sources, rows, YEAR, "household_id")
+    constraints = build_constraints(derived, Targets(rows), "household_id")
+    return rows.with_columns(pl.Series("value", constraints.achieved(first["weight"].to_numpy())))
+
+
+def targets_of(
+    survey: pl.DataFrame, published: pl.DataFrame, sources: TargetSources
+) -> pl.DataFrame:
+    """Return the targets of a simulated survey, as `state_targets` makes them from files."""
+    persons = published.filter(pl.col("variable") == "n_persons", pl.col("domain") == "all")
+    raised, _ = gross_up_to_persons(
+        survey, persons["value"][0], persons_column="n_persons", **KEYS
+    )
+    grossed_up = with_derived(raised, sources, published, YEAR, "household_id")
+    households = entity_counts(grossed_up, **KEYS)["household"]
+    brackets = pl.col("entity") == "household"
+    of_all = published.filter(brackets)["value"].sum()
+    scaled = published.with_columns(
+        pl.when(brackets).then(pl.col("value") * (households / of_all)).otherwise("value")
+    )
+    raked = rake_to_published(grossed_up, scaled, **KEYS)
+    exact = scaled.filter(pl.col("standard_error").is_null())
+    modelled = modelled_targets(raked, sources.modelled, "simulated survey", met=exact, **KEYS)
+    return pl.concat([scaled, modelled.select(scaled.columns)])
+
+
+def statistics_of(records: pl.DataFrame) -> dict[str, float]:
+    """Return the ten statistics of weighted records."""
+    weight = records["weight"].to_numpy()
+    persons = weight * records["n_persons"].to_numpy()
+    households = records.filter(pl.col("unit_number") == 1)
+    income = households["household_income"].cast(pl.Float64).to_numpy()
+    of_household = households["weight"].to_numpy()
+    equivalised = (records["household_income"] / records["household_persons"].sqrt()).to_numpy()
+    joint = records.filter(pl.col("filing_status") == 2)
+
+    def amount(name: str) -> np.ndarray:
+        return records[name].cast(pl.Float64).to_numpy()
+
+    return {
+        "total of wages": total(amount("wages"), weight),
+        "total of Social Security": total(amount("social_security"), weight),
+        "total of pensions": total(amount("pensions_total"), weight),
+        "total of SNAP": total(amount("snap"), weight),
+        "share with interest": mean((amount("taxable_interest") > 0).astype(float), weight),
+        "mean wages of joint filers": mean(
+            joint["wages"].cast(pl.Float64).to_numpy(), joint["weight"].to_numpy()
+        ),
+        "median household income": quantile(income, of_household, 0.5),
+        "ninth decile of household income": quantile(income, of_household, 0.9),
+        "Gini of household income": gini(income, of_household),
+        "relative poverty rate": below_relative_line(equivalised, persons, 0.5),
+    }
+
+
+def models_of(warehouse: Path) -> tuple[Prior, Prior]:
+    """Return the national models that a warehouse holds: of the amounts, and of the later columns."""
+
+    def model(name: str) -> Prior:
+        row = query(warehouse, f"from models.{name} where year = ?", [YEAR])
+        return model_of_row(row, Prior, Table("models", name))
+
+    return model("national_prior"), model("national_completion")
+
+
+def survey_run(
+    chain: Chain, sample: pl.DataFrame, key: tuple[int, ...], replicates: int
+) -> dict[str, Estimate]:
+    """Return the estimates from one simulated survey, by statistic."""
+    seed = int(np.random.SeedSequence(key).generate_state(1)[0])
+    value = statistics_of(chain.records(sample, seed))
+    spread = [
+        statistics_of(records)
+        for _, records in replicates_of(chain, sample, key, range(1, replicates + 1))
+    ]
+    return {
+        name: Estimate.from_replicates(value[name], [one[name] for one in spread])
+        for name in value
+    }
+
+
+def add(rows: list[dict[str, object]]) -> None:
+    """Add rows to the results."""
+    new = pl.DataFrame(rows)
+    if RESULTS.exists():
+        new = pl.concat([pl.read_parquet(RESULTS), new], how="vertical_relaxed")
+    write_whole(RESULTS, lambda file: new.write_parquet(file))
+
+
+def summary() -> pl.DataFrame:
+    """Return, by size and statistic, the coverage of the intervals and what it is made of."""
+    covered = (pl.col("low") <= pl.col("truth")) & (pl.col("truth") <= pl.col("high"))
+    return (
+        pl.read_parquet(RESULTS)
+        .group_by("size", "statistic", maintain_order=True)
+        .agg(
+            pl.len().alias("surveys"),
+            pl.col("replicates").mean().round(1),
+            (100 * covered.mean()).round(1).alias("coverage_percent"),
+            (pl.col("standard_error").pow(2).mean().sqrt() / pl.col("estimate").std())
+            .round(2)
+            .alias("error_over_true"),
+            ((pl.col("estimate") - pl.col("truth")).mean() / pl.col("estimate").std())
+            .round(2)
+            .alias("bias_in_errors"),
+        )
+    )
+
+
+def main() -> None:
+    """Run surveys and print the summary."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--surveys", type=int, default=5)
+    parser.add_argument("--size", type=int, default=400, help="households of a survey")
+    parser.add_argument("--replicates", type=int, default=20)
+    parser.add_argument("--warehouse", type=Path, default=CHECKOUT / "warehouse/microplex.duckdb")
+    parser.add_argument("--summary", action="store_true", help="run nothing")
+    options = parser.parse_args()
+    if not options.summary:
+        run(options)
+    with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True, tbl_width_chars=120):
+        print(summary())
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run surveys and store the result of each."""
+    data, parameters = DataFolder(str(DATA)), Parameters()
+    schema, sources = data.survey_schema, data.target_sources
+    population = population_of(schema)
+    truth = statistics_of(population)
+    prior, completion = models_of(options.warehouse)
+    chain = Chain(
+        schema,
+        prior,
+        completion,
+        parameters.margins.model_dump(),
+        parameters.fine_tuning,
+        parameters.population.number(options.size),
+        amount_growth(schema, data.path, YEAR, YEAR),
+        sources,
+        partial(targets_of, published=published_of(population, data), sources=sources),
+    )
+    done: set[int] = set()
+    if RESULTS.exists():
+        of_size = pl.read_parquet(RESULTS).filter(pl.col("size") == options.size)
+        done = set(of_size["survey"].to_list())
+    first = max(done, default=0) + 1
+    for number in range(first, first + options.surveys):
+        began = time.monotonic()
+        key = (options.size, number)
+        found = survey_run(
+            chain, sample_of(population, options.size, number), key, options.replicates
+        )
+        add(
+            [
+                {
+                    "size": options.size, "survey": number, "replicates": options.replicates,
+                    "statistic": name, "truth": truth[name], "estimate": one.value,
+                    "standard_error": one.standard_error, "low": one.low, "high": one.high,
+                }
+                for name, one in found.items()
+            ]
+        )  # fmt: skip
+        print(f"survey {number} in {time.monotonic() - began:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

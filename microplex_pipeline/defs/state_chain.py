@@ -1,0 +1,58 @@
+"""What a state's replicates are made with, from the settings and files of a project."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import polars as pl
+
+from microplex_pipeline.calibration.targets.state_targets import (
+    Place,
+    SurveyColumns,
+    table_of_targets,
+)
+from microplex_pipeline.defs.parameters import Parameters
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.population.replicates import Chain
+from microplex_pipeline.survey import aged_title, amount_growth, growth_of_item
+from microplex_pipeline.synthesis import Prior
+
+
+def chain_of(
+    data: DataFolder,
+    parameters: Parameters,
+    survey: pl.DataFrame,
+    prior: Prior,
+    completion: Prior,
+) -> Chain:
+    """Return the chain of the state and year of survey records.
+
+    Parameters
+    ----------
+    survey : canonical records of one state and year.
+    prior : the national models of the year.
+    completion : the state's models of the columns that are drawn after the amounts.
+    """
+    schema, sources = data.survey_schema, data.target_sources
+    state, year = survey[schema.state][0], int(survey[schema.year][0])
+    surveyed = int(survey["survey_year"][0])
+    title = aged_title(schema, data.path, surveyed, year)
+    # a method of `data` could not be sent to other processes: it holds what was read before
+    growth = partial(growth_of_item, schema, data.path)
+    return Chain(
+        schema,
+        prior,
+        completion,
+        parameters.margins.model_dump(),
+        parameters.fine_tuning,
+        parameters.population.number(survey[schema.household].n_unique()),
+        amount_growth(schema, data.path, surveyed, year),
+        sources,
+        partial(
+            table_of_targets,
+            sources=sources,
+            place=Place(data.targets, data.population, state, year, growth),
+            columns=SurveyColumns(schema.weight, schema.household, schema.persons, title),
+            pooled=data.pooled_totals(state, year),
+        ),
+    )

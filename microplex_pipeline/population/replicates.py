@@ -1,0 +1,179 @@
+"""Bootstrap replicates of a state's records: the whole chain after the national prior, R times.
+
+A replicate is what the chain would have made of another sample of the state: households get bootstrap
+factors, and margins, networks, synthetic households, modelled targets and weights are made anew. The
+variance over replicates therefore has every part that the file's own weights cannot show: the sampling
+of households, which also reaches the modelled targets, and the noise of training and of drawing a finite
+number of synthetic households. It is the variance of an estimate from one synthetic file. The national
+prior and the published figures are fixed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from microplex_pipeline.calibration.bootstrap_weights import household_factors
+from microplex_pipeline.calibration.targets.sources import TargetSources
+from microplex_pipeline.population.calibrated_records import calibrated_records
+from microplex_pipeline.population.synthetic_records import synthetic_records
+from microplex_pipeline.population.training import training_records
+from microplex_pipeline.survey import SurveySchema
+from microplex_pipeline.synthesis import (
+    Flow,
+    Prior,
+    Synthesizer,
+    TrainingSettings,
+    Transformer,
+    ZeroModel,
+)
+from microplex_pipeline.workers import side_by_side
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What a state's records are made with, beside its survey.
+
+    Attributes
+    ----------
+    schema : the survey's schema.
+    prior : the national models.
+    completion : the state's models of the columns that are drawn after the amounts. They are not fitted
+        anew: the survey's source imputed these columns from the amounts by rules that hold for the nation.
+    margins : options of `Transformer.fit`.
+    fine_tuning : settings of the networks' training.
+    n_households : number of synthetic households.
+    growth : growth of each amount from the surveyed year, from `amount_growth`.
+    sources : of the targets, for the derived columns that they name.
+    targets : returns the table of targets, given the survey. It is sent to other processes, and so must be
+        a function of a module, or a partial one.
+    """
+
+    schema: SurveySchema
+    prior: Prior
+    completion: Prior
+    margins: Mapping[str, Any]
+    fine_tuning: TrainingSettings
+    n_households: int
+    growth: Mapping[str, float]
+    sources: TargetSources
+    targets: Callable[[pl.DataFrame], pl.DataFrame]
+
+    def records(
+        self, survey: pl.DataFrame, seed: int, factors: np.ndarray | None = None
+    ) -> pl.DataFrame:
+        """Return calibrated synthetic records.
+
+        Parameters
+        ----------
+        survey : canonical records of one state and year, with positive weights.
+        seed : decides training and draws.
+        factors : (n,) bootstrap factors of the records; None for the sample as it is.
+        """
+        schema = self.schema
+        replicate = survey
+        if factors is not None:
+            replicate = survey.with_columns(pl.col(schema.weight) * factors)
+        synthesizer = self._synthesizer(survey, replicate, seed, factors)
+        later = self.completion
+        drawn = synthetic_records(
+            replicate,
+            synthesizer,
+            Synthesizer.from_parts(later.transformer, later.zero_model, later.flow),
+            schema,
+            self.n_households,
+            seed,
+            self.growth,
+        )
+        return calibrated_records(drawn, self.targets(replicate), schema, self.sources)
+
+    def _synthesizer(
+        self, survey: pl.DataFrame, replicate: pl.DataFrame, seed: int, factors: np.ndarray | None
+    ) -> Synthesizer:
+        schema, prior = self.schema, self.prior
+        data, weights = training_records(survey, schema)
+        transformer = Transformer.fit(
+            data,
+            schema.model_columns,
+            schema.condition_columns,
+            training_records(replicate, schema)[1],
+            schema.discrete_targets,
+            prior=prior.transformer,
+            **self.margins,
+        )
+        common = (data, transformer, weights, self.fine_tuning, seed)
+        zero_model = ZeroModel.fit(*common, prior=prior.zero_model, factors=factors)
+        flow = Flow.fit(*common, prior=prior.flow, factors=factors)
+        return Synthesizer.from_parts(transformer, zero_model, flow)
+
+
+def replicate(
+    chain: Chain, survey: pl.DataFrame, key: tuple[int, ...], number: int
+) -> pl.DataFrame:
+    """Return one replicate of a state's calibrated records.
+
+    Parameters
+    ----------
+    survey : canonical records of one state and year.
+    key : decides the replicates together with `number`, see `replicate_key`.
+    number : 1, 2, ...; a replicate does not depend on how many others there are.
+    """
+    schema = chain.schema
+    surveyed = survey.filter(pl.col(schema.weight) > 0)
+    sampling, rest = np.random.SeedSequence([*key, number]).spawn(2)
+    factors = household_factors(surveyed, schema.household, np.random.default_rng(sampling))
+    return chain.records(surveyed, int(rest.generate_state(1)[0]), factors)
+
+
+def replicate_key(seed: int, state: str, survey_year: int) -> tuple[int, ...]:
+    """Return what decides the replicates of a state.
+
+    Two years that are aged from the same survey share the key: replicates of the same number then have
+    the same households in both, so that differences of the years are paired. States, and surveys of
+    different years, are independent.
+    """
+    return seed, survey_year, *state.encode()
+
+
+def processes_at_once() -> int:
+    """Return how many replicates to make at once: one per core, or one in a process without children."""
+    if multiprocessing.current_process().daemon:
+        return 1
+    return (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+
+
+def replicates_of(
+    chain: Chain,
+    survey: pl.DataFrame,
+    key: tuple[int, ...],
+    numbers: Iterable[int],
+    processes: int = 1,
+) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield replicates with their numbers as they are done, in any order if there are several processes.
+
+    Raises
+    ------
+    RuntimeError
+        If a process dies, e.g. for lack of memory.
+    """
+    work, wanted = partial(replicate, chain, survey, key), list(numbers)
+    if processes == 1 or len(wanted) == 1:
+        yield from ((number, work(number)) for number in wanted)
+        return
+    with closing(side_by_side(work, wanted, processes)) as done:
+        for number, records in done:
+            if records is None:
+                raise RuntimeError(
+                    f"the process of replicate {number} was killed (out of memory?): use fewer processes"
+                )
+            yield number, records

@@ -1,0 +1,52 @@
+"""Weighted statistics, against repeated records and closed forms."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microplex_pipeline.evaluation.statistics import below_relative_line, named
+
+COUNTED = st.lists(st.tuples(st.integers(-50, 1000), st.integers(1, 4)), min_size=1, max_size=30)
+
+
+@pytest.mark.parametrize("name", ["total", "mean", "share", "median", "gini"])
+@given(COUNTED)
+def test_a_weight_counts_like_as_many_records(name, counted):
+    values, weights = np.array(counted, float).T
+    repeated = np.repeat(values, weights.astype(int))
+    weighted = named(name)(values, weights)
+    plain = named(name)(repeated, np.ones(len(repeated)))
+    assert weighted == pytest.approx(plain, rel=1e-9, abs=1e-9, nan_ok=True)
+
+
+@given(COUNTED, st.floats(0.01, 0.99))
+def test_a_quantile_is_a_value_with_that_share_below_or_at_it(counted, q):
+    values, weights = np.array(counted, float).T
+    found = named("quantile", q)(values, weights)
+    whole = weights.sum()
+    assert weights[values <= found].sum() >= q * whole * (1 - 1e-9)
+    assert weights[values < found].sum() < q * whole * (1 + 1e-9)
+
+
+def test_the_gini_coefficient_of_an_even_spread_is_a_third():
+    values = np.linspace(0, 1, 10_001)
+    assert named("gini")(values, np.ones(len(values))) == pytest.approx(1 / 3, abs=1e-4)
+
+
+def test_the_share_below_half_the_median():
+    assert below_relative_line(np.array([1.0, 4, 10, 12, 30]), np.ones(5), 0.5) == 0.4
+
+
+@pytest.mark.parametrize(
+    ("name", "q", "message"),
+    [
+        ("variance", None, "no statistic 'variance'"),
+        ("quantile", None, "a quantile needs q"),
+        ("quantile", 1.5, "a quantile needs q"),
+        ("mean", 0.5, "q is for quantiles"),
+    ],
+)
+def test_an_unknown_statistic_is_refused(name, q, message):
+    with pytest.raises(ValueError, match=message):
+        named(name, q)

@@ -1,0 +1,69 @@
+"""Replicates of a state: the same bytes again, whatever the number of processes, and other samples."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from microplex_pipeline.defs.parameters import PopulationParameters
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.defs.state_chain import chain_of
+from microplex_pipeline.population.replicates import (
+    replicate,
+    replicate_key,
+    replicates_of,
+)
+from microplex_pipeline.survey.identities import broken_identities
+from microplex_pipeline.synthesis import Prior
+from microplex_pipeline.warehouse.models import model_of_row
+from microplex_pipeline.warehouse.reading import query
+from microplex_pipeline.warehouse.slices import Table
+from microplex_pipeline_tests.conftest import BRIEF
+
+KEY = replicate_key(0, "RI", 2014)
+
+
+@pytest.fixture(scope="module")
+def chain(prior_warehouse, data, rhode_island):
+    def model(name):
+        row = query(prior_warehouse, f"select * from models.{name}")
+        return model_of_row(row, Prior, Table("models", name))
+
+    brief = BRIEF.model_copy(update={"population": PopulationParameters(households=600)})
+    prior, completion = model("national_prior"), model("national_completion")
+    return chain_of(DataFolder(str(data)), brief, rhode_island, prior, completion)
+
+
+@pytest.fixture(scope="module")
+def first(chain, rhode_island):
+    return replicate(chain, rhode_island, KEY, 1)
+
+
+def test_processes_give_the_same_bytes_as_one(chain, rhode_island, first):
+    found = dict(replicates_of(chain, rhode_island, KEY, [1, 2], processes=2))
+    assert found[1].equals(first)
+    assert not found[2].equals(first)
+
+
+def test_a_replicate_meets_its_own_targets_and_the_published_ones(chain, first, schema):
+    assert broken_identities(first, schema) == []
+    assert (first["weight"] * first["n_persons"]).sum() == pytest.approx(1_055_936, rel=1e-6)
+    assert first["household_id"].n_unique() == 600
+
+
+def test_a_replicate_has_other_modelled_totals_than_the_survey(chain, rhode_island, first):
+    targets = chain.targets(rhode_island)
+    benefits = targets.filter(pl.col("variable") == "social_security")["value"][0]
+    replicated = (first["weight"] * first["social_security"]).sum()
+    assert 1e-4 < abs(replicated / benefits - 1) < 0.3
+
+
+def test_factors_of_one_leave_the_chain_as_it_is(chain, rhode_island):
+    plain = chain.records(rhode_island, 7)
+    assert chain.records(rhode_island, 7, np.ones(rhode_island.height)).equals(plain)
+
+
+def test_years_of_one_survey_share_samples_and_states_do_not():
+    assert replicate_key(0, "RI", 2014) == KEY
+    keys = {replicate_key(*k) for k in [(0, "RI", 2014), (1, "RI", 2014), (0, "VT", 2014),
+                                        (0, "RI", 2013)]}  # fmt: skip
+    assert len(keys) == 4
