@@ -59,6 +59,7 @@ def test_every_table_has_both_partitions(built):
         "calibration.calibrated_population",
         "calibration.county_weights",
         "calibration.targets",
+        "evaluation.comparisons",
         "evaluation.county_report",
         "evaluation.disclosure_report",
         "evaluation.fidelity_report",

@@ -12,7 +12,7 @@ from microplex_pipeline.cli.partition_keys import known_state, known_years
 from microplex_pipeline.cli.places import read_settings_and_data
 
 if TYPE_CHECKING:
-    from microplex_pipeline.calibration.targets.target_check import StateCheck
+    from microplex_pipeline.defs.target_check import StateCheck
 
 WIDE = 120  # characters of a line in a file or pipe
 

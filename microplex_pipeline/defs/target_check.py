@@ -8,6 +8,8 @@ from microplex_pipeline.defs.parameters import CheckParameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.survey import aged_title, prepare_survey, read_survey
 
+__all__ = ["StateCheck", "check_state"]
+
 
 def check_state(data: DataFolder, state: str, year: int, limits: CheckParameters) -> StateCheck:
     """Return what is found about the targets of a state and year.
