@@ -16,6 +16,7 @@ from microplex_pipeline.calibration.targets.state_targets import (
     state_targets,
 )
 from microplex_pipeline.survey import pooled_total, prepare_survey, read_survey
+from microplex_pipeline_tests.calibration.targets.target_table import with_ages
 from microplex_pipeline_tests.conftest import CHECKOUT
 
 PAGE = (CHECKOUT / "docs" / "targets.md").read_text("utf-8")
@@ -43,17 +44,6 @@ def folder(data, tmp_path):
                 pytest.skip(f"the page's file {file} is not in ../shared/data/targets")
             shutil.copyfile(place / file, tmp_path / file)
     return tmp_path
-
-
-def with_ages(survey):
-    """The survey with ages of all persons; dependants, if their ages are not there yet, in the middle."""
-    if "ages" in survey.columns:
-        return survey
-    minors = pl.lit(10, pl.UInt8).repeat_by("n_persons_under_18")
-    youths = pl.lit(19, pl.UInt8).repeat_by("n_persons_18_20")
-    heads = [pl.col("age_head").cast(pl.UInt8), pl.col("age_spouse").cast(pl.UInt8)]
-    adults = pl.concat_list(heads).list.filter(pl.element() > 20)
-    return survey.with_columns(pl.concat_list(adults, minors, youths).alias("ages"))
 
 
 def test_the_pages_sources_give_targets_that_can_be_met(folder, data, schema):
