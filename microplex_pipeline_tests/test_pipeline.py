@@ -45,7 +45,7 @@ def test_both_states_are_built_and_pass_their_checks(built):
         evaluations = result.get_asset_check_evaluations()
         assert len(evaluations) == 9
         assert all(e.passed for e in evaluations)
-        assert len(result.get_asset_materialization_events()) == 14
+        assert len(result.get_asset_materialization_events()) == 15
 
 
 def test_every_table_has_both_partitions(built):
