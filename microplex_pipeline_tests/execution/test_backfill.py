@@ -41,8 +41,8 @@ def run(project, monkeypatch):
 
 def test_a_backfill_builds_everything_and_later_only_what_changed(run, project, backfilled):
     assert "[0/2]  2014      national_survey, national_prior in" in backfilled.output
-    assert "RI 2014   14 assets" in backfilled.output
-    assert "VT 2014   14 assets" in backfilled.output
+    assert "RI 2014   15 assets" in backfilled.output
+    assert "VT 2014   15 assets" in backfilled.output
 
     again = run("--states", "RI,VT", "--year", "2014")
     assert again.output.count("up to date") == 2
