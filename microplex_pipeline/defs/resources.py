@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import polars as pl
-
-from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.calibration.targets.sources import TargetSources, load_target_sources
 from microplex_pipeline.defs.file_stamps import Stamp, stamp
 from microplex_pipeline.defs.settings import Settings
@@ -19,7 +16,6 @@ from microplex_pipeline.survey import (
     column_descriptions,
     later_editions,
     load_schema,
-    pooled_total,
     survey_words,
     survey_years,
 )
@@ -78,22 +74,6 @@ class DataFolder:
         """The sources of the targets."""
         file = self.targets / "sources.yaml"
         return self._fresh(["targets/sources.yaml"], lambda: load_target_sources(file))
-
-    def pooled_totals(self, state: str, year: int) -> dict[str, float]:
-        """Return the totals of the sources in `target_sources.pooled`, by name."""
-        schema = self.survey_schema
-        return {
-            source.name: pooled_total(
-                schema, self.path, state, year, source.variable, source.level_of
-            )
-            for source in self.target_sources.pooled
-        }
-
-    def with_derived(self, records: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
-        """Return records of a year with the derived columns that targets name."""
-        schema = self.survey_schema
-        year = int(records[schema.year][0])
-        return with_derived(records, self.target_sources, targets, year, schema.household)
 
     @property
     def targets(self) -> Path:

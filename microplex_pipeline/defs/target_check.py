@@ -6,7 +6,7 @@ from microplex_pipeline.calibration.targets.state_targets import Place, SurveyCo
 from microplex_pipeline.calibration.targets.target_check import StateCheck, check_targets
 from microplex_pipeline.defs.parameters import CheckParameters
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.survey import aged_title, prepare_survey, read_survey
+from microplex_pipeline.survey import aged_title, pooled_total, prepare_survey, read_survey
 
 __all__ = ["StateCheck", "check_state"]
 
@@ -22,11 +22,16 @@ def check_state(data: DataFolder, state: str, year: int, limits: CheckParameters
     schema = data.survey_schema
     survey = prepare_survey(read_survey(schema, data.path, state, year), schema, data.path)
     title = aged_title(schema, data.path, int(survey["survey_year"][0]), year)
+    sources = data.target_sources
+    pooled = {
+        p.name: pooled_total(schema, data.path, state, year, p.variable, p.level_of)
+        for p in sources.pooled
+    }
     return check_targets(
         survey,
-        data.target_sources,
+        sources,
         Place(data.targets, data.population, state, year),
         SurveyColumns(schema.weight, schema.household, schema.persons, title),
-        data.pooled_totals(state, year),
+        pooled,
         limits.max_target_z,
     )

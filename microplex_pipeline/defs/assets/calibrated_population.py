@@ -5,6 +5,7 @@ import numpy as np
 import polars as pl
 
 from microplex_pipeline.calibration import Reweighter, Targets
+from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.defs.assets.pictures import markdown_picture, weight_chart
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.defs.resources import DataFolder
@@ -23,8 +24,9 @@ def calibrated_population(
     error within it, and are closest to the design weights; `design_weight` is the weight before calibration.
     """
     schema, asked = data.survey_schema, Targets(targets)
+    keys = {"year": schema.year, "household_id": schema.household}
     reweighter = Reweighter(distance="raking", soft=asked.any_soft).fit(
-        data.with_derived(synthetic_population, targets),
+        with_derived(synthetic_population, data.target_sources, targets, **keys),
         asked,
         schema.weight,
         household_id=schema.household,

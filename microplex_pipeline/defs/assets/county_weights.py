@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.calibration import GeographicReweighter
+from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.calibration.targets.published_areas import (
     COUNTY_COLUMNS,
     published_area_targets,
@@ -28,8 +29,9 @@ def county_weights(
     state, year = state_and_year(context)
     schema = data.survey_schema
     targets = published_area_targets(data.target_sources, data.targets, state, year)
+    keys = {"year": schema.year, "household_id": schema.household}
     fitted = GeographicReweighter(scale_to_total=True).fit(
-        data.with_derived(calibrated_population, targets),
+        with_derived(calibrated_population, data.target_sources, targets, **keys),
         targets,
         schema.weight,
         household_id=schema.household,

@@ -12,7 +12,7 @@ from microplex_pipeline.calibration.targets.table import TARGET_COLUMNS
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.survey import aged_title
+from microplex_pipeline.survey import aged_title, pooled_total
 
 
 @state_year_asset("calibration", "polars", code_version="2", files=["target_files"])
@@ -30,12 +30,16 @@ def targets(
     state, year = state_and_year(context)
     sources, schema = data.target_sources, data.survey_schema
     title = aged_title(schema, data.path, int(survey["survey_year"][0]), year)
+    pooled = {
+        p.name: pooled_total(schema, data.path, state, year, p.variable, p.level_of)
+        for p in sources.pooled
+    }
     found = state_targets(
         survey,
         sources,
         Place(data.targets, data.population, state, year),
         SurveyColumns(schema.weight, schema.household, schema.persons, title),
-        data.pooled_totals(state, year),
+        pooled,
     )
     rows = found.table.select(
         pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()
