@@ -35,11 +35,11 @@ from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.calibration.targets.modelled import modelled_targets
 from microplex_pipeline.calibration.targets.sources import TargetSources
 from microplex_pipeline.calibration.targets.state_targets import (
-    Place,
     SurveyColumns,
     state_targets,
 )
 from microplex_pipeline.data_files import write_whole
+from microplex_pipeline.defs.assets.target_inputs import place_of, pooled_totals
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation.inference import Estimate
@@ -55,7 +55,6 @@ from microplex_pipeline.survey import (
     SurveySchema,
     amount_growth,
     draw_ages,
-    growth_of_item,
     prepare_survey,
     read_survey,
 )
@@ -69,6 +68,7 @@ RESULTS = CHECKOUT / "docs" / "benchmarks" / "coverage.parquet"
 STATES = ["CA", "TX", "NY", "FL", "PA", "IL"]
 YEAR = 2014
 KEYS = {"weight": "weight", "household_id": "household_id"}
+NAMES = {"year": "year", "household_id": "household_id"}
 COLUMNS = SurveyColumns("weight", "household_id", "n_persons", "simulated survey")
 
 
@@ -108,13 +108,14 @@ def sample_of(population: pl.DataFrame, size: int, number: int) -> pl.DataFrame:
 
 def published_of(population: pl.DataFrame, data: DataFolder) -> pl.DataFrame:
     """Return the published targets, with the population's own values."""
-    growth = partial(growth_of_item, data.survey_schema, data.path)
-    place = Place(data.targets, data.population, STATES[0], YEAR, growth)
+    place = place_of(data, STATES[0], YEAR)
     sources = data.target_sources
-    found = state_targets(population, sources, place, COLUMNS, data.pooled_totals(STATES[0], YEAR))
+    found = state_targets(
+        population, sources, place, COLUMNS, pooled_totals(data, STATES[0], YEAR)
+    )
     rows = found.table.filter(~pl.col("kind").is_in(["pooled", "modelled"]))
     first = population.unique("household_id", keep="first", maintain_order=True)
-    derived = with_derived(population, sources, rows, YEAR, "household_id")
+    derived = with_derived(population, sources, rows, **NAMES)
     constraints = build_constraints(derived, Targets(rows), "household_id")
     return rows.with_columns(pl.Series("value", constraints.achieved(first["weight"].to_numpy())))
 
@@ -127,7 +128,7 @@ def targets_of(
     raised, _ = gross_up_to_persons(
         survey, persons["value"][0], persons_column="n_persons", **KEYS
     )
-    grossed_up = with_derived(raised, sources, published, YEAR, "household_id")
+    grossed_up = with_derived(raised, sources, published, **NAMES)
     households = entity_counts(grossed_up, **KEYS)["household"]
     brackets = pl.col("entity") == "household"
     of_all = published.filter(brackets)["value"].sum()

@@ -37,7 +37,7 @@ STEPS = [
     *("national_survey", "national_prior"),
     *("raw_survey", "survey", "transformer", "zero_model", "flow", "synthetic_population"),
     *("targets", "calibrated_population", "county_weights", "target_report", "fidelity_report"),
-    *("disclosure_report", "county_report", "state_report"),
+    *("disclosure_report", "comparisons", "county_report", "state_report"),
 ]
 BRIEF = {
     "sample": {"records": 3000, "held_out": 2000},

@@ -20,9 +20,9 @@ import polars as pl
 from benchmarks import CHECKOUT
 from benchmarks.coverage import YEAR, models_of
 from microplex_pipeline.defs.assets.replicates import compact
+from microplex_pipeline.defs.assets.state_chain import chain_of
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.defs.state_chain import chain_of
 from microplex_pipeline.population.replicates import (
     processes_at_once,
     replicate_key,

@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.defs.assets import (
     calibrated_population,
     county_weights,
@@ -99,7 +100,8 @@ def _published_over_surveyed(
     data: DataFolder, survey: pl.DataFrame, targets: pl.DataFrame
 ) -> pl.DataFrame:
     schema = data.survey_schema
-    records = data.with_derived(survey, targets)
+    keys = {"year": schema.year, "household_id": schema.household}
+    records = with_derived(survey, data.target_sources, targets, **keys)
     return published_over_surveyed(records, targets, schema.weight, schema.household)
 
 

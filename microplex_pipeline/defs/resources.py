@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import polars as pl
-
-from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.calibration.targets.sources import TargetSources, load_target_sources
 from microplex_pipeline.defs.file_stamps import Stamp, stamp
 from microplex_pipeline.defs.settings import Settings
@@ -17,10 +14,8 @@ from microplex_pipeline.survey import (
     SurveySchema,
     SurveyWords,
     column_descriptions,
-    growth_of_item,
     later_editions,
     load_schema,
-    pooled_total,
     survey_words,
     survey_years,
     tax_calculator_names,
@@ -89,26 +84,6 @@ class DataFolder:
         """The sources of the targets."""
         file = self.targets / "sources.yaml"
         return self._fresh(["targets/sources.yaml"], lambda: load_target_sources(file))
-
-    def pooled_totals(self, state: str, year: int) -> dict[str, float]:
-        """Return the totals of the sources in `target_sources.pooled`, by name."""
-        schema = self.survey_schema
-        return {
-            source.name: pooled_total(
-                schema, self.path, state, year, source.variable, source.level_of
-            )
-            for source in self.target_sources.pooled
-        }
-
-    def growth(self, column: str, first: int, last: int) -> float:
-        """Return the growth of an amount per person between two years."""
-        return growth_of_item(self.survey_schema, self.path, column, first, last)
-
-    def with_derived(self, records: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
-        """Return records of a year with the derived columns that targets name."""
-        schema = self.survey_schema
-        year = int(records[schema.year][0])
-        return with_derived(records, self.target_sources, targets, year, schema.household)
 
     @property
     def targets(self) -> Path:

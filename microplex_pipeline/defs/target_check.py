@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from microplex_pipeline.calibration.targets.state_targets import Place, SurveyColumns
 from microplex_pipeline.calibration.targets.target_check import StateCheck, check_targets
+from microplex_pipeline.defs.assets.target_inputs import place_of, pooled_totals, survey_columns
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.survey import aged_title, draw_ages, prepare_survey, read_survey
+from microplex_pipeline.survey import draw_ages, prepare_survey, read_survey
 
 __all__ = ["StateCheck", "check_state"]
 
@@ -22,12 +22,11 @@ def check_state(data: DataFolder, state: str, year: int, parameters: Parameters)
     schema = data.survey_schema
     prepared = prepare_survey(read_survey(schema, data.path, state, year), schema, data.path)
     survey = draw_ages(prepared, schema, parameters.seed)
-    title = aged_title(schema, data.path, int(survey["survey_year"][0]), year)
     return check_targets(
         survey,
         data.target_sources,
-        Place(data.targets, data.population, state, year, data.growth),
-        SurveyColumns(schema.weight, schema.household, schema.persons, title),
-        data.pooled_totals(state, year),
+        place_of(data, state, year),
+        survey_columns(data, survey),
+        pooled_totals(data, state, year),
         parameters.checks.max_target_z,
     )

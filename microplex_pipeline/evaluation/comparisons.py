@@ -31,11 +31,13 @@ def compared_figures(
     Returns
     -------
     One row per figure, with the columns of COMPARISON_COLUMNS. `achieved` is null where the records lack a
-    column that the figure names.
+    column that the figure names, and for areas without weights.
     """
     households = records.select(household_id).unique(maintain_order=True)
-    areas = figures["geoid"].unique().sort()
-    weights = weights_by_area(area_weights, households, household_id, areas)
+    # counties were renamed, divided and merged since old figures: those that are no more have no weights
+    areas = figures.join(area_weights, on="geoid", how="semi")["geoid"].unique().sort()
+    known = area_weights.filter(pl.col("geoid").is_in(areas.to_list()))
+    weights = weights_by_area(known, households, household_id, areas)
     tables = []
     for row in figures.select(KEY).unique(maintain_order=True).to_dicts():
         of_key = figures.filter([pl.col(c) == v for c, v in row.items()])

@@ -9,7 +9,7 @@ import polars as pl
 
 from microplex_pipeline.calibration.grossed_up_survey import gross_up_to_persons
 from microplex_pipeline.calibration.reweighter import Reweighter
-from microplex_pipeline.calibration.targets.derived import with_derived
+from microplex_pipeline.calibration.targets.derived import derive, names_in
 from microplex_pipeline.calibration.targets.sources import PERSONS, TargetSources
 from microplex_pipeline.calibration.targets.state_targets import (
     Place,
@@ -76,7 +76,8 @@ def held_out_errors(
     raised, _ = gross_up_to_persons(
         synthetic, persons, weight=weight, household_id=household, persons_column=columns.persons
     )
-    drawn = with_derived(raised, sources, everything.table, place.year, household)
+    names = names_in(everything.table)
+    drawn = derive(raised, sources, names, place.year, household)
     frames = []
     for family in _families(survey, sources, place, columns, pooled, everything.table):
         misses = {"uncalibrated": _errors(everything.surveyed, family.held, weight, household)}

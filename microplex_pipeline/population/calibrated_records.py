@@ -29,9 +29,10 @@ def calibrated_records(
     CalibrationError, InfeasibleTargets
         As `Reweighter.fit`.
     """
-    asked, year = Targets(targets), int(records[schema.year][0])
+    asked = Targets(targets)
+    keys = {"year": schema.year, "household_id": schema.household}
     reweighter = Reweighter(distance="raking", soft=asked.any_soft).fit(
-        with_derived(records, sources, targets, year, schema.household),
+        with_derived(records, sources, targets, **keys),
         asked,
         schema.weight,
         household_id=schema.household,

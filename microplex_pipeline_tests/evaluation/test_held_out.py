@@ -1,11 +1,8 @@
 import polars as pl
 import pytest
 
-from microplex_pipeline.calibration.targets.state_targets import (
-    Place,
-    SurveyColumns,
-    state_targets,
-)
+from microplex_pipeline.calibration.targets.state_targets import SurveyColumns, state_targets
+from microplex_pipeline.defs.assets.target_inputs import place_of, pooled_totals
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation.held_out import held_out_errors, held_out_summary
 
@@ -16,9 +13,9 @@ def asked(data, schema, rhode_island):
     return (
         rhode_island,
         folder.target_sources,
-        Place(folder.targets, folder.population, "RI", 2014, folder.growth),
+        place_of(folder, "RI", 2014),
         SurveyColumns(schema.weight, schema.household, schema.persons, "survey"),
-        folder.pooled_totals("RI", 2014),
+        pooled_totals(folder, "RI", 2014),
     )
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from microplex_pipeline.defs.assets.state_chain import chain_of
 from microplex_pipeline.defs.parameters import PopulationParameters
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.defs.state_chain import chain_of
 from microplex_pipeline.population.replicates import (
     replicate,
     replicate_key,

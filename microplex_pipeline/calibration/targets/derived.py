@@ -17,24 +17,24 @@ def with_derived(
     records: pl.DataFrame,
     sources: TargetSources,
     targets: pl.DataFrame,
-    year: int,
+    *,
+    year: str,
     household_id: str,
 ) -> pl.DataFrame:
-    """Return records with the derived columns that targets name, in domains or sums.
+    """Return records of one year with the derived columns that targets name, in domains or sums.
 
     Parameters
     ----------
     sources : declare the expressions and constants.
     targets : columns measure, variable and domain.
-    year : of the constants.
-    household_id : column of household numbers.
+    year, household_id : columns of the records' year and of household numbers.
 
     Raises
     ------
     CalibrationError
         If a derived column is there already, or its expression does not fit the records or year.
     """
-    return derive(records, sources, names_in(targets), year, household_id)
+    return derive(records, sources, names_in(targets), int(records[year][0]), household_id)
 
 
 def derive(

@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.calibration.targets.published_areas import published_area_targets
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.defs.partitions import state_and_year
@@ -26,11 +27,13 @@ def comparisons(
     figures = published_area_targets(
         data.target_sources, data.targets, state, year, compare_only=True
     )
+    schema = data.survey_schema
+    keys = {"year": schema.year, "household_id": schema.household}
     table = compared_figures(
-        data.with_derived(calibrated_population, figures),
+        with_derived(calibrated_population, data.target_sources, figures, **keys),
         county_weights,
         figures,
-        data.survey_schema.household,
+        schema.household,
     )
     apart = (pl.col("share_achieved") - pl.col("share")).abs().mean()
     return stored_records(

@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.calibration.targets.published_areas import published_area_targets
 from microplex_pipeline.defs.assets.state_year import (
     metadata_table,
@@ -29,7 +30,8 @@ def county_report(
     state, year = state_and_year(context)
     schema = data.survey_schema
     targets = published_area_targets(data.target_sources, data.targets, state, year)
-    records = data.with_derived(calibrated_population, targets)
+    keys = {"year": schema.year, "household_id": schema.household}
+    records = with_derived(calibrated_population, data.target_sources, targets, **keys)
     table = area_errors(records, county_weights, targets, schema.weight, schema.household)
     return stored_records(
         table.select(pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()),

@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.calibration.areas.published_figures import fit_published_areas
+from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.calibration.targets.published_areas import (
     COUNTY_COLUMNS,
     published_area_targets,
@@ -28,7 +29,8 @@ def county_weights(
     state, year = state_and_year(context)
     schema = data.survey_schema
     targets = published_area_targets(data.target_sources, data.targets, state, year)
-    records = data.with_derived(calibrated_population, targets)
+    keys = {"year": schema.year, "household_id": schema.household}
+    records = with_derived(calibrated_population, data.target_sources, targets, **keys)
     fitted = fit_published_areas(records, targets, schema.weight, schema.household)
     return stored_records(
         fitted.area_weights_.select(

@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.defs.assets.state_year import (
     metadata_table,
     state_year_asset,
@@ -31,11 +32,12 @@ def estimates(
     state, year = state_and_year(context)
     schema = data.survey_schema
     headline = headline_estimates(calibrated_population, replicates, schema)
+    sources, keys = data.target_sources, {"year": schema.year, "household_id": schema.household}
     # household numbers repeat over replicates, so each derives its columns alone
     parts = replicates.partition_by("replicate", maintain_order=True)
     of_targets = target_estimates(
-        data.with_derived(calibrated_population, targets),
-        pl.concat(data.with_derived(part, targets) for part in parts),
+        with_derived(calibrated_population, sources, targets, **keys),
+        pl.concat(with_derived(part, sources, targets, **keys) for part in parts),
         targets,
         schema,
     )

@@ -3,17 +3,16 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.calibration.targets.state_targets import Place, SurveyColumns
 from microplex_pipeline.defs.assets.state_year import (
     metadata_table,
     state_year_asset,
     stored_records,
 )
+from microplex_pipeline.defs.assets.target_inputs import place_of, pooled_totals, survey_columns
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation.columns import HELD_OUT_COLUMNS
 from microplex_pipeline.evaluation.held_out import held_out_errors, held_out_summary
-from microplex_pipeline.survey import aged_title
 
 
 @state_year_asset(
@@ -35,15 +34,13 @@ def held_out_report(
     records miss alone, the models lost.
     """
     state, year = state_and_year(context)
-    schema = data.survey_schema
-    title = aged_title(schema, data.path, int(survey["survey_year"][0]), year)
     errors = held_out_errors(
         survey,
         synthetic_population,
         data.target_sources,
-        Place(data.targets, data.population, state, year, data.growth),
-        SurveyColumns(schema.weight, schema.household, schema.persons, title),
-        data.pooled_totals(state, year),
+        place_of(data, state, year),
+        survey_columns(data, survey),
+        pooled_totals(data, state, year),
     )
     return stored_records(
         errors.select(

@@ -3,11 +3,11 @@
 import dagster as dg
 import polars as pl
 
+from microplex_pipeline.defs.assets.state_chain import chain_of
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.defs.state_chain import chain_of
 from microplex_pipeline.population.replicates import (
     processes_at_once,
     replicate_key,

@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.defs.assets.seeds import seeds_of
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.defs.parameters import Parameters
@@ -41,7 +42,9 @@ def state_report(
     risk and the source of every figure. It needs no other file: `microplex report RI 2014` opens it.
     """
     state, year = state_and_year(context)
-    records = data.with_derived(calibrated_population, target_report)
+    schema = data.survey_schema
+    keys = {"year": schema.year, "household_id": schema.household}
+    records = with_derived(calibrated_population, data.target_sources, target_report, **keys)
     results = StateResults(
         data.survey_schema, survey, records, target_report, fidelity_report, disclosure_report,
         county_report, parameters.checks.target_tolerance, parameters.checks.max_target_z,

@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.calibration.targets.pulls import target_pulls
 from microplex_pipeline.calibration.targets.table import TARGET_COLUMNS
 from microplex_pipeline.defs.assets.pictures import markdown_picture, target_chart
@@ -27,7 +28,8 @@ def target_report(
     target moves weights, and `against` which other target pulls them back.
     """
     schema = data.survey_schema
-    records = data.with_derived(calibrated_population, targets)
+    keys = {"year": schema.year, "household_id": schema.household}
+    records = with_derived(calibrated_population, data.target_sources, targets, **keys)
     errors = target_errors(records, targets, schema.weight, schema.household)
     pulls = target_pulls(records, targets, schema.weight, "design_weight", schema.household)
     errors = errors.join(pulls, on="target", how="left", maintain_order="left")

@@ -3,16 +3,12 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.calibration.targets.state_targets import (
-    Place,
-    SurveyColumns,
-    state_targets,
-)
+from microplex_pipeline.calibration.targets.state_targets import state_targets
 from microplex_pipeline.calibration.targets.table import TARGET_COLUMNS
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
+from microplex_pipeline.defs.assets.target_inputs import place_of, pooled_totals, survey_columns
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.survey import aged_title
 
 
 @state_year_asset(
@@ -30,14 +26,12 @@ def targets(
     modelled one of the same thing.
     """
     state, year = state_and_year(context)
-    sources, schema = data.target_sources, data.survey_schema
-    title = aged_title(schema, data.path, int(survey["survey_year"][0]), year)
     found = state_targets(
         survey,
-        sources,
-        Place(data.targets, data.population, state, year, data.growth),
-        SurveyColumns(schema.weight, schema.household, schema.persons, title),
-        data.pooled_totals(state, year),
+        data.target_sources,
+        place_of(data, state, year),
+        survey_columns(data, survey),
+        pooled_totals(data, state, year),
     )
     rows = found.table.select(
         pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()

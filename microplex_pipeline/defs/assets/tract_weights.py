@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.calibration.areas.published_figures import fit_published_areas
+from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.calibration.targets.published_areas import (
     TRACT_COLUMNS,
     published_area_targets,
@@ -33,19 +34,20 @@ def tract_weights(
     state, year = state_and_year(context)
     schema = data.survey_schema
     targets = published_area_targets(data.target_sources, data.targets, state, year, level="tract")
+    keys = {"year": schema.year, "household_id": schema.household}
     fitted = fit_published_areas(
-        data.with_derived(calibrated_population, targets),
+        with_derived(calibrated_population, data.target_sources, targets, **keys),
         targets,
         schema.weight,
         schema.household,
         households_per_area=parameters.tracts.households,
         seed=parameters.seed,
     )
-    keys = [pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year")]
+    partition = [pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year")]
     errors = fitted.diagnostics_["relative_error"].abs()
     return stored_stream(
         (
-            weights.select(*keys, pl.lit(geoid).alias("geoid"), pl.all())
+            weights.select(*partition, pl.lit(geoid).alias("geoid"), pl.all())
             for geoid, weights in fitted.stream()
         ),
         TRACT_COLUMNS,

@@ -1,4 +1,4 @@
-"""Targets as rows of five columns."""
+"""Targets as rows of five columns, and a survey whose records list ages."""
 
 import polars as pl
 

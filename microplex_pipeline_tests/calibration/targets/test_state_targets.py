@@ -89,6 +89,32 @@ def test_published_figures_are_exact_and_modelled_ones_have_standard_errors(
     assert (table.filter(kind="modelled")["standard_error"] > 0).all()
 
 
+def test_ages_of_another_year_are_shares_of_the_years_persons(
+    stored, data, rhode_island, tmp_path
+):
+    stored["published"].append(
+        {"name": "ages", "files": ["bundled_state_age_2018.csv"],
+         "select": {"geography_level": "state", "domain": ["age:0-4", "age:65-69", "age:85+"]},
+         "entity": "persons", "measure": "count", "variable": "persons", "file_year": 2018,
+         "scale_to": "persons", "tolerance": 0.05}
+    )  # fmt: skip
+    with pytest.raises(
+        CalibrationError, match="'ages' counts persons, but the records have no list"
+    ):
+        found(stored, data, rhode_island.drop("ages", strict=False), tmp_path)
+    survey = rhode_island.with_columns(
+        pl.concat_list(
+            "ages", pl.lit(2, pl.UInt8), pl.lit(67, pl.UInt8), pl.lit(85, pl.UInt8)
+        ).alias("ages")
+    )
+    table = found(stored, data, survey, tmp_path).table.filter(entity="person")
+    figures = [54_027, 56_145, 26_484]
+    assert table["value"].to_list() == pytest.approx(
+        [1_055_936 * v / sum(figures) for v in figures]
+    )
+    assert table["note"][0] == "2018 shares of 1,055,936 persons; published are 136,656"
+
+
 def test_standard_errors_agree_with_a_bootstrap_of_households(rhode_island):
     first = pl.col("weight").first().over("household_id")
     survey = rhode_island.with_columns(first)

@@ -6,15 +6,12 @@ from functools import partial
 
 import polars as pl
 
-from microplex_pipeline.calibration.targets.state_targets import (
-    Place,
-    SurveyColumns,
-    table_of_targets,
-)
+from microplex_pipeline.calibration.targets.state_targets import table_of_targets
+from microplex_pipeline.defs.assets.target_inputs import place_of, pooled_totals, survey_columns
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.population.replicates import Chain
-from microplex_pipeline.survey import aged_title, amount_growth, growth_of_item
+from microplex_pipeline.survey import amount_growth
 from microplex_pipeline.synthesis import Prior
 
 
@@ -36,9 +33,6 @@ def chain_of(
     schema, sources = data.survey_schema, data.target_sources
     state, year = survey[schema.state][0], int(survey[schema.year][0])
     surveyed = int(survey["survey_year"][0])
-    title = aged_title(schema, data.path, surveyed, year)
-    # a method of `data` could not be sent to other processes: it holds what was read before
-    growth = partial(growth_of_item, schema, data.path)
     return Chain(
         schema,
         prior,
@@ -51,8 +45,8 @@ def chain_of(
         partial(
             table_of_targets,
             sources=sources,
-            place=Place(data.targets, data.population, state, year, growth),
-            columns=SurveyColumns(schema.weight, schema.household, schema.persons, title),
-            pooled=data.pooled_totals(state, year),
+            place=place_of(data, state, year),
+            columns=survey_columns(data, survey),
+            pooled=pooled_totals(data, state, year),
         ),
     )
