@@ -10,6 +10,9 @@ margins, networks, synthetic households, targets, calibration, and the replicate
 targets (persons, shares of households by income) are the population's own. The national prior is taken from
 the warehouse and does not change; it was trained on these states' records, among others.
 
+Beside it stand the intervals of the survey itself, reweighted to the published targets, from bootstrap
+replicates of its weights: what a statistician would do without synthesis.
+
 Results are added to docs/benchmarks/coverage.parquet, a row per survey and statistic. A survey's number
 decides its sample, and numbers that are there are not repeated.
 """
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +30,7 @@ import polars as pl
 
 from benchmarks import CHECKOUT
 from microplex_pipeline.calibration import Targets, build_constraints
+from microplex_pipeline.calibration.bootstrap_weights import household_factors
 from microplex_pipeline.calibration.grossed_up_survey import (
     entity_counts,
     gross_up_to_persons,
@@ -120,10 +125,10 @@ def published_of(population: pl.DataFrame, data: DataFolder) -> pl.DataFrame:
     return rows.with_columns(pl.Series("value", constraints.achieved(first["weight"].to_numpy())))
 
 
-def targets_of(
+def raked_of(
     survey: pl.DataFrame, published: pl.DataFrame, sources: TargetSources
-) -> pl.DataFrame:
-    """Return the targets of a simulated survey, as `state_targets` makes them from files."""
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return a survey that meets the published targets, and these targets."""
     persons = published.filter(pl.col("variable") == "n_persons", pl.col("domain") == "all")
     raised, _ = gross_up_to_persons(
         survey, persons["value"][0], persons_column="n_persons", **KEYS
@@ -135,7 +140,14 @@ def targets_of(
     scaled = published.with_columns(
         pl.when(brackets).then(pl.col("value") * (households / of_all)).otherwise("value")
     )
-    raked = rake_to_published(grossed_up, scaled, **KEYS)
+    return rake_to_published(grossed_up, scaled, **KEYS), scaled
+
+
+def targets_of(
+    survey: pl.DataFrame, published: pl.DataFrame, sources: TargetSources
+) -> pl.DataFrame:
+    """Return the targets of a simulated survey, as `state_targets` makes them from files."""
+    raked, scaled = raked_of(survey, published, sources)
     exact = scaled.filter(pl.col("standard_error").is_null())
     modelled = modelled_targets(raked, sources.modelled, "simulated survey", met=exact, **KEYS)
     return pl.concat([scaled, modelled.select(scaled.columns)])
@@ -183,16 +195,35 @@ def models_of(warehouse: Path) -> tuple[Prior, Prior]:
 def survey_run(
     chain: Chain, sample: pl.DataFrame, key: tuple[int, ...], replicates: int
 ) -> dict[str, Estimate]:
-    """Return the estimates from one simulated survey, by statistic."""
+    """Return the estimates from one simulated survey's synthetic records, by statistic."""
     seed = int(np.random.SeedSequence(key).generate_state(1)[0])
-    value = statistics_of(chain.records(sample, seed))
-    spread = [
-        statistics_of(records)
-        for _, records in replicates_of(chain, sample, key, range(1, replicates + 1))
-    ]
+    made = replicates_of(chain, sample, key, range(1, replicates + 1))
+    return intervals(chain.records(sample, seed), (records for _, records in made))
+
+
+def own_run(
+    sample: pl.DataFrame,
+    published: pl.DataFrame,
+    sources: TargetSources,
+    key: tuple[int, ...],
+    replicates: int,
+) -> dict[str, Estimate]:
+    """Return the estimates from the simulated survey itself, by statistic."""
+    rng = np.random.default_rng(key)
+    made = (
+        sample.with_columns(pl.col("weight") * household_factors(sample, "household_id", rng))
+        for _ in range(replicates)
+    )
+    own, *_ = raked_of(sample, published, sources)
+    return intervals(own, (raked_of(one, published, sources)[0] for one in made))
+
+
+def intervals(records: pl.DataFrame, made: Iterable[pl.DataFrame]) -> dict[str, Estimate]:
+    """Return the statistics of records with their intervals from replicates."""
+    spread = [statistics_of(one) for one in made]
     return {
-        name: Estimate.from_replicates(value[name], [one[name] for one in spread])
-        for name in value
+        name: Estimate.from_replicates(value, [one[name] for one in spread])
+        for name, value in statistics_of(records).items()
     }
 
 
@@ -209,7 +240,7 @@ def summary() -> pl.DataFrame:
     covered = (pl.col("low") <= pl.col("truth")) & (pl.col("truth") <= pl.col("high"))
     return (
         pl.read_parquet(RESULTS)
-        .group_by("size", "statistic", maintain_order=True)
+        .group_by("size", "source", "statistic", maintain_order=True)
         .agg(
             pl.len().alias("surveys"),
             pl.col("replicates").mean().round(1),
@@ -246,7 +277,7 @@ def run(options: argparse.Namespace) -> None:
     data, parameters = DataFolder(str(DATA)), Parameters()
     schema, sources = data.survey_schema, data.target_sources
     population = population_of(schema)
-    truth = statistics_of(population)
+    truth, published = statistics_of(population), published_of(population, data)
     prior, completion = models_of(options.warehouse)
     chain = Chain(
         schema,
@@ -257,7 +288,7 @@ def run(options: argparse.Namespace) -> None:
         parameters.population.number(options.size),
         amount_growth(schema, data.path, YEAR, YEAR),
         sources,
-        partial(targets_of, published=published_of(population, data), sources=sources),
+        partial(targets_of, published=published, sources=sources),
     )
     done: set[int] = set()
     if RESULTS.exists():
@@ -267,17 +298,19 @@ def run(options: argparse.Namespace) -> None:
     for number in range(first, first + options.surveys):
         began = time.monotonic()
         key = (options.size, number)
-        found = survey_run(
-            chain, sample_of(population, options.size, number), key, options.replicates
-        )
+        sample = sample_of(population, options.size, number)
+        found = survey_run(chain, sample, key, options.replicates)
+        own = own_run(sample, published, sources, key, options.replicates)
         add(
             [
                 {
                     "size": options.size, "survey": number, "replicates": options.replicates,
+                    "source": source,
                     "statistic": name, "truth": truth[name], "estimate": one.value,
                     "standard_error": one.standard_error, "low": one.low, "high": one.high,
                 }
-                for name, one in found.items()
+                for source, estimates in (("synthetic", found), ("survey", own))
+                for name, one in estimates.items()
             ]
         )  # fmt: skip
         print(f"survey {number} in {time.monotonic() - began:.0f} s", flush=True)
