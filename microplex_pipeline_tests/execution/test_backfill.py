@@ -57,7 +57,7 @@ def test_a_backfill_builds_everything_and_later_only_what_changed(run, project, 
         value=pl.when(rhode_island).then(pl.lit("1100000")).otherwise("value")
     ).write_csv(file)
     after = run("--states", "RI,VT", "--year", "2014")
-    assert "RI 2014   6 assets" in after.output  # targets, weights, counties, three reports
+    assert "RI 2014   7 assets" in after.output  # targets, weights, counties, three reports
     assert "VT 2014   up to date" in after.output
 
     settings = yaml.safe_load((project / "microplex.yaml").read_text())
@@ -116,7 +116,7 @@ def test_a_total_ten_times_too_large_stops_every_attempt(run, project):
         assert "The ratio may be at most 1.25 either way" in stopped.output
         assert "raise checks.max_total_ratio" in stopped.output
         assert "RI 2014   warning: parts_plausible: household count" in stopped.output
-        assert "; and 5 more. The ratio may be at most 3 either way" in stopped.output
+        assert "; and 6 more. The ratio may be at most 3 either way" in stopped.output
     assert "targets_totals_plausible: tax_unit sum" in CliRunner().invoke(main, ["status"]).output
     file.write_text(good)
     assert run("--states", "RI", "--year", "2014").exit_code == 0
