@@ -148,7 +148,7 @@ def test_every_format_gives_the_same_targets(folder, data, rhode_island, suffix)
         numbers = [pl.col("year").cast(pl.Int16), pl.col("value").cast(pl.Int32)]
         table.with_columns(numbers).write_parquet(folder / name)
     elif suffix == ".csv.gz":
-        (folder / name).write_bytes(gzip.compress(table.write_csv(, mtime=0).encode()))
+        (folder / name).write_bytes(gzip.compress(table.write_csv().encode()))
     sources = (folder / "sources.yaml").read_text().replace(INCOME, name)
     (folder / "sources.yaml").write_text(sources)
     assert read(folder, data, rhode_island)[0].equals(expected)
@@ -159,7 +159,7 @@ def test_every_format_gives_the_same_targets(folder, data, rhode_island, suffix)
     [
         (gzip.compress(b"state\nRI\n" * 1000, mtime=0)[:40], "is truncated"),
         (b"not packed", "is damaged"),
-        (gzip.compress(bytes(70 * 2**20, mtime=0)), "unpacks to more than the 64 MB"),
+        (gzip.compress(bytes(70 * 2**20), mtime=0), "unpacks to more than the 64 MB"),
     ],
 )
 def test_broken_packed_files_are_refused(folder, data, rhode_island, content, expected):
