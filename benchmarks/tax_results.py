@@ -21,6 +21,8 @@ import numpy as np
 import polars as pl
 
 from microplex_pipeline.calibration import CalibrationError, Reweighter, Targets
+from microplex_pipeline.calibration.grossed_up_survey import gross_up_to_persons
+from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import load_settings
 from microplex_pipeline.export import for_tax_calculator
@@ -48,6 +50,26 @@ def taxes(records: pl.DataFrame, names: dict[str, str], year: int) -> pl.DataFra
     )
 
 
+def reweighted_survey(survey: pl.DataFrame, targets: pl.DataFrame, data: DataFolder) -> Reweighter:
+    """Return weights of the survey's records that meet the file's targets as the file's weights do."""
+    schema, asked = data.survey_schema, Targets(targets)
+    keys = {"year": schema.year, "household_id": schema.household}
+    persons = targets.filter(variable=schema.persons, domain="all")["value"][0]
+    raised, _ = gross_up_to_persons(
+        survey,
+        persons,
+        weight=schema.weight,
+        household_id=schema.household,
+        persons_column=schema.persons,
+    )
+    return Reweighter(distance="raking", soft=asked.any_soft).fit(
+        with_derived(raised, data.target_sources, targets, **keys),
+        asked,
+        schema.weight,
+        household_id=schema.household,
+    )
+
+
 def of_state(
     warehouse: Path, state: str, year: int, data: DataFolder
 ) -> list[dict[str, str | float]]:
@@ -58,12 +80,11 @@ def of_state(
         query(warehouse, f"select * from {table} {where}", [state, year])
         for table in ("survey.survey", "calibration.calibrated_population", "calibration.targets")
     )
-    fitted = Reweighter(distance="raking").fit(
-        survey, Targets(targets), schema.weight, household_id=schema.household
-    )
+    fitted = reweighted_survey(survey, targets, data)
     weights = np.asarray(fitted.weights_)
-    published = (targets["kind"] == "published").to_numpy()
-    lines = fitted.constraints_.only(published).matrix.toarray().T  # a row per household
+    # what is known better than the survey knows it
+    given = (targets["kind"] != "modelled").to_numpy()
+    lines = fitted.constraints_.only(given).matrix.toarray().T  # a row per household
     households = survey[schema.household].rank("dense").to_numpy() - 1
     order = survey[schema.household].unique(maintain_order=True).rank("dense").to_numpy() - 1
     first = np.zeros(len(order))
