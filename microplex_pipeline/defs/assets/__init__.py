@@ -3,8 +3,8 @@
 The main chain is
 
 raw_survey -> survey -> transformer -> zero_model -> flow -> synthetic_population
-    -> calibrated_population -> county_weights, target_report, fidelity_report, disclosure_report
-    -> county_report, state_report -> national_report
+    -> calibrated_population -> county_weights, target_report, fidelity_report, joint_report,
+       disclosure_report -> county_report, concentration, official_report, state_report -> national_report
 
 In addition, national_survey -> national_prior come before transformer, zero_model and flow, and targets,
 made from the survey and published files, before calibrated_population. National assets are partitioned by
@@ -12,14 +12,17 @@ year alone, all others by state and year.
 """
 
 from microplex_pipeline.defs.assets.calibrated_population import calibrated_population
+from microplex_pipeline.defs.assets.concentration import concentration
 from microplex_pipeline.defs.assets.county_report import county_report
 from microplex_pipeline.defs.assets.county_weights import county_weights
 from microplex_pipeline.defs.assets.disclosure_report import disclosure_report
 from microplex_pipeline.defs.assets.fidelity_report import fidelity_report
 from microplex_pipeline.defs.assets.flow import flow
+from microplex_pipeline.defs.assets.joint_report import joint_report
 from microplex_pipeline.defs.assets.national_prior import national_prior
 from microplex_pipeline.defs.assets.national_report import national_report
 from microplex_pipeline.defs.assets.national_survey import national_survey
+from microplex_pipeline.defs.assets.official_report import official_report
 from microplex_pipeline.defs.assets.raw_survey import raw_survey
 from microplex_pipeline.defs.assets.state_report import state_report
 from microplex_pipeline.defs.assets.survey import survey
@@ -42,8 +45,11 @@ CHAIN = [
     county_weights,
     target_report,
     fidelity_report,
+    joint_report,
     disclosure_report,
     county_report,
+    concentration,
+    official_report,
     state_report,
 ]
 
@@ -57,6 +63,8 @@ CALIBRATION = [
     county_weights,
     target_report,
     county_report,
+    concentration,
+    official_report,
     state_report,
 ]
 
