@@ -65,7 +65,7 @@ def _target_files(data: DataFolder, partition: Partition) -> Digests:
     files = sorted({file for source in sources.published for file in source.files})
     population = data.survey_schema.ageing.population
     return {
-        "targets/sources.yaml": _hash(sources.model_dump_json(exclude={"areas"})),
+        "targets/sources.yaml": _hash(sources.model_dump_json(exclude={"areas", "compared"})),
         population: _digest(data, population),
         **{f"targets/{file}": _rows_of(data.targets / file, partition.state) for file in files},
     }
@@ -78,6 +78,21 @@ def _county_files(data: DataFolder, partition: Partition) -> Digests:
         "targets/sources.yaml": _hash(sources.model_dump_json(include={"areas"})),
         **{f"targets/{file}": _rows_of(data.targets / file, partition.state) for file in files},
     }
+
+
+def _compared_files(data: DataFolder, partition: Partition) -> Digests:
+    sources = data.target_sources
+    files = sorted({file for source in sources.compared for file in source.files})
+    return {
+        "targets/sources.yaml": _hash(sources.model_dump_json(include={"compared"})),
+        **{f"targets/{file}": _rows_of(data.targets / file, partition.state) for file in files},
+    }
+
+
+def _citations(data: DataFolder, partition: Partition) -> Digests:
+    del partition
+    name = data.citations.relative_to(data.path).as_posix()
+    return {name: _digest(data, name)}
 
 
 def _boundaries(data: DataFolder, partition: Partition) -> Digests:
@@ -111,6 +126,13 @@ INPUT_FILES: Mapping[str, InputFiles] = {
     ),
     "county_files": InputFiles(
         "Published figures of the counties.", "state", _county_files,
+    ),
+    "compared_files": InputFiles(
+        "Published figures that the report compares with the file's, and that are not targets.",
+        "state", _compared_files,
+    ),
+    "citations": InputFiles(
+        "Tables and addresses of the published figures' sources.", None, _citations,
     ),
     "boundaries": InputFiles(
         "Boundaries of states and counties, for maps.", None, _boundaries,

@@ -27,7 +27,10 @@ from microplex_pipeline.evaluation.sampling_error import (
 from microplex_pipeline.survey import SurveySchema
 
 BEYOND, DOUBTFUL, ALIKE = "beyond sampling", "doubtful", "within sampling"
-LEVELS = {BEYOND: 0.01, DOUBTFUL: 0.05}  # probability by sampling alone, of any of an amount's tests
+LEVELS = {
+    BEYOND: 0.01,
+    DOUBTFUL: 0.05,
+}  # probability by sampling alone, of any of an amount's tests
 FAR = 0.25  # relative error of a total from which it is doubtful, although sampling may explain it
 
 

@@ -74,9 +74,25 @@ CONCENTRATION_COLUMNS = {
     "pull": "how much the target moves the weights: standard deviation of its part of log(weight ratio)",
 }
 
+OFFICIAL_COLUMNS = {
+    "entity": "what is counted: household or tax_unit",
+    "measure": "count of the entity, or sum of the variable",
+    "variable": "column that is summed, or what is counted",
+    "domain": "records that the figure covers",
+    "target": "name of the figure, in the form of targets' names",
+    "value": "official figure",
+    "achieved": "the file's, with calibrated weights",
+    "relative_error": "(achieved - value) / max(|value|, 1)",
+    "targeted": "true if the weights were calibrated to it",
+    "source": "source of the figure",
+}
+
 DISCLOSURE_COLUMNS = {
     "measure": "what is measured",
     "value": "measured between the synthetic records and the respondents",
     "chance": "the same for people whom no model saw, or the value expected by chance",
+    "standard_error": "of value - chance",
+    "z": "value - chance in standard errors",
+    "verdict": "no more than by chance (below 2 standard errors), possibly above (2 to 3), or above",
     "meaning": "what a value above chance would mean",
 }

@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 
 from microplex_pipeline.calibration import Targets, build_constraints
-from microplex_pipeline.evaluation.columns import CONCENTRATION_COLUMNS
 
 STATE = "state"  # `area` of the rows of a whole state
 TOP = 10
@@ -119,7 +118,9 @@ def _spread(contributions: np.ndarray, areas: Sequence[str], kind: str, name: st
             "name": name,
             "total": contributions.sum(axis=0),
             "households": (sizes > 0).sum(axis=0).astype(np.int64),
-            "effective_households": np.where(squares > 0, sums**2 / np.maximum(squares, 1e-300), 0.0),
+            "effective_households": np.where(
+                squares > 0, sums**2 / np.maximum(squares, 1e-300), 0.0
+            ),
             "largest_share": top.max(axis=0) / scale,
             "top_ten_share": top.sum(axis=0) / scale,
         }

@@ -63,6 +63,7 @@ def cost_of_bounds(
     return CostOfBounds(
         bounds,
         int(near.sum()),
-        *(weight_summary(w, design) for w in weights),
+        weight_summary(weights[0], design),
+        weight_summary(weights[1], design),
         sorted(missed[0] - missed[1]),
     )

@@ -52,9 +52,8 @@ class HouseholdSample:
         """
         value = float((self.weights * values).sum())
         per_household = value / float(self._household_weights.sum())
-        residuals = np.bincount(self.households, self.weights * values)
-        residuals = residuals - per_household * self._household_weights
-        return Estimate(value, self._error(residuals))
+        sums = np.bincount(self.households, self.weights * values)
+        return Estimate(value, self._error(sums - per_household * self._household_weights))
 
     def _error(self, residuals: np.ndarray) -> float:
         if self._n < 2:

@@ -8,11 +8,24 @@ from microplex_pipeline.calibration.targets.domains import bounds, domain_parts
 from microplex_pipeline.evaluation.diagnostics import target_errors
 from microplex_pipeline.reports.charts import target_chart
 from microplex_pipeline.reports.figure import Figure
-from microplex_pipeline.reports.tables import EXACT, Column, Table, count, relative_error, table
+from microplex_pipeline.reports.tables import (
+    EXACT,
+    Column,
+    Table,
+    count,
+    relative_error,
+    table,
+    z_score,
+)
 from microplex_pipeline.reports.target_words import in_words, target_unit
 from microplex_pipeline.survey import SurveySchema, SurveyWords
 
-KINDS = "published by a statistical office, or modelled on the survey"
+KIND_WORDS = {
+    "published": "published total",
+    "share": "published share",
+    "modelled": "survey's own",
+}
+KINDS = "a published total, a published share of a count that is not published, or the survey's own total"
 LONG_NOTE = 40  # characters from which a repeated note is moved below the table
 
 
@@ -20,11 +33,24 @@ def target_table(targets: pl.DataFrame, tolerance: float, words: SurveyWords) ->
     """Return the targets with achieved totals, largest error first, each in words above its name."""
     columns = [
         Column("in_words", "Target", beneath="target"),
-        Column("kind", "Kind", None, KINDS),
+        Column("kind_in_words", "Kind", None, KINDS),
         Column("unit", "Unit"),
         Column("value", "Target value", count),
         Column("achieved", "Achieved", count, "total with the calibrated weights"),
         Column("relative_error", "Relative error", relative_error),
+        *(
+            [
+                Column(
+                    "z",
+                    "z",
+                    z_score,
+                    "error in standard errors of the figure; a dash: it must be exact",
+                )
+            ]
+            if "standard_error" in targets.columns
+            and targets["standard_error"].is_not_null().any()
+            else []
+        ),
         Column(
             "note",
             "Note",
@@ -44,10 +70,21 @@ def target_table(targets: pl.DataFrame, tolerance: float, words: SurveyWords) ->
         targets.with_columns(
             in_words(targets["target"], words),
             pl.Series("unit", units, pl.String),
+            pl.col("kind").replace(KIND_WORDS).alias("kind_in_words"),
+            _z(targets),
             pl.col("note").replace(numbers),
         )
     ).sort(pl.when(size < EXACT).then(0.0).otherwise(size), descending=True, maintain_order=True)
     return table("Targets, worst first", rows, columns, size > tolerance)
+
+
+def _z(targets: pl.DataFrame) -> pl.Expr:
+    """Return the errors in standard errors of the figures; null for a figure that must be exact."""
+    if "standard_error" not in targets.columns:
+        return pl.lit(None, pl.Float64).alias("z")
+    known = pl.col("standard_error").cast(pl.Float64)
+    miss = pl.col("achieved") - pl.col("value")
+    return pl.when(known > 0).then(miss / known).alias("z")
 
 
 def repeated_notes(targets: pl.DataFrame) -> list[str]:

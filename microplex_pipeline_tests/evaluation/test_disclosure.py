@@ -5,13 +5,13 @@ import polars as pl
 import pytest
 
 from microplex_pipeline.evaluation.disclosure import (
-    attribution,
     copied_records,
     disclosure,
     unique_amounts,
     whole_record_copies,
 )
 from microplex_pipeline.evaluation.fidelity import fidelity, fidelity_by_variable
+from microplex_pipeline.evaluation.nearness import attribution
 
 TARGETS, CONDITIONS = ["wages_head", "social_security", "snap"], ["age_head", "n_persons"]
 
@@ -84,7 +84,7 @@ def test_copies_and_unique_amounts_above_chance_are_significant(halves):
 def test_attribution_counts_amounts_near_the_truth():
     people = pl.DataFrame({"age": [30.0, 60.0], "x": [100, 200]})
     drawn = pl.DataFrame({"age": [31.0, 61.0], "x": [104, 300]})
-    assert attribution(people, drawn, ["x"], ["age"]) == pytest.approx(0.5)
+    assert attribution(people, drawn, ["x"], ["age"]).value == pytest.approx(0.5)
 
 
 def test_real_records_are_faithful_and_shuffled_ones_are_not(rhode_island):
@@ -98,7 +98,6 @@ def test_real_records_are_faithful_and_shuffled_ones_are_not(rhode_island):
     assert measures["auc_low"] > 0.55
     table = fidelity_by_variable(rhode_island, broken, TARGETS, "age_head", "weight")
     assert table["variable"].to_list() == TARGETS
-    assert table["mean"].to_list()[1:] == pytest.approx(table["mean_synthetic"].to_list()[1:])
     assert np.isfinite(table.drop("variable").to_numpy()).all()
 
 

@@ -88,7 +88,7 @@ def published_targets(
                 pl.lit(source.variable).alias("variable"),
                 pl.col("domain").replace(source.rename_domains),
                 "value",
-                pl.lit("published").alias("kind"),
+                pl.lit("share" if source.scale_to_survey else "published").alias("kind"),
                 "source",
                 pl.lit(note, pl.String).alias("note"),
             )

@@ -90,6 +90,7 @@ class TargetSources(Strict):
 
     published: list[PublishedSource]
     areas: list[AreaSource]
+    compared: list[PublishedSource] = Field(default_factory=list)  # figures that are no targets
     modelled: ModelledTotals
 
 

@@ -21,7 +21,7 @@ TARGET_COLUMNS = {
     "variable": "column that is summed, or what is counted",
     "domain": "records that the target covers",
     "value": "total to meet (dollars for sums of amounts, else a count)",
-    "kind": "published by an office, or modelled on the survey",
+    "kind": "published by an office, share of a count that is the survey's, or modelled on the survey",
     "source": "source of the figure",
     "note": "how the figure was scaled, or how many survey records it is based on",
     "target": "name of the target",

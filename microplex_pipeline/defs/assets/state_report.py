@@ -5,9 +5,12 @@ import polars as pl
 
 from microplex_pipeline.defs.assets.seeds import seeds_of
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
+from microplex_pipeline.defs.origins import provenance_of
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.evaluation import judgements
+from microplex_pipeline.evaluation.cost_of_bounds import cost_of_bounds
 from microplex_pipeline.reports import (
     SUMMARY_COLUMNS,
     StateResults,
@@ -20,9 +23,9 @@ from microplex_pipeline.survey import edition_title
 @state_year_asset(
     "evaluation",
     "html",
-    code_version="1",
-    reads=["checks"],
-    files=["boundaries", "column_descriptions"],
+    code_version="2",
+    reads=["checks", "calibration"],
+    files=["boundaries", "column_descriptions", "citations", "survey_schema"],
 )
 def state_report(
     context: dg.AssetExecutionContext,
@@ -30,20 +33,46 @@ def state_report(
     parameters: dg.ResourceParam[Parameters],
     survey: pl.DataFrame,
     calibrated_population: pl.DataFrame,
+    targets: pl.DataFrame,
     target_report: pl.DataFrame,
     fidelity_report: pl.DataFrame,
+    joint_report: pl.DataFrame,
     disclosure_report: pl.DataFrame,
+    county_weights: pl.DataFrame,
     county_report: pl.DataFrame,
+    concentration: pl.DataFrame,
+    official_report: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One row: the headline numbers of a state and year, and its report as one HTML page.
 
-    The report covers the inputs, fidelity by amount, targets met and missed, weights, counties, disclosure
-    risk and the source of every figure. It needs no other file: `microplex report RI 2014` opens it.
+    The report begins with a verdict, and covers the inputs and their limits, checks, fidelity by amount and
+    jointly, targets met and missed, official figures, weights, totals that rest on few records, counties,
+    disclosure risk and the source of every figure. It needs no other file: `microplex report RI 2014` opens
+    it.
     """
     state, year = state_and_year(context)
+    schema, limits = data.survey_schema, parameters.checks
+    spread = (limits.max_record_share, limits.max_top_ten_share)
+    judged = [
+        judgements.totals_plausible(survey, targets, schema, limits.max_total_ratio),
+        judgements.parts_plausible(survey, targets, schema, limits.max_cell_ratio),
+        judgements.amounts_within_sampling(fidelity_report),
+        judgements.weights_even(calibrated_population, schema, limits.max_weight_ratio),
+        judgements.totals_spread(concentration, *spread, limits.max_record_share_blocking),
+        judgements.targets_met(target_report, limits.target_tolerance),
+        judgements.counties_add_up(county_weights, calibrated_population, schema),
+        judgements.county_totals_spread(concentration, *spread),
+    ]
+    bounds = parameters.calibration.bounds
+    keys = (schema.weight, schema.household)
     results = StateResults(
-        data.survey_schema, survey, calibrated_population, target_report, fidelity_report,
-        disclosure_report, county_report, parameters.checks.target_tolerance,
+        schema, survey, calibrated_population, target_report, fidelity_report, joint_report,
+        disclosure_report, county_report, concentration, official_report, judged,
+        limits.target_tolerance,
+        {"largest_share": limits.max_record_share, "top_ten_share": limits.max_top_ten_share},
+        cost_of_bounds(calibrated_population, targets, *keys, bounds, limits.target_tolerance)
+        if bounds
+        else None,
     )  # fmt: skip
     summary = state_summary(results)
     html = state_page(
@@ -52,13 +81,19 @@ def state_report(
         results,
         title=edition_title(data.survey_schema, data.path, int(survey["survey_year"][0])),
         words=data.words,
-        seeds=seeds_of(context),
+        provenance=provenance_of(context, seeds_of(context)),
         boundaries=data.boundaries,
+        citations=data.citations,
     )
-    numbers = {k: v for k, v in summary.items() if k not in ("respondents", "survey_year")}
+    numbers = {
+        k: v
+        for k, v in summary.items()
+        if k not in ("respondents", "survey_year") and v is not None
+    }
     return stored_records(
         pl.DataFrame([{"state": state, "year": year, **summary, "html": html}]).with_columns(
-            pl.col("year", "survey_year").cast(pl.Int32)
+            pl.col("year", "survey_year").cast(pl.Int32),
+            pl.col("published_households").cast(pl.Float64),  # null if there is no figure
         ),
         SUMMARY_COLUMNS,
         {

@@ -17,7 +17,7 @@ from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.survey import aged_title
 
 
-@state_year_asset("calibration", "polars", code_version="1", files=["target_files"])
+@state_year_asset("calibration", "polars", code_version="2", files=["target_files"])
 def targets(
     context: dg.AssetExecutionContext, data: dg.ResourceParam[DataFolder], survey: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -45,7 +45,8 @@ def targets(
         rows,
         TARGET_COLUMNS,
         {
-            "published": published.height,
+            "published": int((published["kind"] == "published").sum()),
+            "shares": int((published["kind"] == "share").sum()),
             "modelled": modelled.height,
             "published_persons_over_the_surveys": factor,
             "scaled": "; ".join(published["note"].drop_nulls().unique()) or "no published figure",
