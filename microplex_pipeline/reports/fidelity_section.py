@@ -68,7 +68,7 @@ def fidelity_tables(
 ) -> dict[str, Table]:
     """Return the tables of holders and of totals, worst headline amounts first."""
     amount = Column("title", "Amount", beneath="variable")
-    verdict = Column("verdict", "Verdict")
+    verdict = Column("judged", "Verdict")
     holders = [
         amount,
         verdict,
@@ -110,6 +110,7 @@ def fidelity_tables(
     rows = fidelity.with_columns(
         pl.when("headline").then(pl.format("headline, {}", kind)).otherwise(kind).alias("kind"),
         titles,
+        pl.col("verdict").str.replace_all(" ", "\u00a0").alias("judged"),
     ).sort(~pl.col("headline"), order, pl.col("ks_holders_p").fill_null(1.0), maintain_order=True)
     marks = pl.col("verdict") == BEYOND, pl.col("verdict") == DOUBTFUL
     design = "survey and synthetic records, with design weights"

@@ -37,8 +37,8 @@ def joint_table(joint: pl.DataFrame, words: SurveyWords) -> Table:
     rows = joint.with_columns(
         pl.col("measure").replace(JOINT_MEASURES).alias("title"),
         pl.when("beyond")
-        .then(pl.lit("beyond sampling"))
-        .otherwise(pl.lit("within sampling"))
+        .then(pl.lit("beyond\u00a0sampling"))
+        .otherwise(pl.lit("within\u00a0sampling"))
         .alias("judged"),
         pl.Series("pair", pairs, pl.String),
     )

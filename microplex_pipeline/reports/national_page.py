@@ -124,7 +124,9 @@ def _households_gap(states: pl.DataFrame) -> float | None:
     known = states.filter(pl.col("published_households").is_not_null())
     if known.is_empty():
         return None
-    return float(known["weighted_households"].sum() / known["published_households"].sum()) - 1
+    return (
+        float(known["weighted_households"].sum()) / float(known["published_households"].sum()) - 1
+    )
 
 
 def _state_table(states: pl.DataFrame, names: dict[str, str]) -> Table:

@@ -8,14 +8,16 @@ from typing import Any, Literal
 import polars as pl
 
 from microplex_pipeline.evaluation.amount_fidelity import BEYOND, DOUBTFUL
+from microplex_pipeline.evaluation.concentration import STATE
 from microplex_pipeline.evaluation.disclosure import DISCLOSURE_NAMES, NO_MORE
 from microplex_pipeline.reports.state_results import StateResults
 from microplex_pipeline.reports.tables import count, percent
 from microplex_pipeline.survey import SurveyWords
+from microplex_pipeline.survey.words import capital
 
 Tone = Literal["bad", "doubt", "good"]
 NEAR = 0.02  # relative difference from a published number that is not remarkable
-WORDS = {"bad": "Wrong", "doubt": "Doubtful", "good": "In order"}
+WORDS = {"bad": "Not in order", "doubt": "Doubtful", "good": "In order"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def verdict(results: StateResults, summary: dict[str, Any], words: SurveyWords) 
         *_households(results),
         _amounts(results, words),
         _joint(results),
-        _few_records(results, summary),
+        _few_records(results, words),
         _disclosure(results),
     ]
 
@@ -58,7 +60,7 @@ def _checks(results: StateResults, summary: dict[str, Any]) -> Finding:
     failed = [j for j in results.judgements if not j.passed]
     if not failed:
         return Finding("good", "Checks", f"All {summary['checks']} checks passed.", "checks")
-    names = ", ".join(j.check for j in failed)
+    names = ", ".join(j.check.replace("_", " ") for j in failed)
     tone: Tone = "bad" if any(j.severity == "error" for j in failed) else "doubt"
     text = f"{len(failed)} of {summary['checks']} checks did not pass: {names}."
     return Finding(tone, "Checks", text, "checks")
@@ -121,15 +123,22 @@ def _amounts(results: StateResults, words: SurveyWords) -> Finding:
 def _joint(results: StateResults) -> Finding:
     beyond = results.joint.filter("beyond")["measure"].to_list()
     if not beyond:
-        text = "No joint measure differs from the survey by more than sampling explains."
+        text = (
+            "No joint measure differs from the survey by more than sampling explains. Dependence between "
+            "units of a household is not measured."
+        )
         return Finding("good", "Dependence", text, "joint")
     text = f"{len(beyond)} of {results.joint.height} joint measures are beyond sampling."
     return Finding("bad", "Dependence", text, "joint")
 
 
-def _few_records(results: StateResults, summary: dict[str, Any]) -> Finding:
-    share = percent(summary["largest_record_share"])
-    text = f"One household carries up to {share} of a headline total."
+def _few_records(results: StateResults, words: SurveyWords) -> Finding:
+    rows = results.concentration.filter(pl.col("area") == STATE, pl.col("kind") == "amount")
+    worst = rows.sort("largest_share", descending=True, maintain_order=True).row(0, named=True)
+    text = (
+        f"One household carries {percent(worst['largest_share'])} of {words.title(worst['name'])}, ten "
+        f"carry {percent(worst['top_ten_share'])}. No headline total rests on few households more."
+    )
     spread = [j for j in results.judgements if j.check == "totals_spread"]
     passed = all(j.passed for j in spread)
     return Finding("good" if passed else "doubt", "Few records", text, "few")
@@ -146,7 +155,7 @@ def _disclosure(results: StateResults) -> Finding:
             "measure", "value", "chance", "verdict"
         ).iter_rows()
     ]
-    return Finding("doubt", "Disclosure", f"{'; '.join(found)}.", "disclosure")
+    return Finding("doubt", "Disclosure", f"{capital('; '.join(found))}.", "disclosure")
 
 
 def _few(names: list[str], most: int = 4) -> str:
