@@ -8,7 +8,7 @@ from microplex_pipeline.calibration.errors import CalibrationError
 from microplex_pipeline.calibration.reweighter import Reweighter
 from microplex_pipeline.calibration.targets.table import Targets
 
-GIVE = 1e-3  # relative standard error of modelled targets that bounded weights cannot meet
+GIVE = 0.01  # relative standard error of modelled targets that bounded weights cannot meet
 
 
 def calibrated_weights(
@@ -22,7 +22,8 @@ def calibrated_weights(
 
     Without bounds this is raking. With bounds the distance is the logit's (Deville and Särndal 1992, case
     6). If no weights within the bounds meet all targets, the published ones are met, and the modelled ones
-    as closely as the bounds allow; the target report then shows by how much they are missed.
+    about as closely as the bounds allow, at the smallest chi-square distance; the target report then shows
+    by how much they are missed.
 
     Parameters
     ----------
@@ -47,7 +48,8 @@ def calibrated_weights(
             pl.when(modelled).then(GIVE).otherwise(0.0).alias("tolerance")
         )
         giving = giving.drop("standard_error", strict=False)
-        soft = Reweighter(distance="logit", bounds=bounds, soft=True)
+        # the logit never reaches its bounds, which a target that asks for more would need
+        soft = Reweighter(distance="chi2", bounds=bounds, soft=True)
         try:
             return _fitted(soft, records, giving, weight, household_id)
         except CalibrationError as error:

@@ -136,8 +136,8 @@ def _few_records(results: StateResults, words: SurveyWords) -> Finding:
     rows = results.concentration.filter(pl.col("area") == STATE, pl.col("kind") == "amount")
     worst = rows.sort("largest_share", descending=True, maintain_order=True).row(0, named=True)
     text = (
-        f"One household carries {percent(worst['largest_share'])} of {words.title(worst['name'])}, ten "
-        f"carry {percent(worst['top_ten_share'])}. No headline total rests on few households more."
+        f"One household carries {percent(worst['largest_share'])} of {words.title(worst['name'])}, and "
+        f"ten carry {percent(worst['top_ten_share'])}: the most of all headline totals."
     )
     spread = [j for j in results.judgements if j.check == "totals_spread"]
     passed = all(j.passed for j in spread)

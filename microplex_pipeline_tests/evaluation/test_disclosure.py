@@ -5,13 +5,17 @@ import polars as pl
 import pytest
 
 from microplex_pipeline.evaluation.disclosure import (
+    ABOVE,
+    NO_MORE,
     copied_records,
     disclosure,
+    disclosure_table,
+    disclosure_verdict,
     unique_amounts,
     whole_record_copies,
 )
 from microplex_pipeline.evaluation.fidelity import fidelity, fidelity_by_variable
-from microplex_pipeline.evaluation.nearness import attribution
+from microplex_pipeline.evaluation.nearness import attribution, nearness
 
 TARGETS, CONDITIONS = ["wages_head", "social_security", "snap"], ["age_head", "n_persons"]
 
@@ -104,3 +108,30 @@ def test_real_records_are_faithful_and_shuffled_ones_are_not(rhode_island):
 def test_copies_of_people_with_missing_conditions_are_copies():
     people = pl.DataFrame({"k": [1, None], "u": [1.0, 3.0], "v": [5.0, 7.0]})
     assert whole_record_copies(people, people, ["u", "v"], ["k"]) == 1
+
+
+def test_every_measure_has_a_verdict_by_its_standard_error(halves):
+    train, holdout, fresh = halves
+    of_fresh, of_copies = (
+        disclosure_table(train, holdout, drawn, TARGETS, CONDITIONS) for drawn in (fresh, train)
+    )
+    assert ABOVE not in of_fresh["verdict"].to_list()
+    assert of_copies["verdict"].to_list() == [ABOVE] * 5
+    gap = (of_copies["value"] - of_copies["chance"]) / of_copies["standard_error"]
+    assert of_copies["z"].to_list() == pytest.approx(gap.to_list())
+    assert [disclosure_verdict(z) for z in (None, 1.9, 2.1, 3.1)] == [
+        NO_MORE, NO_MORE, "possibly above chance", ABOVE,
+    ]  # fmt: skip
+
+
+def test_the_standard_error_of_nearness_is_over_all_divisions_of_people():
+    people = pl.DataFrame({"x": [1.0, 4.0, 5.0, 11.0, 20.0, 21.0]})
+    drawn = pl.DataFrame({"x": [1.0, 1.0, 1.0, 5.0, 11.0, 20.0, 20.0]})
+    found = []
+    for chosen in combinations(range(6), 3):
+        inside = pl.Series([k in chosen for k in range(6)])
+        near, _ = nearness(people.filter(inside), people.filter(~inside), drawn, ["x"])
+        found.append(near)
+    assert np.mean([near.value for near in found]) == pytest.approx(0.5)
+    spread = np.std([near.value for near in found])
+    assert np.mean([near.standard_error for near in found]) == pytest.approx(spread)
