@@ -36,12 +36,19 @@ def test_every_asset_has_the_expected_parents():
         "target_report": ["calibrated_population", "targets"],
         "fidelity_report": ["survey", "synthetic_population"],
         "disclosure_report": ["national_survey", "survey", "synthetic_population"],
+        "joint_report": ["survey", "synthetic_population"],
         "county_report": ["calibrated_population", "county_files", "county_weights"],
+        "concentration": ["calibrated_population", "county_weights", "targets"],
+        "official_report": ["calibrated_population", "compared_files", "targets"],
         "state_report": [
-            "boundaries", "calibrated_population", "column_descriptions", "county_report",
-            "disclosure_report", "fidelity_report", "survey", "target_report",
+            "boundaries", "calibrated_population", "citations", "column_descriptions", "concentration",
+            "county_report", "county_weights", "disclosure_report", "fidelity_report", "joint_report",
+            "official_report", "survey", "survey_schema", "target_report", "targets",
         ],
-        "national_report": ["boundaries", "county_report", "state_report"],
+        "national_report": [
+            "boundaries", "column_descriptions", "county_report", "official_report", "state_report",
+            "survey_schema",
+        ],
     }  # fmt: skip
 
 

@@ -46,7 +46,8 @@ def joint_fidelity(
     -------
     One row per measure, with the columns of JOINT_COLUMNS:
 
-    * amount_correlations : mean absolute difference of the correlations of signed logarithms of amounts;
+    * amount_correlations : root mean square difference of the correlations of signed logarithms of
+      amounts;
     * sign_correlations : the same of their signs, i.e. of who has what;
     * coverage : share of surveyed records near a synthetic one, see `two_sample.coverage`;
     * auc : how well a classifier tells survey from synthetic records, see `two_sample.grouped_auc`.
@@ -91,7 +92,7 @@ def _correlation_gaps(
     halves: Sequence[np.ndarray],
     names: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the mean gap of correlations, what halves of the survey give, and the pair farthest beyond."""
+    """Return the root mean square gap of correlations, what halves of the survey give, and the pair farthest beyond."""
     pairs = np.triu_indices(len(names), 1)
     (x, y), (w, v) = frames, weights
     real, drawn = correlations(x, w)[pairs], correlations(y, v)[pairs]
@@ -100,13 +101,13 @@ def _correlation_gaps(
     )
     # the variance between halves is four times that of the whole survey; synthetic records add their own
     between *= np.sqrt((1 / len(x) + 1 / len(y)) / (4 / len(x)))
-    by_sampling = np.abs(between).mean(axis=1)
+    by_sampling = np.sqrt(np.square(between).mean(axis=1))
     # halves cannot show the noise of a pair that hardly anybody has: take that of unrelated amounts at least
     unrelated = np.sqrt(1 / len(x) + 1 / len(y))
     noise = np.maximum(np.sqrt(np.square(between).mean(axis=0)), unrelated)
     gap = np.abs(drawn - real)
     worst = int(np.argmax(gap / noise))
-    value, limit = float(gap.mean()), float(np.quantile(by_sampling, 0.95))
+    value, limit = float(np.sqrt(np.square(gap).mean())), float(np.quantile(by_sampling, 0.95))
     return {
         "value": value,
         "by_sampling": float(by_sampling.mean()),

@@ -8,8 +8,8 @@ from microplex_pipeline.reports.tables import Column, Table, decimals, table, z_
 from microplex_pipeline.survey import SurveyWords
 
 JOINT_MEASURES = {
-    "amount_correlations": "Correlations of amounts: mean absolute difference, signed logarithms",
-    "sign_correlations": "Correlations of who has what: mean absolute difference of the signs'",
+    "amount_correlations": "Correlations of amounts (signed logarithms): root mean square difference",
+    "sign_correlations": "Correlations of who has what (signs of amounts): root mean square difference",
     "coverage": "Coverage: share of surveyed units with a synthetic one nearby",
     "auc": "Classifier that tells survey from synthetic units: area under its ROC curve",
 }

@@ -68,7 +68,10 @@ def value_map(
         title=None,
         scale=alt.Scale(**domain, type=scale, scheme="viridis", nice=False),
         legend=alt.Legend(
-            orient="bottom", format=number_format, gradientLength=260, tickCount=4,
+            orient="bottom",
+            format=number_format,
+            gradientLength=260,
+            tickCount=4,
             **({"tickMinStep": 1} if number_format == "d" else {}),
         ),
     )

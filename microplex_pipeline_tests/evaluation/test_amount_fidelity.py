@@ -84,9 +84,7 @@ def test_an_independent_half_of_a_real_survey_is_within_sampling(rhode_island, s
         households = rhode_island["household_id"].unique(maintain_order=True)
         first = households.sample(fraction=0.5, seed=seed)
         inside = pl.col("household_id").is_in(first.to_list())
-        table = amount_fidelity(
-            rhode_island.filter(inside), rhode_island.filter(~inside), schema
-        )
+        table = amount_fidelity(rhode_island.filter(inside), rhode_island.filter(~inside), schema)
         assert table.columns == list(FIDELITY_COLUMNS)
         found += table.filter("headline")["verdict"].to_list()
     assert found.count(BEYOND) <= 0.05 * len(found)

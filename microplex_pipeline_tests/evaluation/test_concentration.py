@@ -32,9 +32,9 @@ def concentration(records, counties=None, target="pay"):
 
 
 def test_shares_are_those_of_households_in_the_sum_of_absolute_amounts(records):
-    gains, pay = amount_concentration(
-        records, ["gains", "pay"], "weight", "household_id"
-    ).rows(named=True)
+    gains, pay = amount_concentration(records, ["gains", "pay"], "weight", "household_id").rows(
+        named=True
+    )
     assert gains["largest_share"] == pytest.approx(0.9)  # 900 of 900 + 10 * 10
     assert gains["top_ten_share"] == pytest.approx(0.99)
     assert gains["households"] == 11

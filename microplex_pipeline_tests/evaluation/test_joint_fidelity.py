@@ -34,7 +34,8 @@ def test_amounts_that_lost_their_dependence_are_beyond_sampling(measured, rhode_
         pl.col(name).shuffle(seed=1) for name in ("wages_head", "social_security", "snap")
     )
     found = measured(shuffled)
-    assert all(row["beyond"] for row in found.values())
+    beyond = {name for name, row in found.items() if row["beyond"]}
+    assert beyond >= {"amount_correlations", "sign_correlations", "auc"}
     assert found["auc"]["value"] > 0.6
     pair = {found["amount_correlations"]["first"], found["amount_correlations"]["second"]}
     assert pair & {"wages_head", "social_security", "snap"}

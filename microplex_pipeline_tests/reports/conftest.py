@@ -5,9 +5,12 @@ import pytest
 
 from microplex_pipeline.calibration.targets.published import published_area_targets
 from microplex_pipeline.calibration.targets.sources import load_target_sources
+from microplex_pipeline.evaluation.amount_fidelity import amount_fidelity
 from microplex_pipeline.evaluation.area_errors import area_errors
+from microplex_pipeline.evaluation.concentration import amount_concentration, target_concentration
 from microplex_pipeline.evaluation.diagnostics import target_errors
-from microplex_pipeline.evaluation.fidelity import fidelity_by_variable
+from microplex_pipeline.evaluation.judgements import Judgement
+from microplex_pipeline.evaluation.official import beside_official
 from microplex_pipeline.reports import StateResults, state_summary
 
 TOLERANCE = 1e-3
@@ -16,6 +19,11 @@ TOLERANCE = 1e-3
 @pytest.fixture(scope="session")
 def boundaries(data):
     return data / "geography" / "counties-albers-10m.json"
+
+
+@pytest.fixture(scope="session")
+def citations(data):
+    return data / "targets" / "citations.csv"
 
 
 @pytest.fixture(scope="session")
@@ -39,17 +47,29 @@ def results(rhode_island, schema, data):
         }
     )
     targets = target_errors(calibrated, asked, "weight", "household_id")
-    fidelity = fidelity_by_variable(
-        rhode_island, calibrated, schema.amount_columns, "age_head", "weight"
-    )
-    fidelity = fidelity.with_columns(
-        pl.col("variable").is_in([t.name for t in schema.targets if t.headline]).alias("headline")
+    fidelity = amount_fidelity(rhode_island, calibrated, schema)
+    joint = pl.DataFrame(
+        {
+            "measure": ["amount_correlations", "auc"],
+            "value": [0.02, 0.61],
+            "by_sampling": [0.025, 0.5],
+            "limit": [0.03, 0.52],
+            "beyond": [False, True],
+            "first": ["wages_head", None],
+            "second": ["snap", None],
+            "survey": [-0.1, None],
+            "synthetic": [-0.05, None],
+            "z": [2.1, None],
+        }
     )
     disclosure = pl.DataFrame(
         {
             "measure": ["copies", "membership_auc"],
             "value": [0.00125, 0.51],
             "chance": [0.001, 0.5],
+            "standard_error": [0.00005, 0.01],
+            "z": [5.0, 1.0],
+            "verdict": ["above chance", "no more than by chance"],
             "meaning": ["whole records come back", "<img src=x onerror=alert(1)>"],
         }
     )
@@ -64,9 +84,29 @@ def results(rhode_island, schema, data):
     weights = weights.select("geoid", "household_id", pl.col("value") * pl.col("weight"))
     weights = weights.rename({"value": "weight"})
     counties = area_errors(calibrated, weights, published, "weight", "household_id")
-    return StateResults(
-        schema, rhode_island, calibrated, targets, fidelity, disclosure, counties, TOLERANCE
+    keys = ("weight", "household_id")
+    concentration = pl.concat(
+        [
+            amount_concentration(calibrated, schema.headline_totals, *keys, weights),
+            target_concentration(calibrated, asked, *keys),
+        ]
     )
+    compared = pl.DataFrame(
+        {
+            "entity": "household", "measure": "count", "variable": "households", "domain": "all",
+            "value": [410_347.0], "source": "ACS 2011-2013",
+        }
+    )  # fmt: skip
+    official = beside_official(calibrated, asked, compared, *keys)
+    judgements = [
+        Judgement("targets_met", False, "1 of 2 targets <b>missed</b>", "error"),
+        Judgement("weights_even", False, "one weight is large"),
+        Judgement("counties_add_up", True, "they do"),
+    ]
+    return StateResults(
+        schema, rhode_island, calibrated, targets, fidelity, joint, disclosure, counties,
+        concentration, official, judgements, TOLERANCE, {"largest_share": 0.1, "top_ten_share": 0.5},
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
