@@ -92,7 +92,7 @@ def _correlation_gaps(
     halves: Sequence[np.ndarray],
     names: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the root mean square gap of correlations, what halves of the survey give, and the pair farthest beyond."""
+    """Return the root mean square gap of correlations, what halves give, and the pair farthest off."""
     pairs = np.triu_indices(len(names), 1)
     (x, y), (w, v) = frames, weights
     real, drawn = correlations(x, w)[pairs], correlations(y, v)[pairs]

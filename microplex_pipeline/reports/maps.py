@@ -72,8 +72,8 @@ def value_map(
             format=number_format,
             gradientLength=260,
             tickCount=4,
-            **({"tickMinStep": 1} if number_format == "d" else {}),
-        ),
+            tickMinStep=1 if number_format == "d" else 0,
+        ),  # fmt: skip
     )
     return _map(topology, layer, values, colour, size, within)
 

@@ -12,6 +12,7 @@ from microplex_pipeline.reports import Provenance, state_page
 from microplex_pipeline.survey import SurveySchema
 from microplex_pipeline_tests.reports.reading import Page
 
+NOTHING = Provenance()
 MADE_FROM = Provenance(
     {"cps_tax_units.parquet": "0123456789abcdef0123"},
     {"seed": 3, "population": {"households": 0}},
@@ -25,7 +26,7 @@ MADE_FROM = Provenance(
 def write(schema, words, boundaries, citations):
     """Return a function that writes Rhode Island's page."""
 
-    def write(results, year=2014, provenance=Provenance()):
+    def write(results, year=2014, provenance=NOTHING):
         return state_page(
             "RI",
             year,
@@ -61,7 +62,8 @@ def test_the_page_has_its_sections_charts_and_tables(page):
         page.labels
     )
     assert any(
-        label.startswith("Distribution of wages and salaries: survey") for label in page.labels
+        label.startswith("Distribution of wages and salaries among holders: survey")
+        for label in page.labels
     )
     assert page.tags.count("svg") == len(page.labels) >= 12
 
@@ -211,7 +213,9 @@ def test_a_note_that_many_targets_share_is_shown_once(results, write):
     html = write(replace(results, targets=results.targets.with_columns(note=pl.lit(shared))))
     assert html.count(shared) == 1
     assert f"Note 1: {shared}" in html
-    assert [row[6] for row in Page(html).rows if row[0].startswith("Persons")] == ["see note 1"]
+    assert [
+        row[6] for row in Page(html).rows if row[0].startswith("Persons") and len(row) == 7
+    ] == ["see note 1"]
 
 
 def test_brackets_are_sorted_from_low_to_high(results, write):
@@ -248,13 +252,11 @@ def test_the_first_screen_says_what_is_wrong(html):
     top = first_screen(html)
     assert "2 of 3 checks did not pass: targets met, weights even." in top
     assert "1 is a published total, 1 is the survey&#39;s own total" in top
-    assert (
-        "households, 13.6\u202f% more than the published 410,347 (ACS 2011-2013)"
-        in top.replace("14.9", "13.6")
-        or re.search(r"households, [\d.]+\u202f% (more|fewer) than the published 410,347", top)
+    assert re.search(
+        r"households, [\d.]+ % more than the published 410,347 \(ACS 2011-2013\)", top
     )
     assert "1 of 2 joint measures are beyond sampling" in top
-    assert "0.125\u202f%" in top
+    assert "0.125 %" in top
     assert "surveyed: 865" in top
 
 
