@@ -73,7 +73,7 @@ def value_map(
             gradientLength=260,
             tickCount=4,
             tickMinStep=1 if number_format == "d" else 0,
-        ),  # fmt: skip
+        ),
     )
     return _map(topology, layer, values, colour, size, within)
 
