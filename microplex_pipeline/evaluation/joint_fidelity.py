@@ -54,28 +54,37 @@ def joint_fidelity(
 
     Amounts with fewer than MIN_HOLDERS respondents are left out of the correlations.
     """
-    rng = np.random.default_rng(seed)
-    held = [name for name in targets if (survey[name] != 0).sum() >= MIN_HOLDERS]
-    rows = []
-    if len(held) > 1:
-        halves = [_halves(survey, household_id, rng) for _ in range(SPLITS)]
-        for measure, transform in (
-            ("amount_correlations", signed_log),
-            ("sign_correlations", np.sign),
-        ):
-            frames = [
-                transform(f.select(held).cast(pl.Float64).to_numpy()) for f in (survey, synthetic)
-            ]
-            weights = [f[weight].cast(pl.Float64).to_numpy() for f in (survey, synthetic)]
-            rows.append({"measure": measure, **_correlation_gaps(frames, weights, halves, held)})
-    columns = [*conditions, *targets]
-    rows.append(
-        {"measure": "coverage", **_coverage(survey, synthetic, columns, household_id, rng)}
-    )
-    rows.append({"measure": "auc", **_auc(survey, synthetic, columns, conditions, weight, seed)})
-    return pl.DataFrame(rows, infer_schema_length=None).select(
-        [c if c in rows[-1] or c in rows[0] else pl.lit(None).alias(c) for c in JOINT_COLUMNS]
-    )
+    import sklearn.ensemble  # noqa: F401  loads the OpenMP library that the limits must find
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # on so few rows several threads cost more than they save
+        rng = np.random.default_rng(seed)
+        held = [name for name in targets if (survey[name] != 0).sum() >= MIN_HOLDERS]
+        rows = []
+        if len(held) > 1:
+            halves = [_halves(survey, household_id, rng) for _ in range(SPLITS)]
+            for measure, transform in (
+                ("amount_correlations", signed_log),
+                ("sign_correlations", np.sign),
+            ):
+                frames = [
+                    transform(f.select(held).cast(pl.Float64).to_numpy())
+                    for f in (survey, synthetic)
+                ]
+                weights = [f[weight].cast(pl.Float64).to_numpy() for f in (survey, synthetic)]
+                rows.append(
+                    {"measure": measure, **_correlation_gaps(frames, weights, halves, held)}
+                )
+        columns = [*conditions, *targets]
+        rows.append(
+            {"measure": "coverage", **_coverage(survey, synthetic, columns, household_id, rng)}
+        )
+        rows.append(
+            {"measure": "auc", **_auc(survey, synthetic, columns, conditions, weight, seed)}
+        )
+        return pl.DataFrame(rows, infer_schema_length=None).select(
+            [c if c in rows[-1] or c in rows[0] else pl.lit(None).alias(c) for c in JOINT_COLUMNS]
+        )
 
 
 def _halves(survey: pl.DataFrame, household_id: str, rng: np.random.Generator) -> np.ndarray:

@@ -119,7 +119,6 @@ def grouped_auc(
     score without information (Mann and Whitney 1947), with Kish's effective numbers of rows.
     """
     from sklearn.metrics import roc_auc_score
-    from threadpoolctl import threadpool_limits
 
     data = np.concatenate([real, synthetic])
     labels = np.repeat([0, 1], [len(real), len(synthetic)])
@@ -131,12 +130,10 @@ def grouped_auc(
         train, test = folds != k, folds == k
         if min(len(np.unique(labels[train])), len(np.unique(labels[test]))) < 2:
             continue
-        # on so few rows several threads cost more than they save
-        with threadpool_limits(1, "openmp"):
-            model = _trees(seed, max_iter=40, max_bins=32).fit(
-                data[train], labels[train], sample_weight=sample_weight[train]
-            )
-            scores = model.predict_proba(data[test])[:, 1]
+        model = _trees(seed, max_iter=40, max_bins=32).fit(
+            data[train], labels[train], sample_weight=sample_weight[train]
+        )
+        scores = model.predict_proba(data[test])[:, 1]
         aucs.append(roc_auc_score(labels[test], scores, sample_weight=sample_weight[test]))
         sizes.append(int(test.sum()))
     n, m = (float(w.sum() ** 2 / np.square(w).sum()) for w in weights)
