@@ -62,7 +62,7 @@ def of_state(
         survey, Targets(targets), schema.weight, household_id=schema.household
     )
     weights = np.asarray(fitted.weights_)
-    published = (targets["kind"] == "published").to_numpy()
+    published = targets["kind"].is_in(["published", "share"]).to_numpy()
     lines = fitted.constraints_.only(published).matrix.toarray().T  # a row per household
     households = survey[schema.household].rank("dense").to_numpy() - 1
     order = survey[schema.household].unique(maintain_order=True).rank("dense").to_numpy() - 1
