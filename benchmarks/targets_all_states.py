@@ -28,6 +28,7 @@ from microplex_pipeline.calibration.targets.state_targets import (
     SurveyColumns,
     state_targets,
 )
+from microplex_pipeline.calibration.targets.table import KINDS
 from microplex_pipeline.defs.coverage import STATES
 from microplex_pipeline.survey import (
     draw_ages,
@@ -39,8 +40,20 @@ from microplex_pipeline.survey import (
 )
 
 DATA = CHECKOUT / "data"
-ROW = "{:<3}{:>5}{:>5}{:>5}{:>7}{:>9}{:>9}{:>9}{:>9}{:>9}  {}"
-HEAD = ("", "publ", "pool", "mod", "max z", "min ratio", "max ratio", "wages", "before", "poverty")
+ROW = "{:<3}{:>5}{:>6}{:>5}{:>5}{:>7}{:>9}{:>9}{:>9}{:>9}{:>9}  {}"
+HEAD = (
+    "",
+    "publ",
+    "share",
+    "pool",
+    "mod",
+    "max z",
+    "min ratio",
+    "max ratio",
+    "wages",
+    "before",
+    "poverty",
+)
 
 
 def targets_of(state: str, year: int) -> StateTargets:
@@ -78,7 +91,7 @@ def line(state: str, year: int) -> tuple[str, float]:
     wages = "tax_unit sum wages [all]"
     poverty = next((n for n in targets.names if "poverty_ratio" in n), None)
     return ROW.format(
-        state, *[int((kinds == k).sum()) for k in ("published", "pooled", "modelled")],
+        state, *[int((kinds == k).sum()) for k in KINDS],
         f"{z[worst]:+.1f}", f"{ratios.min():.3f}", f"{ratios.max():.2f}",
         f"{100 * errors[wages]:+.2f}%", f"{100 * starts[wages]:+.1f}%",
         f"{100 * starts[poverty]:+.1f}%" if poverty else "", targets.names[worst],

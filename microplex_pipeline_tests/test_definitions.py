@@ -47,14 +47,28 @@ def test_every_asset_has_the_expected_parents():
         "comparisons": ["calibrated_population", "county_files", "county_weights"],
         "fidelity_report": ["survey", "synthetic_population"],
         "disclosure_report": ["national_survey", "survey", "synthetic_population"],
+        "joint_report": ["survey", "synthetic_population"],
         "county_report": ["calibrated_population", "county_files", "county_weights"],
-        "state_report": [
-            "boundaries", "calibrated_population", "column_descriptions", "county_report",
-            "disclosure_report", "fidelity_report", "survey", "target_files", "target_report",
+        "concentration": [
+            "calibrated_population", "county_weights", "target_files", "targets",
         ],
-        "replicates": ["national_prior", "survey", "target_files"],
-        "estimates": ["calibrated_population", "replicates", "targets"],
-        "national_report": ["boundaries", "county_report", "state_report"],
+        "official_report": [
+            "calibrated_population", "growth_factors", "survey", "target_files", "targets",
+        ],
+        "state_report": [
+            "boundaries", "calibrated_population", "citations", "column_descriptions", "concentration",
+            "county_report", "county_weights", "disclosure_report", "fidelity_report", "held_out_report",
+            "joint_report", "official_report", "survey", "survey_schema", "target_files",
+            "target_report", "targets",
+        ],
+        "national_report": [
+            "boundaries", "column_descriptions", "county_report", "official_report", "state_report",
+            "survey_schema",
+        ],
+        "replicates": [
+            "completion", "growth_factors", "national_prior", "survey", "target_files",
+        ],
+        "estimates": ["calibrated_population", "replicates", "target_files", "targets"],
     }  # fmt: skip
 
 

@@ -65,9 +65,12 @@ def test_every_table_has_both_partitions(built):
         "calibration.persons",
         "calibration.targets",
         "evaluation.comparisons",
+        "evaluation.concentration",
         "evaluation.county_report",
         "evaluation.disclosure_report",
         "evaluation.fidelity_report",
+        "evaluation.joint_report",
+        "evaluation.official_report",
         "evaluation.state_report",
         "evaluation.target_report",
         "models.completion",
@@ -122,6 +125,12 @@ def test_reports_are_stored_and_read_as_files(built, tmp_path, monkeypatch):
     assert row["worst_county_error"] < 1e-9
     assert "<h1>Rhode Island 2014</h1>" in row["html"]
     assert "<dt>flow</dt>" in row["html"]  # its seed, from the run's history
+    assert (
+        "cps_tax_units.parquet" in row["html"]
+    )  # its digest, from the record of what it was made from
+    assert "population.households" in row["html"]
+    assert row["published_households"] == 410_347
+    assert 1.1 < row["weighted_households"] / row["published_households"] < 1.2
 
     monkeypatch.setenv("MICROPLEX_WAREHOUSE", str(warehouse))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
@@ -182,7 +191,7 @@ def test_weights_meet_the_published_totals(built):
     report = query(warehouse, "select * from evaluation.target_report")
     assert report.filter(pl.col("z").is_null())["relative_error"].abs().max() < 1e-9
     assert report["z"].abs().max() < 4
-    assert set(report["kind"]) == {"published", "pooled", "modelled"}
+    assert set(report["kind"]) == {"published", "share", "pooled", "modelled"}
     assert report.select("source", "value", "achieved").null_count().sum_horizontal()[0] == 0
 
 

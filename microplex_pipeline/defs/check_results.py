@@ -47,8 +47,10 @@ def state_year_check(
                 version = warehouse.loaded_versions(name)[partition]
                 parameters = inputs.get("parameters", Parameters())
                 question = asked_of(check.__name__, version, parameters, code)
+                # a blocking check may also warn, which blocks nothing
+                passed = bool(result.passed) or result.severity == dg.AssetCheckSeverity.WARN
                 warehouse.store_check(
-                    name, partition, check.__name__, CheckResult(question, bool(result.passed))
+                    name, partition, check.__name__, CheckResult(question, passed)
                 )
             return result
 

@@ -3,31 +3,42 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.defs.assets import (
     calibrated_population,
+    concentration,
     county_weights,
+    fidelity_report,
     raw_survey,
     survey,
     synthetic_population,
     target_report,
     targets,
 )
+from microplex_pipeline.defs.assets.target_inputs import with_target_columns
 from microplex_pipeline.defs.check_results import state_year_check
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.evaluation.diagnostics import published_over_surveyed
+from microplex_pipeline.evaluation import judgements
+from microplex_pipeline.evaluation.concentration import amount_concentration, target_concentration
 from microplex_pipeline.evaluation.disclosure import whole_record_copies
 from microplex_pipeline.survey import EditionLimits, earlier_edition, implausible_totals
 from microplex_pipeline.survey.identities import broken_identities
 
 CODE_VERSION = "2"  # raised when a blocking check may judge otherwise, see `defs.code_versions`
-SUMS_TOLERANCE = 1e-9
-NAMED = 5  # figures named in a message
+SEVERITIES = {"error": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
 WHAT_TO_DO_WITH_IDENTITIES = (
     "the models were fitted to another schema, or the schema lacks a rule: rebuild the state from "
     "transformer on; if the check fails again, correct `identities` in the survey's schema"
 )
+
+
+def _result(judgement: judgements.Judgement) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=judgement.passed,
+        severity=SEVERITIES[judgement.severity],
+        metadata=dict(judgement.measures),
+        description=judgement.message,
+    )
 
 
 @state_year_check(survey, blocking=True, limits=["min_records"])
@@ -62,7 +73,7 @@ def near_the_last_edition(
     return dg.AssetCheckResult(
         passed=not faults,
         metadata={"implausible": len(faults)},
-        description="; ".join(faults[:NAMED])
+        description="; ".join(faults[: judgements.NAMED])
         + ". Compare the survey's file with its source; if it is right, raise checks.max_persons_ratio or "
         "checks.max_amount_ratio"
         if faults
@@ -78,9 +89,9 @@ def totals_plausible(
     survey: pl.DataFrame,
 ) -> dg.AssetCheckResult:
     """Published totals are close to the survey's estimates; every weight is calibrated to them."""
-    figures = _published_over_surveyed(data, survey, targets).filter(pl.col("domain") == "all")
     limit = parameters.checks.max_total_ratio
-    return _plausible(figures, limit, "max_total_ratio", dg.AssetCheckSeverity.ERROR)
+    surveyed = with_target_columns(data, survey, targets)
+    return _result(judgements.totals_plausible(surveyed, targets, data.survey_schema, limit))
 
 
 @state_year_check(targets, beside=["survey"])
@@ -91,43 +102,9 @@ def parts_plausible(
     survey: pl.DataFrame,
 ) -> dg.AssetCheckResult:
     """Published subtotals, such as an income bracket's, are not far from the survey's estimates."""
-    figures = _published_over_surveyed(data, survey, targets).filter(pl.col("domain") != "all")
     limit = parameters.checks.max_cell_ratio
-    return _plausible(figures, limit, "max_cell_ratio", dg.AssetCheckSeverity.WARN)
-
-
-def _published_over_surveyed(
-    data: DataFolder, survey: pl.DataFrame, targets: pl.DataFrame
-) -> pl.DataFrame:
-    schema = data.survey_schema
-    keys = {"year": schema.year, "household_id": schema.household}
-    records = with_derived(survey, data.target_sources, targets, **keys)
-    return published_over_surveyed(records, targets, schema.weight, schema.household)
-
-
-def _plausible(
-    figures: pl.DataFrame, limit: float, parameter: str, severity: dg.AssetCheckSeverity
-) -> dg.AssetCheckResult:
-    odd = figures.filter(~pl.col("ratio").is_between(1 / limit, limit))
-    message = "; ".join(
-        f"{target}: {value:,.0f} published, {surveyed:,.0f} estimated from the survey ({source})"
-        for target, value, surveyed, source in odd.head(NAMED)
-        .select("target", "value", "surveyed", "source")
-        .iter_rows()
-    )
-    if odd.height > NAMED:
-        message += f"; and {odd.height - NAMED} more"
-    return dg.AssetCheckResult(
-        passed=odd.is_empty(),
-        severity=severity,
-        metadata={"figures": figures.height, "odd": odd.height},
-        description=f"{message}. The ratio may be at most {limit:g} either way. Calibration would meet a "
-        "mistyped figure without an error: compare the file in data/targets with its source; if the "
-        f"figure is right, raise checks.{parameter}"
-        if odd.height
-        else f"all {figures.height} published figures are within a factor of {limit:g} of the survey's "
-        "estimates",
-    )
+    surveyed = with_target_columns(data, survey, targets)
+    return _result(judgements.parts_plausible(surveyed, targets, data.survey_schema, limit))
 
 
 @state_year_check(synthetic_population, blocking=True)
@@ -174,25 +151,60 @@ def weights_even(
     calibrated_population: pl.DataFrame,
 ) -> dg.AssetCheckResult:
     """No household's weight grows so much that a few households carry a total."""
-    schema, limit = data.survey_schema, parameters.checks.max_weight_ratio
-    households = calibrated_population.unique(schema.household)
-    ratios = households[schema.weight] / households["design_weight"]
-    largest = float(ratios.max())  # type: ignore[arg-type]
-    raised = int((ratios > limit).sum())
-    return dg.AssetCheckResult(
-        passed=not raised,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"largest_ratio": largest, "raised_beyond": raised},
-        description=f"weights are at most {largest:.1f} times the design weights; up to {limit:g} times "
-        "is allowed"
-        + (
-            f", and {raised} household{' exceeds' if raised == 1 else 's exceed'} it, pulled by a target "
-            "to which few records contribute. Look for small cells among the targets: raise "
-            "`modelled.min_records` in data/targets/sources.yaml, or drop the target"
-            if raised
-            else ""
-        ),
+    limit = parameters.checks.max_weight_ratio
+    return _result(judgements.weights_even(calibrated_population, data.survey_schema, limit))
+
+
+@state_year_check(
+    calibrated_population,
+    blocking=True,
+    limits=["max_record_share", "max_top_ten_share", "max_record_share_blocking"],
+    beside=["targets"],
+)
+def totals_spread(
+    data: dg.ResourceParam[DataFolder],
+    parameters: dg.ResourceParam[Parameters],
+    calibrated_population: pl.DataFrame,
+    targets: pl.DataFrame,
+) -> dg.AssetCheckResult:
+    """No headline total rests on a few households (a warning), and no target on one (blocking)."""
+    schema, limits = data.survey_schema, parameters.checks
+    keys = (schema.weight, schema.household)
+    table = pl.concat(
+        [
+            amount_concentration(calibrated_population, schema.headline_totals, *keys),
+            target_concentration(
+                with_target_columns(data, calibrated_population, targets), targets, *keys
+            ),
+        ]
     )
+    return _result(
+        judgements.totals_spread(
+            table,
+            limits.max_record_share,
+            limits.max_top_ten_share,
+            limits.max_record_share_blocking,
+        )
+    )
+
+
+@state_year_check(concentration)
+def county_totals_spread(
+    parameters: dg.ResourceParam[Parameters], concentration: pl.DataFrame
+) -> dg.AssetCheckResult:
+    """No headline total of a county rests on a few households, unless the state's does."""
+    limits = parameters.checks
+    return _result(
+        judgements.county_totals_spread(
+            concentration, limits.max_record_share, limits.max_top_ten_share
+        )
+    )
+
+
+@state_year_check(fidelity_report)
+def amounts_within_sampling(fidelity_report: pl.DataFrame) -> dg.AssetCheckResult:
+    """No headline amount differs from the survey by more than sampling explains."""
+    return _result(judgements.amounts_within_sampling(fidelity_report))
 
 
 @state_year_check(target_report)
@@ -201,40 +213,8 @@ def targets_met(
 ) -> dg.AssetCheckResult:
     """Exact targets are met within checks.target_tolerance, the others within checks.max_target_z."""
     limits = parameters.checks
-    tolerance, most = limits.target_tolerance, limits.max_target_z
-    exact = target_report.filter(pl.col("z").is_null())
-    missed = exact.filter(pl.col("relative_error").abs() > tolerance)
-    far = target_report.filter(pl.col("z").abs() > most).sort(pl.col("z").abs(), descending=True)
-    names = ", ".join(missed["target"].head(NAMED))
-    pulled = "; ".join(
-        f"{target} by {z:+.1f}" + (f", against {against}" if against else "")
-        for target, z, against in far.head(NAMED).select("target", "z", "against").iter_rows()
-    )
-    soft = target_report.height - exact.height
-    return dg.AssetCheckResult(
-        passed=missed.is_empty() and far.is_empty(),
-        severity=dg.AssetCheckSeverity.ERROR if missed.height else dg.AssetCheckSeverity.WARN,
-        metadata={
-            "missed": missed.height,
-            "far": far.height,
-            "worst_error": float(exact["relative_error"].abs().max() or 0.0),  # type: ignore[arg-type]
-            "worst_z": float(target_report["z"].abs().max() or 0.0),  # type: ignore[arg-type]
-        },
-        description=f"{missed.height} of {exact.height} exact targets are missed by more than "
-        f"{100 * tolerance:g} %"
-        + (
-            f": {names}. Run the job recalibrate on this partition; if they are missed again, check "
-            "their source and value in target_report"
-            if names
-            else ""
-        )
-        + f"; {far.height} of {soft} targets with a standard error are missed by more than {most:g} of them"
-        + (
-            f": {pulled}. Figures contradict each other, or their precision is overstated in "
-            "data/targets/sources.yaml: `microplex targets check` shows which"
-            if pulled
-            else ""
-        ),
+    return _result(
+        judgements.targets_met(target_report, limits.target_tolerance, limits.max_target_z)
     )
 
 
@@ -267,17 +247,8 @@ def counties_add_up(
     calibrated_population: pl.DataFrame,
 ) -> dg.AssetCheckResult:
     """Every household's weights in the counties add up to its weight in the state."""
-    weight, household = data.survey_schema.weight, data.survey_schema.household
-    sums = county_weights.group_by(household).agg(pl.col("weight").sum().alias("sum"))
-    both = calibrated_population.unique(household).join(sums, on=household, how="left")
-    gaps = (both["sum"].fill_null(0.0) / both[weight] - 1).abs()
-    gap = float(gaps.max())  # type: ignore[arg-type]
-    return dg.AssetCheckResult(
-        passed=gap <= SUMS_TOLERANCE,
-        metadata={"largest_gap": gap},
-        description="the sum of a household's county weights differs from its state weight by a relative "
-        f"{gap:.1e} at most; up to {SUMS_TOLERANCE:g} is allowed. If it is more, county_weights is older "
-        "than calibrated_population: build it again",
+    return _result(
+        judgements.counties_add_up(county_weights, calibrated_population, data.survey_schema)
     )
 
 
@@ -290,6 +261,9 @@ CHECKS = [
     no_record_copied,
     weights_usable,
     weights_even,
+    totals_spread,
+    amounts_within_sampling,
     targets_met,
     counties_add_up,
+    county_totals_spread,
 ]

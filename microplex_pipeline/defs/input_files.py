@@ -83,6 +83,12 @@ def _county_files(data: DataFolder, partition: Partition) -> Digests:
     }
 
 
+def _citations(data: DataFolder, partition: Partition) -> Digests:
+    del partition
+    name = data.citations.relative_to(data.path).as_posix()
+    return {name: _digest(data, name)}
+
+
 def _boundaries(data: DataFolder, partition: Partition) -> Digests:
     del partition
     name = data.boundaries.relative_to(data.path).as_posix()
@@ -109,11 +115,14 @@ INPUT_FILES: Mapping[str, InputFiles] = {
         None, _growth_factors,
     ),
     "target_files": InputFiles(
-        "Published figures that the states' weights must meet, and how targets are made from them.",
+        "Published figures of the states, and how targets are made from them.",
         "state", _target_files,
     ),
     "county_files": InputFiles(
         "Published figures of the counties.", "state", _county_files,
+    ),
+    "citations": InputFiles(
+        "Tables and addresses of the published figures' sources.", None, _citations,
     ),
     "boundaries": InputFiles(
         "Boundaries of states and counties, for maps.", None, _boundaries,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from microplex_pipeline.data_files import Strict
 from microplex_pipeline.synthesis import FineTuningSettings, TrainingSettings
@@ -90,6 +90,25 @@ class TractParameters(Strict):
     households: int = Field(300, ge=50, description="largest number of households of a tract")
 
 
+class CalibrationParameters(Strict):
+    """The weights of a state's synthetic households."""
+
+    bounds: tuple[float, float] | None = Field(
+        None,
+        description="lowest and highest ratio of a calibrated weight to its design weight, e.g. "
+        "[0.2, 5]; null: positive, without a cap",
+    )
+
+    @field_validator("bounds")
+    @classmethod
+    def _around_one(cls, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+        if bounds is not None and not 0 <= bounds[0] < 1 < bounds[1] < float("inf"):
+            raise ValueError(
+                "give a lowest ratio from 0 to below 1 and a highest ratio above 1, e.g. [0.2, 5]"
+            )
+        return bounds
+
+
 class CheckParameters(Strict):
     """Limits of the checks that every partition must pass."""
 
@@ -142,6 +161,15 @@ class CheckParameters(Strict):
         allow_inf_nan=False,
         description="the same for a published subtotal, e.g. an income bracket, and its estimate",
     )
+    max_record_share: float = Field(
+        0.1, gt=0, le=1, description="largest share of a total on one household; above, a warning"
+    )
+    max_top_ten_share: float = Field(
+        0.5, gt=0, le=1, description="largest share of a total on ten households; above, a warning"
+    )
+    max_record_share_blocking: float = Field(
+        0.5, gt=0, le=1, description="largest share of a target on one household"
+    )
 
 
 class Parameters(Strict):
@@ -156,6 +184,7 @@ class Parameters(Strict):
     population : the size of the synthetic population.
     tracts : weights of census tracts.
     replicates : how many replicates of its records a state gets, if they are asked for.
+    calibration : the weights of its households.
     checks : limits of the checks.
     missing_survey : what the annual rebuild does with a year that no survey covers: "age" the last
         survey to that year (amounts and weights), or "skip" the year and say why.
@@ -170,5 +199,6 @@ class Parameters(Strict):
     population: PopulationParameters = PopulationParameters()
     tracts: TractParameters = TractParameters()
     replicates: ReplicateParameters = ReplicateParameters()
+    calibration: CalibrationParameters = CalibrationParameters()
     checks: CheckParameters = CheckParameters()
     missing_survey: Literal["age", "skip"] = "age"

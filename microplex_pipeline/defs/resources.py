@@ -91,6 +91,11 @@ class DataFolder:
         return Path(self.path) / "targets"
 
     @property
+    def citations(self) -> Path:
+        """The file of tables and addresses of the targets' sources."""
+        return self.targets / "citations.csv"
+
+    @property
     def boundaries(self) -> Path:
         """The file of state and county boundaries, projected for maps."""
         return Path(self.path) / "geography" / "counties-albers-10m.json"

@@ -35,20 +35,78 @@ COMPARISON_COLUMNS = {
 
 FIDELITY_COLUMNS = {
     "variable": "amount",
-    "ks": "largest difference between the weighted distribution functions, 0 to 1",
+    "ks": "largest difference between the weighted distribution functions of all units, 0 to 1",
     "ks_within_groups": "the same within quintiles of the first condition, averaged",
-    "share_zero": "weighted share of zeros in the survey",
-    "share_zero_synthetic": "weighted share of zeros in the synthetic records",
     "zero_error": "half the sum of absolute differences of the shares of negative, zero and positive",
-    "mean": "weighted mean in the survey (dollars a year)",
-    "mean_synthetic": "weighted mean in the synthetic records (dollars a year)",
+    "holders": "surveyed units whose amount is not zero",
+    "holders_synthetic": "synthetic units whose amount is not zero",
+    "share": "weighted share of holders in the survey",
+    "share_error": "its standard error, by linearization with households as clusters",
+    "share_synthetic": "weighted share of holders among the synthetic records",
+    "share_synthetic_error": "its standard error: the noise of the draw",
+    "share_z": "difference of the shares over its standard error",
+    "ks_holders": "largest difference between the distribution functions among holders, 0 to 1",
+    "ks_holders_limit": "what samples of one population exceed with probability 1 %",
+    "ks_holders_p": "probability of a distance this large by sampling alone",
+    "mean": "weighted mean of all units in the survey (dollars a year)",
+    "mean_error": "its standard error",
+    "mean_synthetic": "weighted mean of all units among the synthetic records (dollars a year)",
+    "mean_synthetic_error": "its standard error",
+    "mean_z": "difference of the means over its standard error",
+    "total": "weighted total in the survey (dollars a year)",
+    "total_error": "its standard error",
+    "total_synthetic": "weighted total of the synthetic records, with the survey's sum of weights",
+    "total_synthetic_error": "its standard error",
+    "total_z": "difference of the totals over its standard error",
+    "total_gap": "(total_synthetic - total) / |total|",
+    "verdict": "beyond sampling, doubtful (sampling may explain it), or within sampling",
     "headline": "true if the amount is suitable for judging the synthesis",
+}
+
+JOINT_COLUMNS = {
+    "measure": "amount_correlations, sign_correlations, coverage or auc",
+    "value": "measured between survey and synthetic records",
+    "by_sampling": "what two samples of one population give on average",
+    "limit": "what sampling alone passes in 5 % of cases (coverage: from below)",
+    "beyond": "true if the value is beyond the limit",
+    "first": "of the pair of amounts that is farthest beyond sampling: the first",
+    "second": "the second",
+    "survey": "their correlation in the survey",
+    "synthetic": "their correlation in the synthetic records",
+    "z": "the difference over its standard error",
+}
+
+CONCENTRATION_COLUMNS = {
+    "area": "state, or the county's five digits (FIPS)",
+    "kind": "amount, or target of the state",
+    "name": "column of the amount, or name of the target",
+    "total": "weighted total",
+    "households": "households that contribute to it",
+    "effective_households": "Kish's effective number of their contributions",
+    "largest_share": "largest contribution over the sum of absolute contributions",
+    "top_ten_share": "the ten largest contributions over that sum",
+}
+
+OFFICIAL_COLUMNS = {
+    "entity": "what is counted: household or tax_unit",
+    "measure": "count of the entity, or sum of the variable",
+    "variable": "column that is summed, or what is counted",
+    "domain": "records that the figure covers",
+    "target": "name of the figure, in the form of targets' names",
+    "value": "official figure",
+    "achieved": "the file's, with calibrated weights",
+    "relative_error": "(achieved - value) / max(|value|, 1)",
+    "targeted": "true if the weights were calibrated to it",
+    "source": "source of the figure",
 }
 
 DISCLOSURE_COLUMNS = {
     "measure": "what is measured",
     "value": "measured between the synthetic records and the respondents",
     "chance": "the same for people whom no model saw, or the value expected by chance",
+    "standard_error": "of value - chance",
+    "z": "value - chance in standard errors",
+    "verdict": "no more than by chance (below 2 standard errors), possibly above (2 to 3), or above",
     "meaning": "what a value above chance would mean",
 }
 

@@ -73,7 +73,7 @@ def published_over_surveyed(
     CalibrationError
         If there are no published targets, or no record contributes to one of them.
     """
-    published = targets.filter(pl.col("kind") == "published")
+    published = targets.filter(pl.col("kind") != "modelled")
     rows = target_errors(survey, published, weight, household_id)
     both_zero = (pl.col("value") == 0) & (pl.col("achieved") == 0)
     ratio = pl.when(both_zero).then(1.0).otherwise(pl.col("value") / pl.col("achieved"))

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from microplex_pipeline.evaluation.columns import DISCLOSURE_COLUMNS
-from microplex_pipeline.evaluation.encoding import as_numbers
-from microplex_pipeline.evaluation.two_sample import rank_scale
+from microplex_pipeline.evaluation.nearness import AgainstChance, attribution, nearness
 
 MIN_AMOUNTS = 2
-SAMPLE = 3000  # most records for measures with nearest neighbours, whose cost is quadratic
+POSSIBLY, CLEARLY = 2.0, 3.0  # standard errors above chance
+NO_MORE, ABOVE = "no more than by chance", "above chance"
+
+DISCLOSURE_NAMES = {
+    "copies": "whole-record copies",
+    "unique_amounts": "unique amounts",
+    "nearer_to_respondents": "nearness to respondents",
+    "membership_auc": "membership",
+    "attribution": "attribution",
+}
 
 # every measure is a share; this is what it is a share of
 DISCLOSURE_MEASURES = {
@@ -24,22 +31,6 @@ DISCLOSURE_MEASURES = {
     "nearer to the synthetic units (area under the ROC curve)",
     "attribution": "respondents' non-zero amounts that can be predicted within 5 % from their conditions",
 }
-
-
-class AgainstChance(NamedTuple):
-    """The rate of matches with training respondents, and with people whom no model saw.
-
-    Attributes
-    ----------
-    value : matches with training respondents per synthetic record or amount.
-    chance : the same for held-out people, scaled to the number of training respondents.
-    standard_error : of value - chance under the hypothesis that chance alone divided people into the two
-        samples, i.e. over all permutations of the two samples.
-    """
-
-    value: float
-    chance: float
-    standard_error: float
 
 
 def disclosure(
@@ -69,7 +60,8 @@ def disclosure(
     copies_by_chance : the same for held-out records, scaled to the number of training records;
     unique_amounts : share of synthetic non-zero amounts that belong to a single training respondent;
     unique_amounts_by_chance : the same for held-out respondents, i.e. the rate of a model without memory;
-    copies_error, unique_amounts_error : standard errors of the two differences from chance;
+    copies_error, unique_amounts_error, nearer_to_train_error, membership_auc_error, attribution_error :
+        standard errors of the differences from chance;
     nearer_to_train : share of synthetic records nearer to a training than to a held-out record, with
         samples of equal size (0.5 is best);
     membership_auc : area under the ROC curve of classifying records as training or held-out by their
@@ -80,6 +72,7 @@ def disclosure(
     unique = unique_amounts(train, holdout, synthetic, targets)
     copies = copied_records(train, holdout, synthetic, targets, conditions)
     near, membership = nearness(train, holdout, synthetic, compared or [*conditions, *targets])
+    attributed = [attribution(p, synthetic, targets, conditions) for p in (train, holdout)]
     return {
         "copies": copies.value,
         "copies_by_chance": copies.chance,
@@ -87,10 +80,13 @@ def disclosure(
         "unique_amounts": unique.value,
         "unique_amounts_by_chance": unique.chance,
         "unique_amounts_error": unique.standard_error,
-        "nearer_to_train": near,
-        "membership_auc": membership,
-        "attribution_train": attribution(train, synthetic, targets, conditions),
-        "attribution_holdout": attribution(holdout, synthetic, targets, conditions),
+        "nearer_to_train": near.value,
+        "nearer_to_train_error": near.standard_error,
+        "membership_auc": membership.value,
+        "membership_auc_error": membership.standard_error,
+        "attribution_train": attributed[0].value,
+        "attribution_holdout": attributed[1].value,
+        "attribution_error": float(np.hypot(attributed[0].error, attributed[1].error)),
     }
 
 
@@ -112,22 +108,35 @@ def disclosure_table(
 
     Returns
     -------
-    One row per measure: measure, value, chance, meaning.
+    One row per measure, with the columns of DISCLOSURE_COLUMNS.
     """
     m = disclosure(train, others, synthetic, targets, conditions, compared=targets)
     rows = [
-        ("copies", m["copies"], m["copies_by_chance"],
+        ("copies", m["copies"], m["copies_by_chance"], m["copies_error"],
          "whole records of respondents come back"),
         ("unique_amounts", m["unique_amounts"], m["unique_amounts_by_chance"],
-         "amounts that one respondent alone holds come back"),
-        ("nearer_to_respondents", m["nearer_to_train"], 0.5,
+         m["unique_amounts_error"], "amounts that one respondent alone holds come back"),
+        ("nearer_to_respondents", m["nearer_to_train"], 0.5, m["nearer_to_train_error"],
          "synthetic amounts crowd around respondents'"),
-        ("membership_auc", m["membership_auc"], 0.5,
+        ("membership_auc", m["membership_auc"], 0.5, m["membership_auc_error"],
          "who was a respondent can be told from the synthetic records"),
-        ("attribution", m["attribution_train"], m["attribution_holdout"],
+        ("attribution", m["attribution_train"], m["attribution_holdout"], m["attribution_error"],
          "who knows a respondent's conditions learns his or her amounts"),
     ]  # fmt: skip
-    return pl.DataFrame(rows, schema=list(DISCLOSURE_COLUMNS), orient="row")
+    judged = []
+    for measure, value, chance, error, meaning in rows:
+        z = (value - chance) / error if error > 0 else None
+        judged.append((measure, value, chance, error, z, disclosure_verdict(z), meaning))
+    return pl.DataFrame(
+        judged, schema=list(DISCLOSURE_COLUMNS), schema_overrides={"z": pl.Float64}, orient="row"
+    )
+
+
+def disclosure_verdict(z: float | None) -> str:
+    """Return in words what a difference from chance means, given in standard errors."""
+    if z is None or z < POSSIBLY:
+        return NO_MORE
+    return ABOVE if z >= CLEARLY else "possibly above chance"
 
 
 def whole_record_copies(
@@ -227,59 +236,3 @@ def _against_chance(
             variance += (1 + ratio) ** 2 * of_sum
     drawn = max(drawn, 1)
     return AgainstChance(float(value / drawn), float(chance / drawn), float(variance**0.5 / drawn))
-
-
-def nearness(
-    train: pl.DataFrame, holdout: pl.DataFrame, synthetic: pl.DataFrame, columns: Sequence[str]
-) -> tuple[float, float]:
-    """Return nearer_to_train and membership_auc, see `disclosure`."""
-    from sklearn.metrics import roc_auc_score
-    from sklearn.neighbors import NearestNeighbors
-
-    n = min(train.height, holdout.height, SAMPLE)
-    synthetic = synthetic.sample(min(synthetic.height, SAMPLE), seed=0)
-    members = train.sample(n, seed=0)
-    others = holdout.sample(n, seed=0)
-    frames = as_numbers((members, others, synthetic), columns)
-    reference = np.concatenate(frames[:2])
-    a, b, s = (rank_scale(reference, f) for f in frames)
-
-    def distance(to: np.ndarray, of: np.ndarray) -> np.ndarray:
-        return NearestNeighbors(n_neighbors=1).fit(to).kneighbors(of)[0][:, 0]
-
-    to_train, to_holdout = distance(a, s), distance(b, s)
-    nearer = np.mean(to_train < to_holdout) + 0.5 * np.mean(to_train == to_holdout)
-    closeness = -np.concatenate([distance(s, a), distance(s, b)])
-    return float(nearer), float(roc_auc_score(np.repeat([1, 0], n), closeness))
-
-
-def attribution(
-    people: pl.DataFrame,
-    synthetic: pl.DataFrame,
-    targets: Sequence[str],
-    conditions: Sequence[str],
-    within: float = 0.05,
-) -> float:
-    """Return the share of non-zero amounts of `people` that an intruder predicts from their conditions.
-
-    The prediction is the amount of the synthetic record nearest in conditions (correct attribution
-    probability; Taub et al. 2018, Privacy in Statistical Databases: 122-137). Only the difference
-    between training and held-out people is disclosure; the rest is knowledge of the population.
-
-    Parameters
-    ----------
-    within : relative error up to which a prediction is correct.
-    """
-    from sklearn.neighbors import NearestNeighbors
-
-    known, drawn = as_numbers((people, synthetic), conditions)
-    index = NearestNeighbors(n_neighbors=1).fit(rank_scale(drawn, drawn))
-    nearest = index.kneighbors(rank_scale(drawn, known))[1][:, 0]
-    right, total = 0, 0
-    for target in targets:
-        truth = people[target].cast(pl.Float64).to_numpy()
-        guess = synthetic[target].cast(pl.Float64).to_numpy()[nearest]
-        has = truth != 0
-        total += has.sum()
-        right += (np.abs(guess - truth)[has] <= within * np.abs(truth[has])).sum()
-    return float(right / max(total, 1))

@@ -118,7 +118,7 @@ def _families(
         others = [s for s in sources.published if s.name != source.name]
         reduced = sources.model_copy(update={"published": others})
         rest = state_targets(survey, reduced, place, columns, pooled).table
-        yield _family(source.name, table, rest, ["published"])
+        yield _family(source.name, table, rest, ["published", "share"])
     for total in sources.pooled:
         pools = [s for s in sources.pooled if s.name != total.name]
         reduced = sources.model_copy(update={"pooled": pools})

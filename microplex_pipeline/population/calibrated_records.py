@@ -4,39 +4,38 @@ from __future__ import annotations
 
 import polars as pl
 
-from microplex_pipeline.calibration import Reweighter, Targets
+from microplex_pipeline.calibration.capped_weights import calibrated_weights
 from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.calibration.targets.sources import TargetSources
 from microplex_pipeline.survey import SurveySchema
 
 
 def calibrated_records(
-    records: pl.DataFrame, targets: pl.DataFrame, schema: SurveySchema, sources: TargetSources
+    records: pl.DataFrame,
+    targets: pl.DataFrame,
+    schema: SurveySchema,
+    sources: TargetSources,
+    bounds: tuple[float, float] | None = None,
 ) -> pl.DataFrame:
     """Return the records with calibrated weights, and their former ones in `design_weight`.
 
-    Raking gives the positive weights that meet the targets, those with a standard error within it, and are
-    closest to the design weights. All units of a household have the same weight.
+    All units of a household have the same weight. See `calibrated_weights`.
 
     Parameters
     ----------
     records : synthetic tax units.
     targets : rows of `state_targets`.
     sources : of the targets, for the derived columns that they name.
+    bounds : lowest and highest ratio of weight to design weight; None for no bounds.
 
     Raises
     ------
     CalibrationError, InfeasibleTargets
-        As `Reweighter.fit`.
+        As `calibrated_weights`.
     """
-    asked = Targets(targets)
     keys = {"year": schema.year, "household_id": schema.household}
-    reweighter = Reweighter(distance="raking", soft=asked.any_soft).fit(
-        with_derived(records, sources, targets, **keys),
-        asked,
-        schema.weight,
-        household_id=schema.household,
-    )
-    return reweighter.transform(records).with_columns(
-        records[schema.weight].alias("design_weight")
+    derived = with_derived(records, sources, targets, **keys)
+    weighted = calibrated_weights(derived, targets, schema.weight, schema.household, bounds)
+    return records.with_columns(
+        weighted[schema.weight], records[schema.weight].alias("design_weight")
     )

@@ -55,6 +55,7 @@ class Chain:
     sources : of the targets, for the derived columns that they name.
     targets : returns the table of targets, given the survey. It is sent to other processes, and so must be
         a function of a module, or a partial one.
+    bounds : of the ratios of weights to design weights; None for no bounds.
     """
 
     schema: SurveySchema
@@ -66,6 +67,7 @@ class Chain:
     growth: Mapping[str, float]
     sources: TargetSources
     targets: Callable[[pl.DataFrame], pl.DataFrame]
+    bounds: tuple[float, float] | None = None
 
     def records(
         self, survey: pl.DataFrame, seed: int, factors: np.ndarray | None = None
@@ -93,7 +95,9 @@ class Chain:
             seed,
             self.growth,
         )
-        return calibrated_records(drawn, self.targets(replicate), schema, self.sources)
+        return calibrated_records(
+            drawn, self.targets(replicate), schema, self.sources, self.bounds
+        )
 
     def _synthesizer(
         self, survey: pl.DataFrame, replicate: pl.DataFrame, seed: int, factors: np.ndarray | None

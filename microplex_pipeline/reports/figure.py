@@ -17,9 +17,11 @@ class Figure:
     alt : description for screen readers.
     note : caption beneath the chart.
     svg : the chart.
+    tone : "bad" or "doubt" if the note says that something is wrong, or may be.
     """
 
     title: str
     alt: str
     note: str
     svg: Markup
+    tone: str = ""

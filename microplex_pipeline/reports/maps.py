@@ -57,7 +57,7 @@ def value_map(
     layer : `states` or `counties`.
     size : largest width and height, in pixels.
     within : prefix of FIPS codes of the areas to show.
-    number_format : of the legend (d3-format).
+    number_format : of the legend (d3-format); "d" for whole numbers.
     """
     import altair as alt
 
@@ -67,7 +67,13 @@ def value_map(
         "properties.value:Q",
         title=None,
         scale=alt.Scale(**domain, type=scale, scheme="viridis", nice=False),
-        legend=alt.Legend(orient="bottom", format=number_format, gradientLength=260, tickCount=4),
+        legend=alt.Legend(
+            orient="bottom",
+            format=number_format,
+            gradientLength=260,
+            tickCount=4,
+            tickMinStep=1 if number_format == "d" else 0,
+        ),
     )
     return _map(topology, layer, values, colour, size, within)
 

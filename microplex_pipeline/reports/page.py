@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from microplex_pipeline.reports.tables import absolute_error, count, decimals
+from microplex_pipeline.reports.tables import absolute_error, count, decimals, percent
 
 # packages on which the results depend
 PACKAGES = ("microplex-pipeline", "dagster", "torch", "polars", "duckdb", "scipy")
@@ -23,7 +23,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"count": count, "decimals": decimals, "absolute_error": absolute_error}
+    environment.globals |= {
+        "count": count, "decimals": decimals, "absolute_error": absolute_error, "percent": percent,
+    }  # fmt: skip
     return environment
 
 

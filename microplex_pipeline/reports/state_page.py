@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from microplex_pipeline.evaluation.diagnostics import weight_summary
-from microplex_pipeline.evaluation.disclosure import DISCLOSURE_MEASURES
 from microplex_pipeline.reports.charts import ratio_chart
+from microplex_pipeline.reports.checks_section import checks_table
+from microplex_pipeline.reports.concentration_section import concentration_tables
 from microplex_pipeline.reports.county_section import county_figure, county_table
-from microplex_pipeline.reports.fidelity_section import distribution_figures, fidelity_table
+from microplex_pipeline.reports.disclosure_section import disclosure_table
+from microplex_pipeline.reports.fidelity_section import distribution_figures, fidelity_tables
 from microplex_pipeline.reports.figure import Figure
 from microplex_pipeline.reports.geography import FIPS, Topology, area_names, load_boundaries
+from microplex_pipeline.reports.held_out_section import held_out_table
+from microplex_pipeline.reports.joint_section import joint_table
+from microplex_pipeline.reports.official_section import official_table
 from microplex_pipeline.reports.page import render
+from microplex_pipeline.reports.provenance_section import (
+    Provenance,
+    file_table,
+    parameter_rows,
+    source_table,
+)
 from microplex_pipeline.reports.state_results import StateResults
 from microplex_pipeline.reports.summary import state_summary
-from microplex_pipeline.reports.tables import Column, Table, count, fine_percent, table
 from microplex_pipeline.reports.target_section import repeated_notes, target_figure, target_table
 from microplex_pipeline.reports.target_words import in_words
+from microplex_pipeline.reports.verdict import verdict
 from microplex_pipeline.survey import SurveyWords, weighted_persons
 
 MAP = (560, 380)
@@ -34,8 +43,9 @@ def state_page(
     *,
     title: str,
     words: SurveyWords,
-    seeds: Mapping[str, int],
+    provenance: Provenance,
     boundaries: Path,
+    citations: Path,
 ) -> str:
     """Return the report as one self-contained HTML page; the same inputs give the same bytes.
 
@@ -44,17 +54,20 @@ def state_page(
     state : postal code.
     title : title of the survey edition, see `edition_title`.
     words : readable names of the survey's columns and codes.
-    seeds : known random seeds, by step.
+    provenance : what the page and everything before it were made from.
     boundaries : TopoJSON file of states and counties, see `load_boundaries`.
+    citations : CSV file of the sources' tables and addresses, see `source_table`.
 
     Raises
     ------
     DataFileError
-        If the file of boundaries is missing or unusable.
+        If the file of boundaries or of citations is missing or unusable.
     """
     topology = load_boundaries(boundaries)
     schema, survey, tolerance = results.schema, results.survey, results.tolerance
     headline, others = distribution_figures(results, words)
+    summary = state_summary(results)
+    names = area_names(topology, "counties")
     return render(
         "state.html",
         name=area_names(topology, "states")[FIPS[state]],
@@ -62,20 +75,33 @@ def state_page(
         survey_title=title,
         survey_households=survey[schema.household].n_unique(),
         survey_persons=weighted_persons(survey, schema),
-        summary=state_summary(results),
+        summary=summary,
+        findings=verdict(results, summary, words),
+        limits=schema.limits,
+        checks=checks_table(results.judgements),
         tolerance=tolerance,
         max_z=results.max_z,
         distributions=headline,
         other_distributions=others,
-        fidelity=fidelity_table(results.fidelity, schema, words),
+        **fidelity_tables(results.fidelity, schema, words),
+        joint=joint_table(results.joint, words),
+        held_out=held_out_table(results.held_out),
+        official=official_table(results.official, words),
         target_figure=target_figure(schema, results.calibrated, results.targets, words),
         targets=target_table(results.targets, tolerance, results.max_z, words),
         target_notes=repeated_notes(results.targets),
         **_weights(results.weights, results.design_weights),
         **_counties(results, topology, FIPS[state], words),
-        disclosure=_disclosure_table(results.disclosure),
-        sources=_source_table(results.targets, results.counties),
-        seeds=seeds,
+        **concentration_tables(
+            results.concentration, results.targets, words, names, results.spread_limits
+        ),
+        cost=results.cost,
+        spread_limits=results.spread_limits,
+        disclosure=disclosure_table(results.disclosure),
+        sources=source_table(results.targets, results.counties, citations),
+        files=file_table(provenance),
+        parameters=parameter_rows(provenance),
+        provenance=provenance,
     )
 
 
@@ -109,37 +135,3 @@ def _counties(
         "county_figure": county_figure(topology, counties, MAP, within=state),
         "county_targets": list(zip(in_words(targets, words), targets, strict=True)),
     }
-
-
-def _disclosure_table(disclosure: pl.DataFrame) -> Table:
-    columns = [
-        Column("share", "Share of", beneath="measure"),
-        Column("value", "Synthetic records", fine_percent),
-        Column("chance", "By chance", fine_percent),
-        Column("meaning", "A value above chance would mean that"),
-    ]
-    share = pl.col("measure").replace(DISCLOSURE_MEASURES).alias("share")
-    return table(
-        "Disclosure measures compared with chance", disclosure.with_columns(share), columns
-    )
-
-
-def _source_table(targets: pl.DataFrame, counties: pl.DataFrame) -> Table:
-    of_state = targets.select("kind", "source", pl.lit("state").alias("level"))
-    of_counties = counties.select(
-        pl.lit("published").alias("kind"),
-        pl.format("{} (figures of {})", "source", "file_year").alias("source"),
-        pl.lit("county").alias("level"),
-    )
-    rows = pl.concat([of_state, of_counties]).group_by("level", "kind", "source").len("targets")
-    columns = [
-        Column("level", "Level"),
-        Column("kind", "Kind"),
-        Column("source", "Source"),
-        Column("targets", "Targets", count),
-    ]
-    return table(
-        "Sources of the targets",
-        rows.sort("level", "kind", "source", descending=[True, True, False]),
-        columns,
-    )

@@ -47,8 +47,20 @@ def absolute_error(value: float) -> str:
     return f"{value:.0e}" if value < 5e-6 else f"{100 * value:.3f}{NARROW_SPACE}%"
 
 
-def standard_errors(value: float) -> str:
-    """Return an error in standard errors, with its sign and one decimal."""
+def percent_change(value: float) -> str:
+    """Return a relative difference as a percentage with one decimal and its sign, or as "exact"."""
+    if abs(value) < EXACT:
+        return "exact"
+    return ("+" if value > 0 else "") + percent(value)
+
+
+def percent_points(value: float) -> str:
+    """Return a difference of shares in percentage points, with three decimals."""
+    return f"{100 * value:.3f}{NARROW_SPACE}pp"
+
+
+def z_score(value: float) -> str:
+    """Return a number of standard errors with its sign."""
     return f"{value:+.1f}".replace("-", MINUS)
 
 
@@ -63,6 +75,7 @@ class Column:
     write : formats numbers; None for text.
     title : explanation of the heading, shown as a tooltip.
     beneath : column of the frame shown beneath in small type, e.g. with names in the warehouse.
+    error : column of the frame with the number's standard error, shown after it.
     """
 
     name: str
@@ -70,6 +83,7 @@ class Column:
     write: Callable[[float], str] | None = None
     title: str = ""
     beneath: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +103,9 @@ class Table:
     caption: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
-    marked: Sequence[bool]  # rows that need attention
+    marked: Sequence[
+        str
+    ]  # class of each row: "marked" if something is wrong, "doubtful", or neither
 
 
 def table(
@@ -97,21 +113,26 @@ def table(
     frame: pl.DataFrame,
     columns: Sequence[Column],
     marked: pl.Expr | None = None,
+    doubtful: pl.Expr | None = None,
     links: dict[str, str] | None = None,
 ) -> Table:
     """Return columns of a frame as a table.
 
     Parameters
     ----------
-    marked : boolean expression for the rows that need attention.
+    marked, doubtful : boolean expressions for the rows where something is wrong, or may be.
     links : address by text of the first column.
     """
-    flags = frame.select(marked)[:, 0].to_list() if marked is not None else [False] * frame.height
-    rows = [
+    flags = [""] * frame.height
+    for name, rows in (("doubtful", doubtful), ("marked", marked)):
+        if rows is not None:
+            chosen = frame.select(rows)[:, 0].to_list()
+            flags = [name if c else f for c, f in zip(chosen, flags, strict=True)]
+    cells = [
         [_cell(row, c, (links or {}) if k == 0 else {}) for k, c in enumerate(columns)]
         for row in frame.to_dicts()
     ]
-    return Table(caption, columns, rows, flags)
+    return Table(caption, columns, cells, flags)
 
 
 def _cell(row: Mapping[str, Any], column: Column, links: dict[str, str]) -> Cell:
@@ -121,4 +142,7 @@ def _cell(row: Mapping[str, Any], column: Column, links: dict[str, str]) -> Cell
     if column.write is None:
         beneath = str(row[column.beneath]) if column.beneath else ""
         return Cell(str(value), str(value), links.get(str(value), ""), beneath)
-    return Cell(column.write(value), repr(float(value)))
+    text = column.write(value)
+    if column.error and row[column.error] is not None:
+        text += f" \u00b1{NARROW_SPACE}{column.write(row[column.error])}"
+    return Cell(text, repr(float(value)))

@@ -14,14 +14,21 @@ from microplex_pipeline.reports.tables import (
     Table,
     count,
     relative_error,
-    standard_errors,
     table,
+    z_score,
 )
 from microplex_pipeline.reports.target_words import in_words, target_unit
 from microplex_pipeline.survey import SurveySchema, SurveyWords
 
+KIND_WORDS = {
+    "published": "published total",
+    "share": "published share",
+    "pooled": "pooled total",
+    "modelled": "survey's own",
+}
 KINDS = (
-    "published by a statistical office, pooled over the survey's years, or modelled on the survey"
+    "a published total, a published share of a count that is not published, a total pooled over the survey's "
+    "years, or the survey's own total"
 )
 LONG_NOTE = 40  # characters from which a repeated note is moved below the table
 
@@ -32,12 +39,12 @@ def target_table(
     """Return the targets with achieved totals, largest error first, each in words above its name."""
     columns = [
         Column("in_words", "Target", beneath="target"),
-        Column("kind", "Kind", None, KINDS),
+        Column("kind_in_words", "Kind", None, KINDS),
         Column("unit", "Unit"),
         Column("value", "Target value", count),
         Column("achieved", "Achieved", count, "total with the calibrated weights"),
         Column("relative_error", "Relative error", relative_error),
-        Column("z", "z", standard_errors, "error in standard errors; empty if met exactly"),
+        Column("z", "z", z_score, "error in standard errors; empty if met exactly"),
         Column(
             "note",
             "Note",
@@ -57,6 +64,7 @@ def target_table(
         targets.with_columns(
             in_words(targets["target"], words),
             pl.Series("unit", units, pl.String),
+            pl.col("kind").replace(KIND_WORDS).alias("kind_in_words"),
             pl.col("note").replace(numbers),
         )
     ).sort(pl.when(size < EXACT).then(0.0).otherwise(size), descending=True, maintain_order=True)

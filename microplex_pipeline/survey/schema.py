@@ -162,6 +162,19 @@ class Ageing(Strict):
     population: FileName
 
 
+class Limit(Strict):
+    """A limit of a survey that files made from it inherit.
+
+    Attributes
+    ----------
+    topic : what it concerns, in a few words.
+    text : what is known about it, and for what the file must therefore not be used.
+    """
+
+    topic: str
+    text: str
+
+
 class SurveySchema(Strict):
     """The description of a survey: its file, keys, conditions, targets and identities.
 
@@ -196,6 +209,7 @@ class SurveySchema(Strict):
     household_income: list[str]
     state_scaling: StateScaling
     ageing: Ageing
+    limits: list[Limit] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _identities_name_known_columns(self) -> Self:
@@ -270,6 +284,18 @@ class SurveySchema(Strict):
     def amount_columns(self) -> list[str]:
         """Amounts that are synthesized, followed by their totals."""
         return [*self.target_columns, *(i.total for i in self.totals)]
+
+    @property
+    def headline_columns(self) -> list[str]:
+        """Amounts that are suitable for judging the synthesis, followed by the totals of such amounts."""
+        own = [t.name for t in self.targets if t.headline]
+        return [*own, *(i.total for i in self.totals if set(i.parts) <= set(own))]
+
+    @property
+    def headline_totals(self) -> list[str]:
+        """Headline amounts, with totals in place of their parts."""
+        parts = {part for total in self.totals for part in total.parts}
+        return [name for name in self.headline_columns if name not in parts]
 
     @property
     def model_columns(self) -> list[str]:

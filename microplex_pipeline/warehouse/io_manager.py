@@ -20,8 +20,10 @@ from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.provenance import (
     UNVERSIONED,
     CheckResult,
+    Place,
     Stored,
     read_versions,
+    records_of,
     write_check,
     write_version,
 )
@@ -117,6 +119,11 @@ class Warehouse(dg.IOManager):
             return dict.fromkeys(partitions, UNVERSIONED)
         with self._reading() as connection:
             return read_versions(connection, asset, partitions)
+
+    def stored_records(self, partition: Partition) -> dict[Place, Stored]:
+        """Return what is recorded of a state and year's partitions, and of the nation's of that year."""
+        with self._reading() as connection:
+            return records_of(connection, partition)
 
     def store_check(
         self, asset: str, partition: Partition, check: str, result: CheckResult

@@ -120,6 +120,20 @@ def read_versions(
     return {partition: found.get(partition, UNVERSIONED) for partition in partitions}
 
 
+def records_of(connection: duckdb.DuckDBPyConnection, partition: Partition) -> dict[Place, Stored]:
+    """Return what the stored partitions of a state and year, and of the nation and year, were made from."""
+    if not columns_of(connection, VERSIONS):
+        return {}
+    rows = connection.execute(
+        f"select asset, state, year, made_from, run from {VERSIONS} where year = ? and state in (?, ?)",
+        [partition.year, partition.state, NATION],
+    ).fetchall()
+    return {
+        (asset, _partition(state, year)): Stored(json.loads(text), run)
+        for asset, state, year, text, run in rows
+    }
+
+
 def stored_versions(warehouse: Path, patience: float = READER_WAIT) -> dict[Place, Stored]:
     """Return what every partition of a warehouse was made from; empty if that was never recorded."""
     if str(VERSIONS) not in existing_tables(warehouse, patience):

@@ -31,7 +31,8 @@ from microplex_pipeline_tests.conftest import BRIEF, variables
 RI = Partition("RI", 2014)
 CHAIN_AFTER_FLOW = {
     "flow", "synthetic_population", "calibrated_population", "persons", "county_weights",
-    "target_report", "fidelity_report", "disclosure_report", "comparisons", "county_report", "state_report",
+    "target_report", "fidelity_report", "joint_report", "disclosure_report", "comparisons",
+    "county_report", "concentration", "official_report", "held_out_report", "state_report",
 }  # fmt: skip
 
 

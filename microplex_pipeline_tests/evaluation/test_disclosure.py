@@ -5,13 +5,17 @@ import polars as pl
 import pytest
 
 from microplex_pipeline.evaluation.disclosure import (
-    attribution,
+    ABOVE,
+    NO_MORE,
     copied_records,
     disclosure,
+    disclosure_table,
+    disclosure_verdict,
     unique_amounts,
     whole_record_copies,
 )
 from microplex_pipeline.evaluation.fidelity import fidelity, fidelity_by_variable
+from microplex_pipeline.evaluation.nearness import attribution, nearness
 
 TARGETS, CONDITIONS = ["wages_head", "social_security", "snap"], ["age_head", "n_persons"]
 
@@ -84,7 +88,7 @@ def test_copies_and_unique_amounts_above_chance_are_significant(halves):
 def test_attribution_counts_amounts_near_the_truth():
     people = pl.DataFrame({"age": [30.0, 60.0], "x": [100, 200]})
     drawn = pl.DataFrame({"age": [31.0, 61.0], "x": [104, 300]})
-    assert attribution(people, drawn, ["x"], ["age"]) == pytest.approx(0.5)
+    assert attribution(people, drawn, ["x"], ["age"]).value == pytest.approx(0.5)
 
 
 def test_real_records_are_faithful_and_shuffled_ones_are_not(rhode_island):
@@ -98,10 +102,36 @@ def test_real_records_are_faithful_and_shuffled_ones_are_not(rhode_island):
     assert measures["auc_low"] > 0.55
     table = fidelity_by_variable(rhode_island, broken, TARGETS, "age_head", "weight")
     assert table["variable"].to_list() == TARGETS
-    assert table["mean"].to_list()[1:] == pytest.approx(table["mean_synthetic"].to_list()[1:])
     assert np.isfinite(table.drop("variable").to_numpy()).all()
 
 
 def test_copies_of_people_with_missing_conditions_are_copies():
     people = pl.DataFrame({"k": [1, None], "u": [1.0, 3.0], "v": [5.0, 7.0]})
     assert whole_record_copies(people, people, ["u", "v"], ["k"]) == 1
+
+
+def test_every_measure_has_a_verdict_by_its_standard_error(halves):
+    train, holdout, fresh = halves
+    of_fresh, of_copies = (
+        disclosure_table(train, holdout, drawn, TARGETS, CONDITIONS) for drawn in (fresh, train)
+    )
+    assert ABOVE not in of_fresh["verdict"].to_list()
+    assert of_copies["verdict"].to_list() == [ABOVE] * 5
+    gap = (of_copies["value"] - of_copies["chance"]) / of_copies["standard_error"]
+    assert of_copies["z"].to_list() == pytest.approx(gap.to_list())
+    assert [disclosure_verdict(z) for z in (None, 1.9, 2.1, 3.1)] == [
+        NO_MORE, NO_MORE, "possibly above chance", ABOVE,
+    ]  # fmt: skip
+
+
+def test_the_standard_error_of_nearness_is_over_all_divisions_of_people():
+    people = pl.DataFrame({"x": [1.0, 4.0, 5.0, 11.0, 20.0, 21.0]})
+    drawn = pl.DataFrame({"x": [1.0, 1.0, 1.0, 5.0, 11.0, 20.0, 20.0]})
+    found = []
+    for chosen in combinations(range(6), 3):
+        inside = pl.Series([k in chosen for k in range(6)])
+        near, _ = nearness(people.filter(inside), people.filter(~inside), drawn, ["x"])
+        found.append(near)
+    assert np.mean([near.value for near in found]) == pytest.approx(0.5)
+    spread = np.std([near.value for near in found])
+    assert np.mean([near.standard_error for near in found]) == pytest.approx(spread)

@@ -185,6 +185,25 @@ def test_a_report_needs_no_network(browser, project):
     assert asked == [report.as_uri()]
 
 
+def test_a_printed_report_unfolds_its_parts_and_keeps_its_keys(browser, project):
+    report = write_state_report(project / "w.duckdb", project / "pages", Partition("RI", 2014))
+    page = browser.new_page(color_scheme="dark")
+    page.goto(report.as_uri())
+    parts = page.locator("details > :not(summary)")
+    shown = "all => all.map(part => part.checkVisibility())"
+    assert not any(parts.evaluate_all(shown))
+    page.emulate_media(media="print", color_scheme="dark")
+    assert len(parts.evaluate_all(shown)) > 1
+    assert all(parts.evaluate_all(shown))
+    key = page.locator(".key.survey").evaluate("e => getComputedStyle(e).printColorAdjust")
+    assert key == "exact"
+    paper, ink = page.locator("body").evaluate(
+        "e => [getComputedStyle(e).backgroundColor, getComputedStyle(e).color]"
+    )
+    assert (paper, ink) == ("rgb(255, 255, 255)", "rgb(0, 0, 0)")
+    page.close()
+
+
 def test_nothing_listens_beyond_this_computer(ui):
     listening = _listening_addresses(ui[1])
     assert listening == {"127.0.0.1"}

@@ -87,7 +87,7 @@ def published_targets(
                 pl.lit(source.variable).alias("variable"),
                 "domain",
                 "value",
-                pl.lit("published").alias("kind"),
+                pl.lit("share" if source.scale_to_survey else "published").alias("kind"),
                 "source",
                 pl.lit(note, pl.String).alias("note"),
                 *PRECISION,

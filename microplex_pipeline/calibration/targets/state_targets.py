@@ -64,14 +64,12 @@ class StateTargets:
     Attributes
     ----------
     table : a row per target; standard_error is null where it must be met exactly.
-    compared : published figures that are only compared.
     persons_factor : published persons over the survey's.
     surveyed : the survey, grossed up to the published persons, with derived columns.
     raked : the same with weights that meet the published figures.
     """
 
     table: pl.DataFrame
-    compared: pl.DataFrame
     persons_factor: float
     surveyed: pl.DataFrame
     raked: pl.DataFrame
@@ -101,12 +99,12 @@ def state_targets(
         If a source or its figures cannot be used, two sources give the same figure, or published figures
         contradict each other on these records.
     """
-    given, compared, surveyed, factor = given_targets(survey, sources, place, columns, pooled)
+    given, _, surveyed, factor = given_targets(survey, sources, place, columns, pooled)
     keys = {"weight": columns.weight, "household_id": columns.household_id}
     raked = rake_to_published(surveyed, given, **keys)
     exact = given.filter(pl.col("standard_error").is_null())
     modelled = modelled_targets(raked, sources.modelled, columns.title, met=exact, **keys)
-    return StateTargets(_joined(given, modelled), compared, factor, surveyed, raked)
+    return StateTargets(_joined(given, modelled), factor, surveyed, raked)
 
 
 def table_of_targets(

@@ -13,6 +13,7 @@ from microplex_pipeline.calibration.errors import CalibrationError
 from microplex_pipeline.frames import to_polars
 
 KEY = ["entity", "measure", "variable", "domain"]
+KINDS = ("published", "share", "pooled", "modelled")
 MEASURES = ("count", "sum", "mean", "ratio")
 PRECISION = ("standard_error", "tolerance")
 TARGET_COLUMNS = {
@@ -21,7 +22,8 @@ TARGET_COLUMNS = {
     "variable": "column that is summed, or what is counted",
     "domain": "records that the target covers",
     "value": "total to meet (dollars for sums of amounts, else a count)",
-    "kind": "published by an office, pooled over the survey's years, or modelled on the year's survey",
+    "kind": "published by an office; share, published, of a count that is the survey's own; pooled over "
+    "the survey's years; or modelled on the year's survey",
     "source": "source of the figure",
     "note": "how the figure was scaled, what it replaces, or how many survey records it is based on",
     "standard_error": "of the figure, if it is met within it; null if it is met exactly",

@@ -6,6 +6,8 @@ raw_survey -> survey -> transformer -> zero_model -> flow -> synthetic_populatio
     -> calibrated_population -> persons, county_weights, target_report, fidelity_report, disclosure_report,
        held_out_report
     -> comparisons, county_report, state_report -> national_report
+    -> calibrated_population -> county_weights, target_report, fidelity_report, joint_report,
+       disclosure_report -> county_report, concentration, official_report, state_report -> national_report
 
 In addition, national_survey -> national_prior come before transformer, zero_model and flow, and
 national_survey -> national_completion -> completion before synthetic_population; targets, made from the
@@ -19,6 +21,7 @@ estimates, made from calibrated_population, targets and replicates.
 from microplex_pipeline.defs.assets.calibrated_population import calibrated_population
 from microplex_pipeline.defs.assets.comparisons import comparisons
 from microplex_pipeline.defs.assets.completion import completion
+from microplex_pipeline.defs.assets.concentration import concentration
 from microplex_pipeline.defs.assets.county_report import county_report
 from microplex_pipeline.defs.assets.county_weights import county_weights
 from microplex_pipeline.defs.assets.disclosure_report import disclosure_report
@@ -26,10 +29,12 @@ from microplex_pipeline.defs.assets.estimates import estimates
 from microplex_pipeline.defs.assets.fidelity_report import fidelity_report
 from microplex_pipeline.defs.assets.flow import flow
 from microplex_pipeline.defs.assets.held_out_report import held_out_report
+from microplex_pipeline.defs.assets.joint_report import joint_report
 from microplex_pipeline.defs.assets.national_completion import national_completion
 from microplex_pipeline.defs.assets.national_prior import national_prior
 from microplex_pipeline.defs.assets.national_report import national_report
 from microplex_pipeline.defs.assets.national_survey import national_survey
+from microplex_pipeline.defs.assets.official_report import official_report
 from microplex_pipeline.defs.assets.persons import persons
 from microplex_pipeline.defs.assets.raw_survey import raw_survey
 from microplex_pipeline.defs.assets.replicates import replicates
@@ -57,10 +62,13 @@ CHAIN = [
     county_weights,
     target_report,
     fidelity_report,
+    joint_report,
     disclosure_report,
     held_out_report,
     comparisons,
     county_report,
+    concentration,
+    official_report,
     state_report,
 ]
 
@@ -77,6 +85,8 @@ CALIBRATION = [
     held_out_report,
     comparisons,
     county_report,
+    concentration,
+    official_report,
     state_report,
 ]
 

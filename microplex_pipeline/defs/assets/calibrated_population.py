@@ -6,24 +6,34 @@ import polars as pl
 
 from microplex_pipeline.defs.assets.pictures import markdown_picture, weight_chart
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
+from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation.diagnostics import design_effect, effective_sample_size
 from microplex_pipeline.population.calibrated_records import calibrated_records
 from microplex_pipeline.survey.columns import SYNTHETIC_KEYS
 
 
-@state_year_asset("calibration", "scipy", code_version="2", files=["target_files"])
+@state_year_asset(
+    "calibration", "scipy", code_version="2", reads=["calibration"], files=["target_files"]
+)
 def calibrated_population(
-    data: dg.ResourceParam[DataFolder], synthetic_population: pl.DataFrame, targets: pl.DataFrame
+    data: dg.ResourceParam[DataFolder],
+    parameters: dg.ResourceParam[Parameters],
+    synthetic_population: pl.DataFrame,
+    targets: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One row per synthetic tax unit, weighted so that the state's totals are met: the final microdata.
 
     Estimate sums and means of the state from these rows, weighted by `weight`; all units of a household
     have the same weight. Raking gives the positive weights that meet the targets, those with a standard
     error within it, and are closest to the design weights; `design_weight` is the weight before calibration.
+    `calibration.bounds` caps the ratio.
     """
     schema = data.survey_schema
-    records = calibrated_records(synthetic_population, targets, schema, data.target_sources)
+    bounds = parameters.calibration.bounds
+    records = calibrated_records(
+        synthetic_population, targets, schema, data.target_sources, bounds
+    )
     households = records.unique(schema.household, keep="first")
     weights = households[schema.weight].to_numpy()
     ratios = weights / households["design_weight"].to_numpy()

@@ -3,9 +3,9 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.calibration.targets.published_areas import published_area_targets
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
+from microplex_pipeline.defs.assets.target_inputs import with_target_columns
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation.columns import COMPARISON_COLUMNS
@@ -28,9 +28,8 @@ def comparisons(
         data.target_sources, data.targets, state, year, compare_only=True
     )
     schema = data.survey_schema
-    keys = {"year": schema.year, "household_id": schema.household}
     table = compared_figures(
-        with_derived(calibrated_population, data.target_sources, figures, **keys),
+        with_target_columns(data, calibrated_population, figures),
         county_weights,
         figures,
         schema.household,

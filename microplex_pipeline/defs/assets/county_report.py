@@ -3,13 +3,13 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.calibration.targets.published_areas import published_area_targets
 from microplex_pipeline.defs.assets.state_year import (
     metadata_table,
     state_year_asset,
     stored_records,
 )
+from microplex_pipeline.defs.assets.target_inputs import with_target_columns
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation.area_errors import area_errors
@@ -30,8 +30,7 @@ def county_report(
     state, year = state_and_year(context)
     schema = data.survey_schema
     targets = published_area_targets(data.target_sources, data.targets, state, year)
-    keys = {"year": schema.year, "household_id": schema.household}
-    records = with_derived(calibrated_population, data.target_sources, targets, **keys)
+    records = with_target_columns(data, calibrated_population, targets)
     table = area_errors(records, county_weights, targets, schema.weight, schema.household)
     return stored_records(
         table.select(pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()),

@@ -4,12 +4,12 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.calibration.areas.published_figures import fit_published_areas
-from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.calibration.targets.published_areas import (
     COUNTY_COLUMNS,
     published_area_targets,
 )
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
+from microplex_pipeline.defs.assets.target_inputs import with_target_columns
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
 
@@ -29,8 +29,7 @@ def county_weights(
     state, year = state_and_year(context)
     schema = data.survey_schema
     targets = published_area_targets(data.target_sources, data.targets, state, year)
-    keys = {"year": schema.year, "household_id": schema.household}
-    records = with_derived(calibrated_population, data.target_sources, targets, **keys)
+    records = with_target_columns(data, calibrated_population, targets)
     fitted = fit_published_areas(records, targets, schema.weight, schema.household)
     return stored_records(
         fitted.area_weights_.select(

@@ -14,7 +14,7 @@ from microplex_pipeline.evaluation.columns import DISCLOSURE_COLUMNS
 from microplex_pipeline.evaluation.disclosure import disclosure_table
 
 
-@state_year_asset("evaluation", "polars", code_version="1")
+@state_year_asset("evaluation", "polars", code_version="2")
 def disclosure_report(
     context: dg.AssetExecutionContext,
     data: dg.ResourceParam[DataFolder],
@@ -22,7 +22,7 @@ def disclosure_report(
     synthetic_population: pl.DataFrame,
     national_survey: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """One row per measure of disclosure risk: its value, and the value that chance gives.
+    """One row per measure of disclosure risk: its value, the value that chance gives, and a verdict.
 
     Chance is the same measure for people of other states on whom no model was trained: some of their
     amounts and records occur among the synthetic ones, too, because many people are alike.
@@ -40,5 +40,9 @@ def disclosure_report(
     return stored_records(
         table.select(pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()),
         DISCLOSURE_COLUMNS,
-        {"beside_chance": metadata_table(table.select("measure", "value", "chance", "meaning"))},
+        {
+            "beside_chance": metadata_table(
+                table.select("measure", "value", "chance", "z", "verdict", "meaning")
+            )
+        },
     )

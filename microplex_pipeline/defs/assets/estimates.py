@@ -3,12 +3,12 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.defs.assets.state_year import (
     metadata_table,
     state_year_asset,
     stored_records,
 )
+from microplex_pipeline.defs.assets.target_inputs import with_target_columns
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation.columns import ESTIMATE_COLUMNS
@@ -32,12 +32,11 @@ def estimates(
     state, year = state_and_year(context)
     schema = data.survey_schema
     headline = headline_estimates(calibrated_population, replicates, schema)
-    sources, keys = data.target_sources, {"year": schema.year, "household_id": schema.household}
     # household numbers repeat over replicates, so each derives its columns alone
     parts = replicates.partition_by("replicate", maintain_order=True)
     of_targets = target_estimates(
-        with_derived(calibrated_population, sources, targets, **keys),
-        pl.concat(with_derived(part, sources, targets, **keys) for part in parts),
+        with_target_columns(data, calibrated_population, targets),
+        pl.concat(with_target_columns(data, part, targets) for part in parts),
         targets,
         schema,
     )

@@ -10,46 +10,36 @@ from microplex_pipeline.defs.assets.state_year import (
 )
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.evaluation.amount_fidelity import ALIKE, amount_fidelity
 from microplex_pipeline.evaluation.columns import FIDELITY_COLUMNS
-from microplex_pipeline.evaluation.fidelity import fidelity_by_variable
 
 
-@state_year_asset("evaluation", "polars", code_version="1")
+@state_year_asset("evaluation", "polars", code_version="2")
 def fidelity_report(
     context: dg.AssetExecutionContext,
     data: dg.ResourceParam[DataFolder],
     survey: pl.DataFrame,
     synthetic_population: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """One row per amount: how far the synthetic distribution is from the surveyed one.
+    """One row per amount: how far synthetic records are from surveyed ones, and what sampling allows.
 
     Measured before calibration with design weights, so that it shows the models' errors, not the effect of
-    the targets. `ks` is 0 if two distributions are equal and 1 if they do not overlap.
+    the targets. Holders are units whose amount is not zero; `verdict` compares their share, the
+    distribution of their amounts and the total with the sampling errors of survey and draw.
     """
     state, year = state_and_year(context)
-    schema = data.survey_schema
-    table = fidelity_by_variable(
-        survey,
-        synthetic_population,
-        schema.amount_columns,
-        schema.condition_columns[0],
-        schema.weight,
-    )
-    headline = [t.name for t in schema.targets if t.headline]
-    worst = table.sort("ks", descending=True).head(5)
-    amounts = pl.Series("amount", [data.words.heading(name) for name in worst["variable"]])
+    table = amount_fidelity(survey, synthetic_population, data.survey_schema)
+    of_headline = table.filter("headline")
+    notable = of_headline.filter(pl.col("verdict") != ALIKE)
+    amounts = pl.Series("amount", [data.words.heading(name) for name in notable["variable"]])
     return stored_records(
-        table.select(
-            pl.lit(state).alias("state"),
-            pl.lit(year, pl.Int32).alias("year"),
-            pl.all(),
-            pl.col("variable").is_in(headline).alias("headline"),
-        ),
+        table.select(pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()),
         FIDELITY_COLUMNS,
         {
-            "mean_ks_of_headline_amounts": float(
-                table.filter(pl.col("variable").is_in(headline))["ks"].mean()  # type: ignore[arg-type]
+            "headline_amounts": of_headline.height,
+            **dict(of_headline["verdict"].value_counts().sort("verdict").iter_rows()),
+            "notable": metadata_table(
+                notable.select(amounts, "verdict", "ks_holders", "total_gap", "variable")
             ),
-            "worst_amounts": metadata_table(worst.select(amounts, "ks", "variable")),
         },
     )

@@ -19,7 +19,7 @@ NATIONAL_COLUMNS = {
     "html",
     code_version="2",
     reads=["checks"],
-    files=["boundaries"],
+    files=["boundaries", "column_descriptions", "survey_schema"],
     # built once all states of any year are built, and again whenever one of them is rebuilt
     automation_condition=dg.AutomationCondition.eager()
     .without(dg.AutomationCondition.in_latest_time_window())
@@ -36,6 +36,7 @@ def national_report(
     parameters: dg.ResourceParam[Parameters],
     state_report: pl.DataFrame,
     county_report: pl.DataFrame,
+    official_report: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One row: an HTML page that compares the states of a year that are built, with maps and a table.
 
@@ -44,7 +45,13 @@ def national_report(
     """
     year = int(context.partition_key)
     html = national_page(
-        year, state_report, county_report, parameters.checks.target_tolerance, data.boundaries
+        year,
+        state_report,
+        county_report,
+        official_report,
+        parameters.checks.target_tolerance,
+        data.words,
+        data.boundaries,
     )
     row = pl.DataFrame(
         [{"state": "US", "year": year, "states": state_report.height, "html": html}]

@@ -23,7 +23,7 @@ REPLICATE = {"replicate": "number of the replicate, from 1"}
     "calibration",
     "pytorch",
     code_version="1",
-    reads=["seed", "margins", "fine_tuning", "population", "replicates"],
+    reads=["seed", "margins", "fine_tuning", "population", "calibration", "replicates"],
     files=["target_files", "growth_factors"],
     pool="training",
 )

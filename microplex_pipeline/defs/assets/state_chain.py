@@ -49,4 +49,5 @@ def chain_of(
             columns=survey_columns(data, survey),
             pooled=pooled_totals(data, state, year),
         ),
+        parameters.calibration.bounds,
     )

@@ -4,6 +4,7 @@ from functools import partial
 
 import polars as pl
 
+from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.calibration.targets.state_targets import Place, SurveyColumns
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.survey import aged_title, growth_of_item, pooled_total
@@ -31,3 +32,12 @@ def pooled_totals(data: DataFolder, state: str, year: int) -> dict[str, float]:
         source.name: pooled_total(schema, data.path, state, year, source.variable, source.level_of)
         for source in data.target_sources.pooled
     }
+
+
+def with_target_columns(
+    data: DataFolder, records: pl.DataFrame, targets: pl.DataFrame
+) -> pl.DataFrame:
+    """Return records with the derived columns that targets name."""
+    schema = data.survey_schema
+    keys = {"year": schema.year, "household_id": schema.household}
+    return with_derived(records, data.target_sources, targets, **keys)

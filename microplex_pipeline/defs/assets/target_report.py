@@ -3,7 +3,6 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.calibration.targets.derived import with_derived
 from microplex_pipeline.calibration.targets.pulls import target_pulls
 from microplex_pipeline.calibration.targets.table import TARGET_COLUMNS
 from microplex_pipeline.defs.assets.pictures import markdown_picture, target_chart
@@ -12,6 +11,7 @@ from microplex_pipeline.defs.assets.state_year import (
     state_year_asset,
     stored_records,
 )
+from microplex_pipeline.defs.assets.target_inputs import with_target_columns
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation.diagnostics import target_errors
 from microplex_pipeline.reports import in_words
@@ -28,8 +28,7 @@ def target_report(
     target moves weights, and `against` which other target pulls them back.
     """
     schema = data.survey_schema
-    keys = {"year": schema.year, "household_id": schema.household}
-    records = with_derived(calibrated_population, data.target_sources, targets, **keys)
+    records = with_target_columns(data, calibrated_population, targets)
     errors = target_errors(records, targets, schema.weight, schema.household)
     pulls = target_pulls(records, targets, schema.weight, "design_weight", schema.household)
     errors = errors.join(pulls, on="target", how="left", maintain_order="left")

@@ -4,7 +4,7 @@ import dagster as dg
 import polars as pl
 
 from microplex_pipeline.calibration.targets.state_targets import state_targets
-from microplex_pipeline.calibration.targets.table import TARGET_COLUMNS
+from microplex_pipeline.calibration.targets.table import KINDS, TARGET_COLUMNS
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
 from microplex_pipeline.defs.assets.target_inputs import place_of, pooled_totals, survey_columns
 from microplex_pipeline.defs.partitions import state_and_year
@@ -12,7 +12,7 @@ from microplex_pipeline.defs.resources import DataFolder
 
 
 @state_year_asset(
-    "calibration", "polars", code_version="2", files=["target_files", "growth_factors"]
+    "calibration", "polars", code_version="3", files=["target_files", "growth_factors"]
 )
 def targets(
     context: dg.AssetExecutionContext, data: dg.ResourceParam[DataFolder], survey: pl.DataFrame
@@ -36,16 +36,14 @@ def targets(
     rows = found.table.select(
         pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()
     )
+    scaled = rows.filter(pl.col("kind").is_in(["published", "share"]))["note"]
     return stored_records(
         rows,
         TARGET_COLUMNS,
         {
-            **{
-                kind: rows.filter(kind=kind).height for kind in ("published", "pooled", "modelled")
-            },
+            **{kind: rows.filter(kind=kind).height for kind in KINDS},
             "met_exactly": rows["standard_error"].null_count(),
             "published_persons_over_the_surveys": found.persons_factor,
-            "scaled": "; ".join(rows.filter(kind="published")["note"].drop_nulls().unique().sort())
-            or "no published figure",
+            "scaled": "; ".join(scaled.drop_nulls().unique().sort()) or "no published figure",
         },
     )

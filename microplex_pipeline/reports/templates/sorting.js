@@ -11,3 +11,8 @@ for (const button of document.querySelectorAll("th button")) {
     body.append(...rows);
   });
 }
+// folded parts are printed too, also by browsers that cannot unfold them by style
+const folded = () => document.querySelectorAll("details:not([open])");
+let unfolded = [];
+addEventListener("beforeprint", () => { unfolded = [...folded()]; for (const part of unfolded) part.open = true; });
+addEventListener("afterprint", () => { for (const part of unfolded) part.open = false; });
