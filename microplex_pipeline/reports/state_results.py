@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from microplex_pipeline.evaluation.cost_of_bounds import CostOfBounds
 from microplex_pipeline.evaluation.judgements import Judgement
 from microplex_pipeline.survey import SurveySchema
 
