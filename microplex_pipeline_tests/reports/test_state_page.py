@@ -54,10 +54,10 @@ def page(html):
 def test_the_page_has_its_sections_charts_and_tables(page):
     assert page.headings == [
         "Rhode Island 2014", "Verdict", "Input data", "What this file must not be used for", "Checks",
-        "Fidelity", "Joint distributions", "Targets", "Official figures", "Weights",
+        "Fidelity", "Joint distributions", "Targets", "Held-out targets", "Official figures", "Weights",
         "Totals that rest on few records", "Counties", "Disclosure", "Provenance",
     ]  # fmt: skip
-    assert len(page.captions) == 14
+    assert len(page.captions) == 15
     assert "Histogram of the ratio of calibrated to design weight of 865 households" in str(
         page.labels
     )
@@ -233,7 +233,7 @@ def test_brackets_are_sorted_from_low_to_high(results, write):
         }
     )
     errors = target_errors(results.calibrated, asked, "weight", "household_id")
-    errors = errors.with_columns(achieved=pl.col("value"), relative_error=0.0)
+    errors = errors.with_columns(achieved=pl.col("value"), relative_error=0.0, pull=0.0)
     html = write(replace(results, targets=errors))
     texts = [row[0].split("household count")[0] for row in Page(html).rows]
     assert [text for text in texts if text.startswith("Households with")] == [
@@ -302,15 +302,20 @@ def test_the_limits_of_the_survey_are_those_of_its_schema(html, schema, results,
     assert "states no limits" in write(without)
 
 
-def test_errors_are_beside_their_standard_errors_if_these_are_known(results, write, html):
-    assert "errors of the figure" not in html
-    uncertain = results.targets.with_columns(
-        standard_error=pl.Series([None, float(results.targets["value"][1]) * 0.01])
-    )
-    row = Page(write(replace(results, targets=uncertain))).row(
-        "Wages and salaries, totaltax_unit sum wages [all]"
-    )
+def test_a_target_is_met_within_its_standard_errors(results, write, html):
+    assert "1 of 2 are missed" in html
+    uncertain = results.targets.with_columns(z=pl.Series([None, 2.0]))
+    html = write(replace(results, targets=uncertain))
+    assert "All 2 are met within" in html
+    row = Page(html).row("Wages and salaries, totaltax_unit sum wages [all]")
     assert row[5:7] == ["+2.000\u202f%", "+2.0"]
+
+
+def test_held_out_targets_have_the_mean_errors_of_their_family(page):
+    assert page.row("Persons by age") == [
+        "Persons by age", "2", "3.0\u202f%", "1.5\u202f%", "4.0\u202f%",
+    ]  # fmt: skip
+    assert page.row("The survey's amounts")[2:4] == ["5.0\u202f%", "\u2013"]
 
 
 def test_the_cost_of_a_cap_is_told(results, write, html):

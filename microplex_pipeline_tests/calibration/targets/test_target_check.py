@@ -39,7 +39,7 @@ def test_the_bundled_targets_can_be_met(check):
     found = check()
     assert not found.blocked
     assert found.table["z"].abs().max() < 3
-    assert set(found.table["kind"]) == {"published", "pooled", "modelled"}
+    assert set(found.table["kind"]) == {"published", "share", "pooled", "modelled"}
 
 
 def test_domains_without_a_record_block(check):
