@@ -54,8 +54,13 @@ class MarginParameters(Strict):
 
 
 class CompletionParameters(Strict):
-    """Fine-tuning of the national model of the columns that are drawn after the amounts."""
+    """The models of the columns that are drawn after the amounts: the national one, and its fine-tuning."""
 
+    records: int = Field(
+        20_000,
+        ge=200,
+        description="number of records of the national sample that train the national model",
+    )
     epochs: int = Field(4, ge=1, description="largest number of passes over the data")
     learning_rate: float = Field(3e-4, gt=0, description="peak of the one-cycle schedule")
 
@@ -180,7 +185,7 @@ class Parameters(Strict):
     seed : seed of all random draws, splits and initial network parameters.
     sample, prior : the national sample and the training of the national models.
     margins, fine_tuning : the margins of a state's amounts and the fine-tuning of its networks.
-    completion : the fine-tuning of the columns that are drawn after the amounts.
+    completion : the models of the columns that are drawn after the amounts.
     population : the size of the synthetic population.
     tracts : weights of census tracts.
     replicates : how many replicates of its records a state gets, if they are asked for.

@@ -12,7 +12,9 @@ from microplex_pipeline.survey import completion_frame
 from microplex_pipeline.synthesis import Prior
 
 
-@year_asset("models", "pytorch", code_version="1", reads=["seed", "prior"], pool="training")
+@year_asset(
+    "models", "pytorch", code_version="1", reads=["seed", "prior", "completion"], pool="training"
+)
 def national_completion(
     context: dg.AssetExecutionContext,
     data: dg.ResourceParam[DataFolder],
@@ -21,11 +23,12 @@ def national_completion(
 ) -> dg.MaterializeResult[Prior]:
     """One row: the nation's model of deductions and benefits in kind, drawn after the amounts.
 
-    Fitted to the records of national_survey that are not held out, given the conditions, the state and the
+    Fitted to records of national_survey that are not held out, given the conditions, the state and the
     amounts that the survey's schema names. Every state's `completion` starts from it.
     """
     schema = data.survey_schema
-    survey = national_survey.filter(~pl.col("held_out"))
+    # the sample is in random order
+    survey = national_survey.filter(~pl.col("held_out")).head(parameters.completion.records)
     synthesizer = completion_synthesizer(schema, parameters.prior, parameters.seed).fit(
         completion_frame(survey, schema), schema.weight, progress=context.log.info
     )
