@@ -1,4 +1,5 @@
 import re
+from functools import partial
 from itertools import product
 
 import polars as pl
@@ -10,6 +11,7 @@ from microplex_pipeline.calibration.targets.published import published_targets
 from microplex_pipeline.calibration.targets.sources import load_target_sources
 from microplex_pipeline.defs.coverage import STATES
 from microplex_pipeline.reports import in_words, target_in_words
+from microplex_pipeline.survey import growth_of_item
 
 
 @pytest.mark.parametrize(
@@ -80,16 +82,17 @@ def test_all_targets_of_all_states_and_years_have_different_texts(
     keys = {"weight": schema.weight, "household_id": schema.household}
     modelled = modelled_targets(rhode_island, every_cell, schema.title, **keys)
     counts = {"household": 1e6, "tax_unit": 1e6}
+    growth = partial(growth_of_item, schema, data)
     population = data / schema.ageing.population
     published = [
-        published_targets(sources, data / "targets", state, year, population, counts)
+        published_targets(sources, data / "targets", state, year, population, counts, growth)
         for state, year in product(STATES, (2012, 2014, 2020))
     ]
     columns = ["entity", "measure", "variable", "domain", "value"]
     rows = pl.concat([f.select(columns) for f in (modelled, *published)])
     names = pl.Series(Targets(rows.unique(columns[:4], maintain_order=True)).names)
     texts = in_words(names, words)
-    assert len(texts) == texts.n_unique() == 37
+    assert len(texts) == texts.n_unique() == 66
     assert not [text for text in texts if re.search(r"[_:|<+\[]\w|\d{4}|\bn ", text)]
 
 
