@@ -6,6 +6,8 @@ python3 run.py report RI 2014   open the report on what was built
 python3 run.py query SQL        read the tables with SQL
 python3 run.py estimate total wages --states RI --year 2014
                                 an estimate with its standard error
+python3 run.py targets check    what the weights will have to meet
+python3 run.py validate RI 2014 how far off are figures that the weights did not see
 python3 run.py export RI 2014 --to exports
                                 write a table to Parquet, CSV or Stata
 python3 run.py backfill         build many states; skip what is up to date

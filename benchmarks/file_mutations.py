@@ -57,7 +57,9 @@ def _targets(folder: Path) -> object:
     population = DATA / "population_growth.csv"
     counts = {"household": 460_000.0, "tax_unit": 600_000.0}
     published_area_targets(sources, folder / "targets", "RI", 2014)
-    return published_targets(sources, folder / "targets", "RI", 2014, population, counts)
+    return published_targets(
+        sources, folder / "targets", "RI", 2014, population, counts, lambda *_: 1.0
+    )
 
 
 def _schema(folder: Path) -> object:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
-from microplex_pipeline.data_files import read_table
-from microplex_pipeline.survey.reader import read_states
+from microplex_pipeline.data_files import read_rows, read_table, reading
+from microplex_pipeline.survey.errors import SurveyError
 from microplex_pipeline.survey.schema import SurveySchema
-from microplex_pipeline.survey.years import survey_year, survey_years
+from microplex_pipeline.survey.years import survey_file, survey_years
 
 POPULATION = {"state": pl.String, "year": pl.Int64, "persons": pl.Float64}
 
@@ -38,17 +38,24 @@ LIMITS = EditionLimits()
 def earlier_edition(
     schema: SurveySchema, folder: str | Path, states: Sequence[str], year: int
 ) -> pl.DataFrame | None:
-    """Return the records of states in the last year surveyed before a year; None if there is none.
+    """Return amounts and weights of states in the last year surveyed before a year; None if there are none.
 
     Raises
     ------
     SurveyError
-        As in `read_states`.
+        If the file is missing or damaged.
     """
     before = [y for y in survey_years(schema, folder) if y < year]
     if not before:
         return None
-    return pl.concat(read_states(schema, folder, states, survey_year(schema, folder, before[-1])))
+    name = survey_file(schema, folder, before[-1])
+    with reading(Path(folder) / name, f"survey file {name}", SurveyError):
+        rows = read_rows(
+            Path(folder) / name,
+            [schema.year, schema.state, schema.weight, schema.persons, *schema.target_columns],
+            [pl.col(schema.state).is_in(states), pl.col(schema.year) == before[-1]],
+        )
+    return rows if rows.height else None
 
 
 def implausible_totals(

@@ -88,7 +88,7 @@ def test_a_killed_run_leaves_complete_partitions_and_can_be_repeated(
     assert statuses(project_with_prior) == ["SUCCESS", "FAILURE", "SUCCESS"]
     (failure,) = last_failures(warehouse, 2)
     assert (failure["partition"], failure["step"]) == ("RI|2014", "flow")
-    assert re.search(r"targets +11 of 11 exact ones met within 0\.1 %", again.stdout)
+    assert re.search(r"targets +19 of 19 exact ones met within 0\.1 %", again.stdout)
     assert "calibrated_population" in again.stdout
     assert query(warehouse, count.format("models.flow"))["n"][0] == 1
 

@@ -24,7 +24,9 @@ def test_a_states_targets_are_shown_without_a_warehouse(microplex, files, tmp_pa
     (persons,) = [line for line in lines if line.startswith("tax_unit sum n_persons [all]")]
     assert persons.split()[4:] == ["1,055,936", "published", "exact", "+0.0", "%"]
     assert any(line.startswith("from Current Population Survey") for line in lines)
-    assert any(line.startswith("RI 2014: 12 published, 1 pooled, 17 modelled") for line in lines)
+    assert any(
+        line.startswith("RI 2014: 10 published, 10 share, 1 pooled, 17 modelled") for line in lines
+    )
     assert not (tmp_path / "none.duckdb").exists()
 
 
@@ -36,7 +38,7 @@ def test_what_blocks_is_marked_and_makes_the_exit_code_1(microplex, files):
     assert "RI 2014: blocked\n  ! bundled_state_population_2010_2019.csv has persons of 2014" in (
         result.output
     )
-    assert "VT 2014: 12 published" in result.output
+    assert "VT 2014: 10 published, 10 share" in result.output
 
 
 def test_broken_sources_end_with_one_message(microplex, files):

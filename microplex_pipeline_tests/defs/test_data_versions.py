@@ -199,6 +199,9 @@ def test_assets_declare_exactly_the_parameters_that_they_read():
         helpers = source.count("training_metadata(")  # reads seed and fine_tuning
         read = set(re.findall(r"parameters\.(\w+)", source))
         read |= {"seed", "fine_tuning"} if helpers else set()
+        if "chain_of(" in source:
+            chain = (code_versions.PACKAGE / "defs" / "assets" / "state_chain.py").read_text()
+            read |= set(re.findall(r"parameters\.(\w+)", chain))
         assert read == declared, name
 
 

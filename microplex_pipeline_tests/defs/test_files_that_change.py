@@ -53,14 +53,15 @@ def stored_population(settings):
 def change_while_computing(monkeypatch, change):
     """Call `change` with the number of the attempt when the targets' files were already read."""
     module = __import__(targets_asset.op.compute_fn.decorated_fn.__module__, fromlist=["targets"])
-    compute, attempts = module.modelled_targets, []
+    compute, attempts = module.state_targets, []
 
     def disturbed(*args):
+        found = compute(*args)
         attempts.append(None)
         change(len(attempts))
-        return compute(*args)
+        return found
 
-    monkeypatch.setattr(module, "modelled_targets", disturbed)
+    monkeypatch.setattr(module, "state_targets", disturbed)
     return attempts
 
 

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from microplex_pipeline.survey import SurveyError, load_schema
@@ -44,7 +46,7 @@ def test_a_value_at_fault_is_named_with_its_place(data, tmp_path):
         load_schema(path)
     message = str(caught.value)
     assert message.startswith("survey schema schema.yaml is not valid: conditions.4.kind: Input")
-    assert message.endswith("not 'ordered'. Correct it")
+    assert re.search(r"not 'ordered' \(line \d+\)\. Correct it$", message)
     assert "\n" not in message
 
 

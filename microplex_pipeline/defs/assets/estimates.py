@@ -15,7 +15,7 @@ from microplex_pipeline.evaluation.columns import ESTIMATE_COLUMNS
 from microplex_pipeline.evaluation.headline_estimates import headline_estimates, target_estimates
 
 
-@state_year_asset("evaluation", "polars", code_version="1")
+@state_year_asset("evaluation", "polars", code_version="1", files=["target_files"])
 def estimates(
     context: dg.AssetExecutionContext,
     data: dg.ResourceParam[DataFolder],

@@ -92,14 +92,12 @@ def test_published_figures_are_exact_and_modelled_ones_have_standard_errors(
 def test_ages_of_another_year_are_shares_of_the_years_persons(
     stored, data, rhode_island, tmp_path
 ):
-    stored["published"].append(
-        {"name": "ages", "files": ["bundled_state_age_2018.csv"],
-         "select": {"geography_level": "state", "domain": ["age:0-4", "age:65-69", "age:85+"]},
-         "entity": "persons", "measure": "count", "variable": "persons", "file_year": 2018,
-         "scale_to": "persons", "tolerance": 0.05}
-    )  # fmt: skip
+    (source,) = [s for s in stored["published"] if s["name"] == "persons by age"]
+    del source["cohorts"]
+    source["select"]["domain"] = ["age:0-4", "age:65-69", "age:85+"]
+    source["tolerance"] = 0.05
     with pytest.raises(
-        CalibrationError, match="'ages' counts persons, but the records have no list"
+        CalibrationError, match="'persons by age' counts persons, but the records have no list"
     ):
         found(stored, data, rhode_island.drop("ages", strict=False), tmp_path)
     survey = rhode_island.with_columns(
