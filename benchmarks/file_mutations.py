@@ -111,8 +111,10 @@ def prepare(folder: Path) -> None:
     (folder / "targets/sources.yaml").write_bytes((DATA / "targets/sources.yaml").read_bytes())
     for file in sorted((DATA / "targets").glob("*.csv")):
         rows = file.read_text("utf-8").splitlines(keepends=True)
-        some = [r for n, r in enumerate(rows) if n == 0 or ",RI," in r or ",US," in r]
+        whole = ",state," not in rows[0]
+        some = [r for n, r in enumerate(rows) if n == 0 or whole or ",RI," in r or ",US," in r]
         (folder / "targets" / file.name).write_text("".join(some), "utf-8")
+    (folder / "population_growth.csv").write_bytes((DATA / "population_growth.csv").read_bytes())
     records = pl.scan_parquet(DATA / "cps_tax_units.parquet").filter(
         pl.col("state") == "RI", pl.col("year") == 2014
     )

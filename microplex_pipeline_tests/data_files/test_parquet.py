@@ -19,10 +19,11 @@ def few(data, schema):
 
 
 @pytest.fixture
-def folder(tmp_path, few, schema):
+def folder(tmp_path, few, schema, data):
     folder = tmp_path / "a ?[b]*%41 é=1"
     folder.mkdir()
     few.write_parquet(folder / schema.file)
+    (folder / schema.ageing.population).write_bytes((data / schema.ageing.population).read_bytes())
     return folder
 
 

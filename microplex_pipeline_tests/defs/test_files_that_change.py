@@ -46,7 +46,7 @@ def build_targets(settings):
 
 
 def stored_population(settings):
-    of = "state = 'RI' and kind = 'published' and measure = 'sum'"
+    of = "state = 'RI' and variable = 'n_persons' and domain = 'all'"
     return query(settings.warehouse, f"select value from calibration.targets where {of}").item()
 
 

@@ -255,7 +255,7 @@ def test_only_files_in_the_incoming_folder_are_imported(copied, name):
 
 
 def landed(instance, state, year):
-    for asset in ("state_report", "county_report"):
+    for asset in ("state_report", "county_report", "official_report"):
         instance.report_runless_asset_event(
             dg.AssetMaterialization(asset, partition=f"{state}|{year}")
         )

@@ -23,7 +23,8 @@ NATIONAL_COLUMNS = {
     # built once all states of any year are built, and again whenever one of them is rebuilt
     automation_condition=dg.AutomationCondition.eager()
     .without(dg.AutomationCondition.in_latest_time_window())
-    .ignore(dg.AssetSelection.assets("boundaries")),  # it may never have been observed
+    # files may never have been observed
+    .ignore(dg.AssetSelection.assets("boundaries", "column_descriptions", "survey_schema")),
     ins={
         "state_report": dg.AssetIn(  # everything except the pages
             metadata={"columns": ["state", "year", *(c for c in SUMMARY_COLUMNS if c != "html")]}
