@@ -37,7 +37,7 @@ def test_every_asset_has_the_expected_parents():
         "targets": ["growth_factors", "survey", "target_files"],
         "held_out_report": [
             "growth_factors", "survey", "survey_files", "survey_schema", "synthetic_population",
-            "target_files",
+            "target_files", "targets",
         ],
         "tract_weights": ["calibrated_population", "county_files"],
         "calibrated_population": ["synthetic_population", "target_files", "targets"],

@@ -1,5 +1,6 @@
 """The backfill command on real partitions: what is built, what is skipped, what changes rebuild."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def test_a_total_ten_times_too_large_stops_every_attempt(run, project):
         assert "The ratio may be at most 1.25 either way" in stopped.output
         assert "raise checks.max_total_ratio" in stopped.output
         assert "RI 2014   warning: parts_plausible: household count" in stopped.output
-        assert "; and 6 more. The ratio may be at most 3 either way" in stopped.output
+        assert re.search(r"; and \d+ more\. The ratio may be at most 3 either way", stopped.output)
     assert "targets_totals_plausible: tax_unit sum" in CliRunner().invoke(main, ["status"]).output
     file.write_text(good)
     assert run("--states", "RI", "--year", "2014").exit_code == 0
@@ -125,8 +126,12 @@ def test_a_total_ten_times_too_large_stops_every_attempt(run, project):
 def test_a_subtotal_ten_times_too_large_gives_a_warning(run, project):
     file = project / "data" / "targets" / "bundled_state_household_income_2013.csv"
     good = ten_times(file, state="RI", domain="household_income:10000-14999")
-    # without the total, since a subtotal that contradicts its total is refused
-    pl.read_csv(file, infer_schema=False).filter(pl.col("domain") != "all").write_csv(file)
+    # the total grows, too, since a subtotal that contradicts its total is refused
+    table = pl.read_csv(file, infer_schema=False)
+    of_state = (pl.col("state") == "RI") & (pl.col("variable") == "households")
+    parts = table.filter(of_state, pl.col("domain") != "all")["value"].cast(pl.Float64).sum()
+    total = pl.when(of_state & (pl.col("domain") == "all")).then(pl.lit(str(parts)))
+    table.with_columns(total.otherwise("value").alias("value")).write_csv(file)
     result = run("--states", "RI", "--year", "2014")
     assert result.exit_code == 0, result.output
     assert "RI 2014   warning: parts_plausible: household count households" in result.output

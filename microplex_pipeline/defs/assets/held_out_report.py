@@ -9,6 +9,7 @@ from microplex_pipeline.defs.assets.state_year import (
     stored_records,
 )
 from microplex_pipeline.defs.assets.target_inputs import place_of, pooled_totals, survey_columns
+from microplex_pipeline.defs.assets.targets import targets
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation.columns import HELD_OUT_COLUMNS
@@ -20,6 +21,7 @@ from microplex_pipeline.evaluation.held_out import held_out_errors, held_out_sum
     "scipy",
     code_version="1",
     files=["survey_schema", "survey_files", "target_files", "growth_factors"],
+    deps=[targets],  # figures that cannot be used stop it there
 )
 def held_out_report(
     context: dg.AssetExecutionContext,
