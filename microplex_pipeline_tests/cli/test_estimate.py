@@ -87,7 +87,7 @@ def test_the_table_of_estimates_has_the_same_errors(microplex, project):
     targets = table.filter(pl.col("statistic").str.starts_with("target"))
     persons = targets.filter(pl.col("variable") == "n_persons", pl.col("domain") == "all")
     assert persons["standard_error"].to_list() == [0]  # published: met in every replicate
-    modelled = targets.filter(pl.col("variable") == "wages")
+    modelled = targets.filter(pl.col("variable") == "social_security")
     assert modelled["standard_error"][0] > 0.001 * modelled["estimate"][0]
     assert table.filter(pl.col("statistic") == "poverty rate")["estimate"].item() < 0.5
 

@@ -125,7 +125,7 @@ def test_a_changed_check_is_asked_again(backfilled, edited_package):
     edit(edited_package, "defs/checks.py", "survey.height >= least", "survey.height > least")
     stale = Plan(build_definitions(settings), settings).stale(CHAIN, RI)
     assert stale["survey"] == ["check enough_records"]
-    assert "raw_survey" not in stale
+    assert "transformer" not in stale
 
 
 def test_a_raised_code_version_makes_its_asset_out_of_date(backfilled, edited_package):
