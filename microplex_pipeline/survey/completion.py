@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import polars as pl
 
 from microplex_pipeline.survey.computed import add_computed
-from microplex_pipeline.survey.schema import Drawn, SurveySchema
+from microplex_pipeline.survey.declarations import Drawn
+from microplex_pipeline.survey.schema import SurveySchema
 
 
 def completion_frame(records: pl.DataFrame, schema: SurveySchema) -> pl.DataFrame:

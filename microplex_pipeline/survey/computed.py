@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from microplex_pipeline.survey.schema import Computed
+from microplex_pipeline.survey.declarations import Computed
 
 TOLERANCE = 1e-9  # a sum that is a whole number but for rounding is not rounded down
 

@@ -2,8 +2,9 @@
 
 Raking gives log(weight / design weight) = sum_i lambda_i a_i, with a_i the record's contribution to target i
 and lambda_i its multiplier (Deville and Sarndal 1992, case 2). The multipliers follow from the weights by
-least squares. The part of target i in the change of weights is lambda_i a_i. Two targets pull against each
-other if their parts have a negative covariance over the households.
+least squares; for weights within bounds this is an approximation. The part of target i in the change of
+weights is lambda_i a_i. Two targets pull against each other if their parts have a negative covariance over
+the households.
 """
 
 from __future__ import annotations
