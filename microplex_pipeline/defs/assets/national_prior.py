@@ -3,8 +3,8 @@
 import dagster as dg
 import polars as pl
 
-from microplex_pipeline.defs.assets.pictures import loss_chart, markdown_picture
 from microplex_pipeline.defs.assets.state_year import year_asset
+from microplex_pipeline.defs.assets.training import national_models
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.population.training import synthesizer_of
@@ -30,13 +30,4 @@ def national_prior(
     synthesizer = synthesizer_of(schema, parameters.prior, parameters.seed).fit(
         model_frame(survey, schema), schema.weight, progress=context.log.info
     )
-    history = pl.DataFrame(synthesizer.training_history_)
-    return dg.MaterializeResult(
-        value=Prior(synthesizer.transformer_, synthesizer.zero_model_, synthesizer.flow_model_),
-        metadata={
-            "records": survey.height,
-            "seed": parameters.seed,
-            "parameters": parameters.prior.model_dump(),
-            "loss_curve": dg.MetadataValue.md(markdown_picture("loss", loss_chart(history))),
-        },
-    )
+    return national_models(synthesizer, survey, parameters)
