@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from microplex_pipeline.data_files.errors import Unusable, in_one_line, reading
 from microplex_pipeline.data_files.limits import YAML_BYTES
 from microplex_pipeline.data_files.opening import content
 from microplex_pipeline.data_files.text import decoded
-from microplex_pipeline.data_files.yaml_text import line_of, parsed_yaml
+from microplex_pipeline.data_files.yaml_text import composed_yaml, line_of, parsed_yaml
 
 SHOWN = 10  # faults that a message lists
 LARGEST = 2**63 - 1  # of a whole number in polars, DuckDB and torch
@@ -32,6 +33,7 @@ class Strict(BaseModel):
 
 
 Declared = TypeVar("Declared", bound=Strict)
+Fault = TypeVar("Fault")
 
 
 def load_mapping(path: Path, label: str, error: type[ValueError]) -> dict[str, Any]:
@@ -70,18 +72,16 @@ def load_declared(
     try:
         return kind.model_validate(load_mapping(path, label, error))
     except ValidationError as fault:
-        text = decoded(content(path, YAML_BYTES))
-        faults = listed(
-            _fault_of(detail) + _line(text, detail["loc"]) for detail in fault.errors()
-        )
+        root = composed_yaml(decoded(content(path, YAML_BYTES)))
+        faults = listed(fault.errors(), lambda e: _fault_of(e) + _line(root, e["loc"]))
         raise error(f"{label} is not valid: {faults}. Correct it") from fault
 
 
-def listed(faults: Iterable[str]) -> str:
-    """Return faults as one line; of very many, the first ones and the number of the others."""
-    lines = [in_one_line(fault) for fault in faults]
-    more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    return "; ".join([*lines[:SHOWN], *more])
+def listed(faults: Sequence[Fault], words: Callable[[Fault], str]) -> str:
+    """Return faults in words, as one line; of very many, the first ones and the number of the others."""
+    shown = [in_one_line(words(fault)) for fault in faults[:SHOWN]]
+    more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
+    return "; ".join([*shown, *more])
 
 
 def _too_large(value: Any, name: str = "") -> Iterator[str]:
@@ -101,8 +101,8 @@ def _too_large(value: Any, name: str = "") -> Iterator[str]:
             yield from _too_large(inner, name)
 
 
-def _line(text: str, place: Sequence[str | int]) -> str:
-    line = line_of(text, place)
+def _line(root: yaml.Node | None, place: Sequence[str | int]) -> str:
+    line = line_of(root, place)
     return f" (line {line})" if line else ""
 
 

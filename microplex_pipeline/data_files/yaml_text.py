@@ -34,18 +34,23 @@ def parsed_yaml(text: str) -> Any:
         ) from fault
 
 
-def line_of(text: str, place: Sequence[str | int]) -> int | None:
-    """Return the line, from 1, of a key or value of a valid YAML text; None if nothing of it is there.
+def composed_yaml(text: str) -> yaml.Node | None:
+    """Return the nodes of a valid YAML text, which know their lines; None if it is empty."""
+    loader = _Loader(text)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
+
+
+def line_of(node: yaml.Node | None, place: Sequence[str | int]) -> int | None:
+    """Return the line, from 1, of a key or value within a node; None if nothing of it is there.
 
     Parameters
     ----------
-    place : keys and positions in lists from the outermost on; those that the text lacks are ignored.
+    place : keys and positions in lists from the outermost on; those that the node lacks are ignored.
     """
-    loader = _Loader(text)
-    try:
-        node, line = loader.get_single_node(), None
-    finally:
-        loader.dispose()
+    line = None
     for part in place:
         if isinstance(node, yaml.MappingNode):
             found = [(k, v) for k, v in node.value if k.value == str(part)]

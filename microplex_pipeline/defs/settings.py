@@ -133,7 +133,7 @@ def load_settings(**overrides: Any) -> Settings:
     except SettingsError:
         raise
     except ValidationError as error:
-        problems = listed(_message(e["loc"], e["type"], e["msg"]) for e in error.errors())
+        problems = listed(error.errors(), lambda e: _message(e["loc"], e["type"], e["msg"]))
         raise SettingsError(f"{place}: {problems}") from error
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise SettingsError(f"{place}: {in_one_line(str(error))}") from error

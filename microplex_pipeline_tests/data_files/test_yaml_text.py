@@ -71,10 +71,12 @@ def test_a_byte_order_mark_is_accepted(data, tmp_path, schema):
 
 
 def test_a_message_lists_a_few_of_many_faults(tmp_path):
-    lines = "".join(f"key_{n}: '{'x' * 200}'\n" for n in range(2000))
+    lines = "".join(f"key_{n}: '{'x' * 200}'\n" for n in range(4500))
     (tmp_path / "s.yaml").write_text(lines)
+    started = time.process_time()
     with pytest.raises(SurveyError, match=r"; and \d+ more\. Correct it") as caught:
         load_schema(tmp_path / "s.yaml")
+    assert time.process_time() - started < 10
     assert len(str(caught.value)) < 4000
 
 

@@ -8,6 +8,17 @@ import scipy.sparse as sp
 
 from microplex_pipeline.calibration.errors import NotConverged
 
+# Where columns are nearly the same, the point found after presolve or scaling can lie outside the bounds
+# by more than the tolerance, and HiGHS calls it unknown or infeasible. Each way starts again, with these
+# changes.
+WAYS: list[dict[str, str | int]] = [
+    {},
+    {"presolve": "off"},
+    {"presolve": "on", "simplex_strategy": 4},  # primal
+    {"presolve": "off"},
+    {"simplex_scale_strategy": 0},
+]
+
 
 def linear_programme(
     cost: np.ndarray,
@@ -49,9 +60,13 @@ def linear_programme(
     for option, setting in {"output_flag": False, "threads": 1, "solver": "simplex"}.items():
         solver.setOptionValue(option, setting)
     solver.passModel(model)
-    solver.run()
-    status = solver.getModelStatus()
-    if status != highspy.HighsModelStatus.kOptimal:
-        raise NotConverged(f"the linear programme ended as {solver.modelStatusToString(status)}")
-    solution = solver.getSolution()
-    return np.array(solution.col_value), np.array(solution.row_dual)
+    for options in WAYS:
+        for option, setting in options.items():
+            solver.setOptionValue(option, setting)
+        solver.clearSolver()
+        solver.run()
+        status = solver.getModelStatus()
+        if status == highspy.HighsModelStatus.kOptimal:
+            solution = solver.getSolution()
+            return np.array(solution.col_value), np.array(solution.row_dual)
+    raise NotConverged(f"the linear programme ended as {solver.modelStatusToString(status)}")
