@@ -32,6 +32,8 @@ def to_polars(data: Any) -> pl.DataFrame:
         ) from error
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect()
+    if frame.implementation.is_polars():
+        return frame.to_polars()
     columns = {}
     for name in frame.columns:
         try:

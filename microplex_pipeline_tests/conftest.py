@@ -1,6 +1,8 @@
 """Fixtures shared by the tests: the bundled survey, small real cases of it, temporary warehouses."""
 
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +11,7 @@ import polars as pl
 import pytest
 import yaml
 from click.testing import CliRunner
+from filelock import FileLock
 
 from microplex_pipeline.cli import main
 from microplex_pipeline.definitions import build_definitions
@@ -74,10 +77,26 @@ def records(rhode_island, schema) -> pl.DataFrame:
     return model_frame(rhode_island, schema)
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Return a copy of a folder that only the first of several processes of tests makes."""
+    base = factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made once" / name
+    shared.mkdir(parents=True, exist_ok=True)
+    complete = shared / "complete"
+    with FileLock(f"{shared}.lock"):
+        if not complete.exists():
+            make(shared)
+            complete.touch()
+    return Path(shutil.copytree(shared, factory.mktemp("copies") / name))
+
+
 @pytest.fixture(scope="session")
 def prior_project(tmp_path_factory) -> Path:
     """A project with short training whose warehouse and history (home) have the national prior of 2014."""
-    folder = tmp_path_factory.mktemp("prior")
+    return made_once(tmp_path_factory, "prior", make_prior_project)
+
+
+def make_prior_project(folder: Path) -> None:
     (folder / "home").mkdir()
     shutil.copyfile(CHECKOUT / "dagster.yaml", folder / "home" / "dagster.yaml")
     settings = {
@@ -94,7 +113,6 @@ def prior_project(tmp_path_factory) -> Path:
             .execute_in_process(instance=instance, partition_key="2014")
         )
     assert result.success
-    return folder
 
 
 @pytest.fixture
@@ -135,7 +153,11 @@ def variables(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def backfilled(tmp_path_factory) -> Project:
     """Rhode Island and Vermont 2014, built from nothing with short training; tests must not change it."""
-    folder = tmp_path_factory.mktemp("project")
+    folder = made_once(tmp_path_factory, "project", make_backfilled_project)
+    return Project(folder, (folder / "output.txt").read_text())
+
+
+def make_backfilled_project(folder: Path) -> None:
     shutil.copytree(DATA, folder / "data")
     (folder / "home").mkdir()
     shutil.copyfile(CHECKOUT / "dagster.yaml", folder / "home" / "dagster.yaml")
@@ -143,8 +165,15 @@ def backfilled(tmp_path_factory) -> Project:
     (folder / "microplex.yaml").write_text(yaml.safe_dump(settings))
     shutil.copyfile(CHECKOUT / "workspace.yaml", folder / "workspace.yaml")
     _definitions.cache_clear()  # as in a new process
-    options = ["--jobs", "1", "--states", "RI,VT", "--year", "2014"]
+    options = [
+        "--jobs",
+        "2",
+        "--states",
+        "RI,VT",
+        "--year",
+        "2014",
+    ]  # another process waits for it
     result = CliRunner(env=variables(folder)).invoke(main, ["backfill", *options])
     _definitions.cache_clear()
     assert result.exit_code == 0, result.output
-    return Project(folder, result.output)
+    (folder / "output.txt").write_text(result.output)

@@ -107,9 +107,10 @@ class CalibrationParameters(Strict):
     @field_validator("bounds")
     @classmethod
     def _around_one(cls, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
-        if bounds is not None and not 0 <= bounds[0] < 1 < bounds[1] < float("inf"):
+        if bounds is not None and not 0 < bounds[0] < 1 < bounds[1] < float("inf"):
             raise ValueError(
-                "give a lowest ratio from 0 to below 1 and a highest ratio above 1, e.g. [0.2, 5]"
+                "give a lowest ratio between 0 and 1 and a highest ratio above 1, e.g. [0.2, 5]: weights "
+                "of zero would leave records unused"
             )
         return bounds
 

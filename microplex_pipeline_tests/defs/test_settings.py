@@ -63,6 +63,7 @@ def test_the_environment_takes_precedence_over_the_file(written, monkeypatch, tm
         ("parameters: {margins: {tail_factor: .inf}}", "tail_factor"),
         ("parameters: {checks: {max_total_ratio: .inf}}", "should be a finite number"),
         ("parameters: {checks: {max_cell_ratio: .nan}}", "max_cell_ratio"),
+        ("parameters: {calibration: {bounds: [0, 5]}}", "a lowest ratio between 0 and 1"),
         ("parameters: {seed: 99999999999999999999}", "parameters.seed: input should be less than"),
         ("parameters: {population: {households: -1}}", "households"),
         ("parameters: {prior: {hiden: 5}}", "hiden"),

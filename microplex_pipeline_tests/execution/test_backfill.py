@@ -62,15 +62,15 @@ def test_a_backfill_builds_everything_and_later_only_what_changed(run, project, 
     assert "VT 2014   up to date" in after.output
 
     settings = yaml.safe_load((project / "microplex.yaml").read_text())
-    settings["parameters"]["fine_tuning"]["epochs"] = 3
+    settings["parameters"]["calibration"] = {"bounds": [0.05, 20.0]}
     (project / "microplex.yaml").write_text(yaml.safe_dump(settings))
-    trained = run("--states", "VT", "--year", "2014")
-    # zero model, flow, records, weights, counties, eleven reports; not survey, transformer, targets
-    assert "VT 2014   16 assets" in trained.output
+    bounded = run("--states", "VT", "--year", "2014")
+    # weights, counties, persons, six reports; not survey, models, records, targets
+    assert "VT 2014   9 assets" in bounded.output
 
     rest = run()  # partitions that are built and out of date, and no other state
     assert rest.exit_code == 0, rest.output
-    assert "RI 2014   16 assets" in rest.output
+    assert "RI 2014   9 assets" in rest.output
     assert "2 partitions in" in rest.output
 
 
@@ -137,14 +137,13 @@ def test_a_subtotal_ten_times_too_large_gives_a_warning(run, project):
     assert "RI 2014   warning: parts_plausible: household count households" in result.output
     assert "1 partition in" in result.output
     file.write_text(good)
-    run("--states", "RI", "--year", "2014")
 
 
 def test_a_failed_non_blocking_check_is_reported_with_exit_code_1(run, project):
     settings = yaml.safe_load((project / "microplex.yaml").read_text())
     exacting = {**settings["parameters"], "checks": {"target_tolerance": 1e-18}}
     (project / "microplex.yaml").write_text(yaml.safe_dump({"parameters": exacting}))
-    result = run("--states", "RI", "--year", "2014", "--force")
+    result = run("--states", "RI", "--year", "2014")
     assert result.exit_code == 1
     assert "RI 2014   check failed: targets_met:" in result.output
     assert "0 failed, 1 built with failed checks" in result.output
