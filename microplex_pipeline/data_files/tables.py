@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import zlib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from io import StringIO
 from itertools import islice
 from pathlib import Path
@@ -23,6 +24,7 @@ from microplex_pipeline.data_files.text import decoded
 Dtype = type[pl.DataType]
 SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 CHUNK = 20_000  # rows that are held as Python objects at once
+REMEMBERED_BYTES = 4 * MIB  # a larger file is parsed anew every time
 GZIP = 16 + zlib.MAX_WBITS
 NUMBERS: dict[Dtype, str] = {pl.Int64: "a whole number", pl.Float64: "a number"}
 
@@ -48,8 +50,8 @@ def read_table(
             table, first = _of_parquet(path, columns), 1
         else:
             packed = content(path, CSV_BYTES)
-            text = decoded(_unpacked(packed) if path.suffix == ".gz" else packed)
-            table, first = _as_text(text, columns), 2
+            parsed = _remembered if len(packed) <= REMEMBERED_BYTES else _parsed
+            table, first = parsed(packed, path.suffix == ".gz", tuple(columns)), 2
         return table.select(_typed(table[c], columns.get(c, others), first) for c in table.columns)
 
 
@@ -91,8 +93,9 @@ def _unpacked(packed: bytes) -> bytes:
     return found
 
 
-def _as_text(text: str, required: Iterable[str]) -> pl.DataFrame:
-    """Return all columns as text."""
+def _parsed(packed: bytes, gzip: bool, required: tuple[str, ...]) -> pl.DataFrame:
+    """Return the columns of a CSV file's bytes, all as text."""
+    text = decoded(_unpacked(packed) if gzip else packed)
     if not text.strip():
         raise Unusable("is empty", "Restore it")
     rows = csv.reader(StringIO(text, newline=""), strict=True)
@@ -108,6 +111,10 @@ def _as_text(text: str, required: Iterable[str]) -> pl.DataFrame:
     if not frames:
         raise Unusable("has a header, but no rows", "Restore it")
     return pl.concat(frames)
+
+
+# a state's targets are computed for several assets and checks, from the same few files
+_remembered = lru_cache(maxsize=16)(_parsed)
 
 
 def _checked(header: list[str], required: Iterable[str]) -> list[str]:

@@ -20,7 +20,7 @@ from microplex_pipeline.warehouse.access import READER_WAIT
 from microplex_pipeline.warehouse.comments import write_comments
 from microplex_pipeline.warehouse.partition import NATION, Partition
 from microplex_pipeline.warehouse.reading import existing_tables, query
-from microplex_pipeline.warehouse.slices import Table, columns_of
+from microplex_pipeline.warehouse.slices import Table, exists
 
 VERSIONS = Table("provenance", "versions")
 CHECKS = Table("provenance", "checks")
@@ -112,7 +112,7 @@ def read_versions(
 ) -> dict[Partition, str]:
     """Return the version of each partition, or `UNVERSIONED`."""
     rows: list[tuple[str, int, str]] = []
-    if columns_of(connection, VERSIONS):
+    if exists(connection, VERSIONS):
         rows = connection.execute(
             f"select state, year, version from {VERSIONS} where asset = ?", [asset]
         ).fetchall()
@@ -122,7 +122,7 @@ def read_versions(
 
 def records_of(connection: duckdb.DuckDBPyConnection, partition: Partition) -> dict[Place, Stored]:
     """Return what the stored partitions of a state and year, and of the nation and year, were made from."""
-    if not columns_of(connection, VERSIONS):
+    if not exists(connection, VERSIONS):
         return {}
     rows = connection.execute(
         f"select asset, state, year, made_from, run from {VERSIONS} where year = ? and state in (?, ?)",
@@ -168,7 +168,7 @@ def _replace(
     more_keys: Mapping[str, str],
     row: list[Any] | None,
 ) -> None:
-    if not columns_of(connection, table):
+    if not exists(connection, table):
         if row is None:
             return
         columns = ", ".join(f"{name} {dtype}" for name, (dtype, _) in COLUMNS[table].items())

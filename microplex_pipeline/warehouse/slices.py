@@ -10,7 +10,7 @@ import duckdb
 import polars as pl
 
 from microplex_pipeline.warehouse.faults import NotStored
-from microplex_pipeline.warehouse.names import identifier
+from microplex_pipeline.warehouse.names import identifier, literal
 from microplex_pipeline.warehouse.partition import Partition
 
 
@@ -37,15 +37,21 @@ class Parts:
     frames: Iterable[pl.DataFrame]
 
 
+def exists(connection: duckdb.DuckDBPyConnection, table: Table) -> bool:
+    """Return whether there is such a table."""
+    # from the catalog, because selecting from a missing table would abort the transaction in DuckDB 2
+    found = connection.execute(
+        "select 1 from duckdb_tables() where schema_name = ? and table_name = ?", list(table)
+    ).fetchone()
+    return found is not None
+
+
 def columns_of(connection: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
     """Return the columns of a table in order; none if there is no such table."""
-    # from the catalog, because selecting from a missing table would abort the transaction in DuckDB 2
-    rows = connection.execute(
-        "select column_name from information_schema.columns "
-        "where table_schema = ? and table_name = ? order by ordinal_position",
-        list(table),
-    ).fetchall()
-    return [name for (name,) in rows]
+    if not exists(connection, table):
+        return []
+    rows = connection.execute(f"pragma table_info({literal(table.quoted)})").fetchall()
+    return [name for _, name, *_ in rows]
 
 
 def replace(
@@ -137,7 +143,7 @@ def select(
         If there are no such rows.
     """
     rows = pl.DataFrame()
-    if columns_of(connection, table):
+    if exists(connection, table):
         condition, values = _condition(partitions)
         wanted = ", ".join(identifier(name) for name in columns) if columns else "*"
         result = connection.execute(
