@@ -39,11 +39,12 @@ def state_year_check(
     def decorated(check: Callable[..., dg.AssetCheckResult]) -> dg.AssetChecksDefinition:
         @wraps(check)
         def asked(*args: Any, **inputs: Any) -> dg.AssetCheckResult:
+            context = dg.AssetCheckExecutionContext.get()
+            warehouse = context.resources.io_manager
+            warehouse.end_loading()
             result = check(*args, **inputs)
             if blocking:
-                context = dg.AssetCheckExecutionContext.get()
                 partition = partition_of(context)
-                warehouse = context.resources.io_manager
                 version = warehouse.loaded_versions(name)[partition]
                 parameters = inputs.get("parameters", Parameters())
                 question = asked_of(check.__name__, version, parameters, code)

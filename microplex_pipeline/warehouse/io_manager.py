@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ class Warehouse(dg.IOManager):
     def __init__(self, database: str | Path) -> None:
         self.path = Path(database)
         self._loaded: dict[str, dict[Partition, str]] = {}
+        self._loading = ExitStack()
+        self._reader: duckdb.DuckDBPyConnection | None = None  # while a step loads its inputs
 
     def handle_output(
         self,
@@ -86,7 +89,11 @@ class Warehouse(dg.IOManager):
         )
 
     def load_input(self, context: dg.InputContext) -> pl.DataFrame | FittedModel:
-        """Load the partitions that a step's partition depends on."""
+        """Load the partitions that a step's partition depends on.
+
+        The file stays open until `end_loading`, since a step has several inputs and opening takes longer than
+        reading most of them.
+        """
         upstream = context.upstream_output
         assert upstream is not None, "inputs of assets have an upstream asset"
         table = _table(upstream)
@@ -94,16 +101,27 @@ class Warehouse(dg.IOManager):
         with _as_failures():
             if not self.path.exists():
                 raise missing(table)
-        with self._reading() as connection:
-            rows = select(
-                connection, table, partitions, context.definition_metadata.get("columns")
-            )
-            self._loaded[table.name] = read_versions(connection, table.name, partitions)
-        kind = context.dagster_type.typing_type
-        if isinstance(kind, type) and issubclass(kind, FittedModel):
-            with _as_failures():
-                return model_of_row(rows, kind, table)
-        return rows
+        with _as_failures():
+            try:
+                if self._reader is None:
+                    self._reader = self._loading.enter_context(reading(self.path, RUN_WAIT))
+                rows = select(
+                    self._reader, table, partitions, context.definition_metadata.get("columns")
+                )
+                self._loaded[table.name] = read_versions(self._reader, table.name, partitions)
+                kind = context.dagster_type.typing_type
+                if isinstance(kind, type) and issubclass(kind, FittedModel):
+                    return model_of_row(rows, kind, table)
+                return rows
+            except BaseException:
+                self._reader = None
+                self._loading.__exit__(*sys.exc_info())  # may raise it in other words
+                raise
+
+    def end_loading(self) -> None:
+        """Close the file: a step that has its inputs keeps no writer waiting while it computes."""
+        self._reader = None
+        self._loading.close()
 
     def loaded_versions(self, asset: str) -> dict[Partition, str]:
         """Return the versions of an asset's partitions that were loaded last.
@@ -134,11 +152,13 @@ class Warehouse(dg.IOManager):
 
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        self.end_loading()
         with _as_failures(), reading(self.path, RUN_WAIT) as connection:
             yield connection
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        self.end_loading()
         with _as_failures(), transaction(self.path, RUN_WAIT) as connection:
             yield connection
 

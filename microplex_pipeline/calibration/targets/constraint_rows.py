@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,20 +46,11 @@ def table_rows(
     numbered = table.with_row_index("_row")
     # select the records of a geography once, not once per target
     for (geography,), group in numbered.group_by(["geography"], maintain_order=True):
-        inside = _inside(data, str(geography))
-        here = data[inside]
-        masks: dict[str, np.ndarray] = {}
-        for target in group.to_dicts():
-            domain, ages = target["domain"], None
-            if target["entity"] == PERSON and lists_persons(data.schema):
-                if target["measure"] != "count":
-                    raise CalibrationError(
-                        f"target {target['target']}: persons can be counted only, because amounts are those "
-                        "of units"
-                    )
-                domain, ages = split_domain(domain)
-            if domain not in masks:
-                masks[domain] = _inside(here, domain)
+        inside = _inside(data, [str(geography)])[str(geography)]
+        here = data if len(inside) == data.height else data[inside]
+        listed_targets = [(target, *_domain_and_ages(target, data)) for target in group.to_dicts()]
+        masks = _inside(here, [domain for _, domain, _ in listed_targets])
+        for target, domain, ages in listed_targets:
             local = masks[domain]
             if target["entity"] in firsts:
                 local = local[firsts[target["entity"]][inside[local]]]
@@ -86,12 +77,27 @@ def table_rows(
     return numerators, denominators
 
 
-def _inside(data: pl.DataFrame, domain: str) -> np.ndarray:
-    """Return the positions of the records inside a domain."""
-    if domain == "all":
-        return np.arange(data.height)
-    inside = data.select(domain_expression(domain, data.schema).fill_null(False).alias("inside"))
-    return np.flatnonzero(inside["inside"].to_numpy())
+def _domain_and_ages(
+    target: Mapping[str, Any], data: pl.DataFrame
+) -> tuple[str, list[str] | None]:
+    """Return the domain of records, and the ages that are counted among the persons they list."""
+    if target["entity"] != PERSON or not lists_persons(data.schema):
+        return target["domain"], None
+    if target["measure"] != "count":
+        raise CalibrationError(
+            f"target {target['target']}: persons can be counted only, because amounts are those of units"
+        )
+    return split_domain(target["domain"])
+
+
+def _inside(data: pl.DataFrame, domains: Iterable[str]) -> dict[str, np.ndarray]:
+    """Return the positions of the records inside each domain."""
+    given = [domain for domain in dict.fromkeys(domains) if domain != "all"]
+    conditions = [domain_expression(domain, data.schema).fill_null(False) for domain in given]
+    # in one pass: a table has dozens of domains
+    inside = data.select(c.alias(str(i)) for i, c in enumerate(conditions))
+    found = {d: np.flatnonzero(inside[str(i)].to_numpy()) for i, d in enumerate(given)}
+    return found | {"all": np.arange(data.height)}
 
 
 def _values(data: pl.DataFrame, rows: np.ndarray, name: str, target: str) -> np.ndarray:

@@ -44,6 +44,7 @@ def versioned(
     @wraps(compute)
     def computed(*args: Any, **inputs: Any) -> dg.MaterializeResult[Any]:
         context = dg.AssetExecutionContext.get()
+        context.resources.io_manager.end_loading()
         parameters = inputs.get("parameters", Parameters())
         data: DataFolder = inputs["data"]
 
