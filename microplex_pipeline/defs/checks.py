@@ -81,17 +81,27 @@ def near_the_last_edition(
     )
 
 
-@state_year_check(targets, blocking=True, limits=["max_total_ratio"], beside=["survey"])
+@state_year_check(
+    targets, blocking=True, limits=["max_total_ratio", "max_pooled_ratio"], beside=["survey"]
+)
 def totals_plausible(
     data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
     targets: pl.DataFrame,
     survey: pl.DataFrame,
 ) -> dg.AssetCheckResult:
-    """Published totals are close to the survey's estimates; every weight is calibrated to them."""
-    limit = parameters.checks.max_total_ratio
+    """Published and pooled totals are close to the survey's estimates; all weights are calibrated to them."""
+    limits = parameters.checks
     surveyed = with_target_columns(data, survey, targets)
-    return _result(judgements.totals_plausible(surveyed, targets, data.survey_schema, limit))
+    return _result(
+        judgements.totals_plausible(
+            surveyed,
+            targets,
+            data.survey_schema,
+            limits.max_total_ratio,
+            limits.max_pooled_ratio,
+        )
+    )
 
 
 @state_year_check(targets, beside=["survey"])

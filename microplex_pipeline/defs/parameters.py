@@ -148,6 +148,13 @@ class CheckParameters(Strict):
         allow_inf_nan=False,
         description="largest ratio of a published total to the survey's estimate, or the reverse",
     )
+    max_pooled_ratio: float = Field(
+        2.0,
+        gt=1,
+        allow_inf_nan=False,
+        description="largest ratio of a total pooled over survey years to one year's estimate, or the "
+        "reverse; with the factors of the survey's source it is as low as two thirds (New Mexico 2012)",
+    )
     max_persons_ratio: float = Field(
         1.25,
         gt=1,

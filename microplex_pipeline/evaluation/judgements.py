@@ -43,12 +43,31 @@ class Judgement:
 
 
 def totals_plausible(
-    survey: pl.DataFrame, targets: pl.DataFrame, schema: SurveySchema, limit: float
+    survey: pl.DataFrame,
+    targets: pl.DataFrame,
+    schema: SurveySchema,
+    limit: float,
+    pooled_limit: float,
 ) -> Judgement:
-    """Judge published totals by the survey's estimates; every weight is calibrated to them."""
+    """Judge published and pooled totals by the survey's estimates; every weight is calibrated to them."""
     figures = published_over_surveyed(survey, targets, schema.weight, schema.household)
     totals = figures.filter(pl.col("domain") == "all")
-    return _plausible("totals_plausible", totals, limit, "max_total_ratio", "error")
+    pooled = pl.col("kind") == "pooled"
+    published = _plausible(
+        "totals_plausible", totals.filter(~pooled), limit, "max_total_ratio", "error"
+    )
+    others = _plausible(
+        "totals_plausible", totals.filter(pooled), pooled_limit, "max_pooled_ratio", "error"
+    )
+    failed = [judgement for judgement in (published, others) if not judgement.passed]
+    return Judgement(
+        "totals_plausible",
+        not failed,
+        " ".join(judgement.message for judgement in failed)
+        or f"{published.message}; pooled totals are within {pooled_limit:g}",
+        "error",
+        {name: published.measures[name] + others.measures[name] for name in others.measures},
+    )
 
 
 def parts_plausible(
@@ -65,9 +84,10 @@ def _plausible(
 ) -> Judgement:
     odd = figures.filter(~pl.col("ratio").is_between(1 / limit, limit))
     message = "; ".join(
-        f"{target}: {value:,.0f} published, {surveyed:,.0f} estimated from the survey ({source})"
-        for target, value, surveyed, source in odd.head(NAMED)
-        .select("target", "value", "surveyed", "source")
+        f"{target}: {value:,.0f} {'pooled' if kind == 'pooled' else 'published'}, {surveyed:,.0f} estimated "
+        f"from the survey ({source})"
+        for target, value, kind, surveyed, source in odd.head(NAMED)
+        .select("target", "value", "kind", "surveyed", "source")
         .iter_rows()
     )
     if odd.height > NAMED:

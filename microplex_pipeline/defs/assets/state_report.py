@@ -59,7 +59,9 @@ def state_report(
     surveyed = with_target_columns(data, survey, targets)
     records = with_target_columns(data, calibrated_population, targets)
     judged = [
-        judgements.totals_plausible(surveyed, targets, schema, limits.max_total_ratio),
+        judgements.totals_plausible(
+            surveyed, targets, schema, limits.max_total_ratio, limits.max_pooled_ratio
+        ),
         judgements.parts_plausible(surveyed, targets, schema, limits.max_cell_ratio),
         judgements.amounts_within_sampling(fidelity_report),
         judgements.weights_even(records, schema, limits.max_weight_ratio),
