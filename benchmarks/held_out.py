@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import CHECKOUT
 from microplex_pipeline.defs.settings import load_settings
 from microplex_pipeline.warehouse.reading import query
 
@@ -30,7 +29,7 @@ from state group by family order by family
 
 def main() -> None:
     year = int(sys.argv[1]) if len(sys.argv) > 1 else 2014
-    rows = query(load_settings(CHECKOUT).warehouse, SQL, [year])
+    rows = query(load_settings().warehouse, SQL, [year])
     print(
         f"Held-out targets of {year}\n\n"
         "| family | states | targets | synthetic | survey, calibrated | survey | nearer than the survey |\n"

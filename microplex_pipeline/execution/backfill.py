@@ -87,7 +87,7 @@ def backfill(
     """
     settings = load_settings()
     # one core per process: threads of several processes would compete for the same cores
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"):
         os.environ.setdefault(name, "1")
     _end_lost_runs(settings, ENDED)
     plan = Plan(_definitions(), settings, RUN_WAIT)
