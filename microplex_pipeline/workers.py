@@ -13,6 +13,10 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import TypeVar
 
+# A process that is killed leaves behind those that it started, such as Dagster's copies of its output; they
+# would hold the pipes of a shell or a test open. As a group they can be ended together.
+GROUPS = hasattr(os, "killpg")
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -80,8 +84,12 @@ class _Worker:
             self.pipe.send(task)
 
     def kill(self) -> None:
-        """End the process at once."""
+        """End the process at once, and what it started, even if it has died itself."""
         self._process.kill()
+        if GROUPS and self._process.pid:
+            # not yet a group of its own if it has only just been started
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.join()
         self.pipe.close()
 
@@ -100,6 +108,8 @@ def _sigint_ignored() -> Iterator[None]:
 
 
 def _serve(pipe: Connection) -> None:
+    if GROUPS:
+        os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(format="%(message)s")  # to stderr, e.g. for whom it waits
@@ -118,4 +128,6 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
+    if GROUPS:
+        os.killpg(0, signal.SIGKILL)
     os._exit(1)

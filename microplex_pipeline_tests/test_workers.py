@@ -3,7 +3,10 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,30 @@ def answer(task):
     if task == "fail":
         raise ValueError("no such task")
     return task.upper()
+
+
+def start_and_die(task):
+    child = subprocess.Popen(["sleep", "600"])
+    Path(task).write_text(str(child.pid))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no groups of processes")
+def test_what_a_killed_process_started_ends_with_it(tmp_path):
+    file = tmp_path / "pid"
+    assert list(side_by_side(start_and_die, [str(file)], 1)) == [(str(file), None)]
+    deadline = time.monotonic() + 5  # until its new parent has noticed
+    while is_alive(int(file.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_a_killed_process_loses_only_its_own_task():
