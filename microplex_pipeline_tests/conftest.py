@@ -177,3 +177,12 @@ def make_backfilled_project(folder: Path) -> None:
     _definitions.cache_clear()
     assert result.exit_code == 0, result.output
     (folder / "output.txt").write_text(result.output)
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether there is a process of that number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from microplex_pipeline.workers import side_by_side
+from microplex_pipeline_tests.conftest import is_alive
 
 
 def answer(task):
@@ -35,14 +36,6 @@ def test_what_a_killed_process_started_ends_with_it(tmp_path):
     while is_alive(int(file.read_text())):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def is_alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_a_killed_process_loses_only_its_own_task():

@@ -19,7 +19,7 @@ from microplex_pipeline.defs import coverage
 from microplex_pipeline.defs.coverage import closed_years
 from microplex_pipeline.warehouse.failures import last_failures
 from microplex_pipeline.warehouse.reading import query
-from microplex_pipeline_tests.conftest import DATA, variables
+from microplex_pipeline_tests.conftest import DATA, is_alive, variables
 
 
 @pytest.mark.parametrize(
@@ -169,14 +169,6 @@ def children(pid):
         except (ProcessLookupError, FileNotFoundError):
             continue  # ended in the meantime
     return found
-
-
-def is_alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def built_from(data, environment):
