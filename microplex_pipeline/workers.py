@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import TypeVar
 
-# A process that is killed leaves behind those that it started, such as Dagster's copies of its output; they
-# would hold the pipes of a shell or a test open. As a group they can be ended together.
+# A process that is killed leaves behind those that it started, such as the ones with which Dagster copies its
+# output; they would hold the pipes of a shell or a test open. As a group they can be ended together.
 GROUPS = hasattr(os, "killpg")
 
 Task = TypeVar("Task")
