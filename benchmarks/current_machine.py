@@ -59,7 +59,7 @@ class Current(RuleBasedStateMachine):
     def prepare(cls, folder: Path) -> None:
         """Make the project from which every sequence starts."""
         cls.base = folder / "base"
-        cls.context.set_forkserver_preload([__name__])
+        cls.context.set_forkserver_preload(["benchmarks.current_preload"])
         base_data(cls.base / "data")
         cls.contents = variants(cls.base / "data")
         (cls.base / "home").mkdir()
