@@ -73,14 +73,16 @@ def _build(state: str, year: str, replicates: int | None) -> None:
     if replicates is not None:
         runs.append(("build_replicates", of_state))
         settings = with_replicates(settings, replicates)
+    checks = []
     for job, of in runs:
         result = run(settings, job, of)
+        checks += failed_checks(result.all_events)
         if not result.success:
             end_with_reasons(
                 result, f"{of} was not built; the tables of failed steps are unchanged"
             )
     _print_summary(settings, of_state, time.monotonic() - started)
-    if any(not check.warning for check in failed_checks(result.all_events)):
+    if any(not check.warning for check in checks):
         click.echo("\nA check failed (see above): do not use these records as they are.", err=True)
         sys.exit(1)
 

@@ -15,7 +15,7 @@ from microplex_pipeline.defs.assets import (
     targets,
 )
 from microplex_pipeline.defs.assets.target_inputs import with_target_columns
-from microplex_pipeline.defs.check_results import state_year_check
+from microplex_pipeline.defs.check_results import check_steps, state_year_check
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.evaluation import judgements
@@ -262,18 +262,20 @@ def counties_add_up(
     )
 
 
-CHECKS = [
-    near_the_last_edition,
-    enough_records,
-    totals_plausible,
-    parts_plausible,
-    identities_hold,
-    no_record_copied,
-    weights_usable,
-    weights_even,
-    totals_spread,
-    amounts_within_sampling,
-    targets_met,
-    counties_add_up,
-    county_totals_spread,
-]
+CHECKS = check_steps(
+    [
+        near_the_last_edition,
+        enough_records,
+        totals_plausible,
+        parts_plausible,
+        identities_hold,
+        no_record_copied,
+        weights_usable,
+        weights_even,
+        totals_spread,
+        amounts_within_sampling,
+        targets_met,
+        counties_add_up,
+        county_totals_spread,
+    ]
+)

@@ -9,6 +9,7 @@ import numpy as np
 
 FOLDS = 5
 GROUP_FOLDS = 3
+GROUP_BINS = 32
 RESAMPLES = 50
 
 
@@ -120,7 +121,7 @@ def grouped_auc(
     """
     from sklearn.metrics import roc_auc_score
 
-    data = np.concatenate([real, synthetic])
+    data = _binned(np.concatenate([real, synthetic]), GROUP_BINS)
     labels = np.repeat([0, 1], [len(real), len(synthetic)])
     sample_weight = np.concatenate([w / w.sum() for w in weights])
     sample_weight *= len(data) / sample_weight.sum()
@@ -130,7 +131,7 @@ def grouped_auc(
         train, test = folds != k, folds == k
         if min(len(np.unique(labels[train])), len(np.unique(labels[test]))) < 2:
             continue
-        model = _trees(seed, max_iter=40, max_bins=32).fit(
+        model = _trees(seed, max_iter=40, max_bins=GROUP_BINS).fit(
             data[train], labels[train], sample_weight=sample_weight[train]
         )
         scores = model.predict_proba(data[test])[:, 1]
@@ -140,6 +141,19 @@ def grouped_auc(
     error = float(np.sqrt((n + m + 1) / (12 * n * m)))
     # a model per fold: scores of different folds are not comparable
     return GroupedAUC(float(np.average(aucs, weights=sizes)) if aucs else 0.5, error)
+
+
+def _binned(data: np.ndarray, bins: int) -> np.ndarray:
+    """Return the columns of `data` (n, k) as numbers of at most so many bins with about equally many rows.
+
+    The trees look at bins anyway, but finding them anew in every fold, with weights, takes most of the time.
+    Missing values stay missing.
+    """
+    binned = np.empty(data.shape)
+    for j, column in enumerate(data.T):
+        edges = np.unique(np.nanquantile(column, np.linspace(0, 1, bins + 1)[1:-1]))
+        binned[:, j] = np.where(np.isnan(column), np.nan, np.searchsorted(edges, column, "left"))
+    return binned
 
 
 def coverage(real: np.ndarray, synthetic: np.ndarray, neighbours: int = 5) -> float:

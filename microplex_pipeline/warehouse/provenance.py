@@ -111,11 +111,12 @@ def read_versions(
     connection: duckdb.DuckDBPyConnection, asset: str, partitions: Iterable[Partition]
 ) -> dict[Partition, str]:
     """Return the version of each partition, or `UNVERSIONED`."""
-    rows: list[tuple[str, int, str]] = []
-    if exists(connection, VERSIONS):
+    try:
         rows = connection.execute(
             f"select state, year, version from {VERSIONS} where asset = ?", [asset]
         ).fetchall()
+    except duckdb.CatalogException:  # of 0.1; cheaper than to look for the table first
+        rows = []
     found = {_partition(state, year): version for state, year, version in rows}
     return {partition: found.get(partition, UNVERSIONED) for partition in partitions}
 

@@ -142,14 +142,15 @@ def select(
     NotStored
         If there are no such rows.
     """
-    rows = pl.DataFrame()
-    if exists(connection, table):
-        condition, values = _condition(partitions)
-        wanted = ", ".join(identifier(name) for name in columns) if columns else "*"
+    condition, values = _condition(partitions)
+    wanted = ", ".join(identifier(name) for name in columns) if columns else "*"
+    try:
         result = connection.execute(
             f"select {wanted} from {table.quoted} where {condition}", values
         )
-        rows = pl.DataFrame(result.to_arrow_table())
+    except duckdb.CatalogException:  # cheaper than to look for the table first
+        raise missing(table) from None
+    rows = pl.DataFrame(result.to_arrow_table())
     if rows.is_empty():
         raise missing(table)
     return rows

@@ -10,6 +10,7 @@ import polars as pl
 
 from microplex_pipeline.calibration.errors import CalibrationError
 from microplex_pipeline.calibration.targets.domains import domain_expression
+from microplex_pipeline.calibration.targets.expressions import AGES
 from microplex_pipeline.calibration.targets.person_counts import (
     PERSON,
     lists_persons,
@@ -48,7 +49,10 @@ def table_rows(
     for (geography,), group in numbered.group_by(["geography"], maintain_order=True):
         inside = _inside(data, [str(geography)])[str(geography)]
         here = data if len(inside) == data.height else data[inside]
-        listed_targets = [(target, *_domain_and_ages(target, data)) for target in group.to_dicts()]
+        lists_ages = lists_persons(data.schema)
+        listed_targets = [
+            (target, *_domain_and_ages(target, lists_ages)) for target in group.to_dicts()
+        ]
         masks = _inside(here, [domain for _, domain, _ in listed_targets])
         for target, domain, ages in listed_targets:
             local = masks[domain]
@@ -58,7 +62,7 @@ def table_rows(
             above, _, under = target["variable"].partition("/")
             measure = target["measure"]
             if ages is not None:
-                persons = persons_in(here[local], ages, target["domain"])
+                persons = persons_in(here[AGES][local], ages, target["domain"])
                 numerators[row] = records[persons > 0], persons[persons > 0]
                 continue
             ones = np.ones(len(local))
@@ -77,11 +81,9 @@ def table_rows(
     return numerators, denominators
 
 
-def _domain_and_ages(
-    target: Mapping[str, Any], data: pl.DataFrame
-) -> tuple[str, list[str] | None]:
+def _domain_and_ages(target: Mapping[str, Any], lists_ages: bool) -> tuple[str, list[str] | None]:
     """Return the domain of records, and the ages that are counted among the persons they list."""
-    if target["entity"] != PERSON or not lists_persons(data.schema):
+    if target["entity"] != PERSON or not lists_ages:
         return target["domain"], None
     if target["measure"] != "count":
         raise CalibrationError(
@@ -93,7 +95,8 @@ def _domain_and_ages(
 def _inside(data: pl.DataFrame, domains: Iterable[str]) -> dict[str, np.ndarray]:
     """Return the positions of the records inside each domain."""
     given = [domain for domain in dict.fromkeys(domains) if domain != "all"]
-    conditions = [domain_expression(domain, data.schema).fill_null(False) for domain in given]
+    schema = data.schema  # made anew each time it is asked for
+    conditions = [domain_expression(domain, schema).fill_null(False) for domain in given]
     # in one pass: a table has dozens of domains
     inside = data.select(c.alias(str(i)) for i, c in enumerate(conditions))
     found = {d: np.flatnonzero(inside[str(i)].to_numpy()) for i, d in enumerate(given)}

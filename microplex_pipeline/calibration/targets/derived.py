@@ -67,13 +67,16 @@ def derive(
 
 def names_in(targets: pl.DataFrame) -> set[str]:
     """Return the columns that a table of targets names."""
-    names = {c for d in targets["domain"].unique() for c, _ in domain_parts(d)}
-    for measure, variable in targets.select("measure", "variable").unique().iter_rows():
-        if measure == "ratio":
-            names |= {part.strip() for part in variable.split("/")}
-        elif measure != "count":
-            names.add(variable)
-    return names
+    rows = targets.select("domain", "measure", "variable").unique().iter_rows()
+    return set().union(*(_named(*row) for row in rows))
+
+
+def _named(domain: str, measure: str, variable: str) -> set[str]:
+    """Return the columns that a target names."""
+    names = {column for column, _ in domain_parts(domain)}
+    if measure == "ratio":
+        return names | {part.strip() for part in variable.split("/")}
+    return names if measure == "count" else names | {variable}
 
 
 def names_in_modelled(totals: ModelledTotals) -> set[str]:
@@ -109,20 +112,21 @@ def require_columns(records: pl.DataFrame, targets: pl.DataFrame) -> None:
         If targets count persons but the records do not list ages, or a domain or sum names a column that
         the records lack, or a range that is none.
     """
+    schema = records.schema  # made anew each time it is asked for
     for row in targets.to_dicts():
         place = f"target sources, {row['name']!r}"
         domain = row["domain"]
         if row["entity"] == PERSON:
-            if AGES not in records.columns:
+            if AGES not in schema:
                 raise CalibrationError(
                     f"{place} counts persons, but the records have no list column {AGES!r} of their ages"
                 )
             domain, _ = split_domain(domain)
-        for column in sorted(names_in(pl.DataFrame([{**row, "domain": domain}]))):
-            if column not in records.columns:
-                hint = nearest(column, records.columns) or ". Derive it under `derived`"
+        for column in sorted(_named(domain, row["measure"], row["variable"])):
+            if column not in schema:
+                hint = nearest(column, list(schema)) or ". Derive it under `derived`"
                 raise CalibrationError(f"{place}: the records have no column {column!r}{hint}")
         try:
-            domain_expression(domain, records.schema)
+            domain_expression(domain, schema)
         except CalibrationError as error:
             raise CalibrationError(f"{place}: {error}") from error

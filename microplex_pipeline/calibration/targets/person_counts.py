@@ -32,23 +32,29 @@ def split_domain(domain: str) -> tuple[str, list[str]]:
     return "|".join(of_units) or "all", [value for column, value in parts if column == AGE]
 
 
-def persons_in(data: pl.DataFrame, ranges: list[str], domain: str) -> np.ndarray:
+def persons_in(ages: pl.Series, ranges: list[str], domain: str) -> np.ndarray:
     """Return the number of persons of each record whose ages lie in all ranges, (n,).
+
+    Parameters
+    ----------
+    ages : (n,) lists of the ages of each record's persons.
+    ranges : as written in a domain.
+    domain : for messages.
 
     Raises
     ------
     CalibrationError
         If a range is none, or ages of a record are missing.
     """
-    lengths = data[AGES].list.len()
+    lengths = ages.list.len()
     if lengths.null_count():
         raise CalibrationError(f"{AGES!r} is missing in {lengths.null_count()} records")
     sizes = lengths.to_numpy().astype(np.int64)
     if not ranges:
         return sizes.astype(float)
-    record = np.repeat(np.arange(data.height), sizes)
-    ages = data.filter(lengths > 0)[AGES].explode().cast(pl.Float64).to_numpy()
-    inside = np.ones(len(ages), bool)
+    record = np.repeat(np.arange(len(ages)), sizes)
+    each = ages.filter(lengths > 0).explode().cast(pl.Float64).to_numpy()
+    inside = np.ones(len(each), bool)
     for text in ranges:
         ends = bounds(text)
         if ends is None:
@@ -57,5 +63,5 @@ def persons_in(data: pl.DataFrame, ranges: list[str], domain: str) -> np.ndarray
             )
         low = float(ends.low or "-inf")
         high = float(ends.high or "inf")
-        inside &= (ages > low) & (ages < high) if ends.strict else (ages >= low) & (ages <= high)
-    return np.bincount(record, weights=inside, minlength=data.height)
+        inside &= (each > low) & (each < high) if ends.strict else (each >= low) & (each <= high)
+    return np.bincount(record, weights=inside, minlength=len(ages))

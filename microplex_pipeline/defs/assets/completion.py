@@ -15,7 +15,6 @@ from microplex_pipeline.synthesis import Prior, Synthesizer
     "models", "pytorch", code_version="1", reads=["seed", "completion"], pool="training"
 )
 def completion(
-    context: dg.AssetExecutionContext,
     data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
     survey: pl.DataFrame,
@@ -39,7 +38,6 @@ def completion(
             national_completion.zero_model,
             national_completion.flow,
         ),
-        progress=context.log.info,
     )
     return dg.MaterializeResult(
         value=Prior(synthesizer.transformer_, synthesizer.zero_model_, synthesizer.flow_model_),
@@ -47,5 +45,6 @@ def completion(
             "records": survey.height,
             "seed": parameters.seed,
             "parameters": settings.model_dump(),
+            "epochs": synthesizer.training_history_["epoch"].to_list()[-1],
         },
     )

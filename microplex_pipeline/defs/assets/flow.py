@@ -23,7 +23,6 @@ from microplex_pipeline.synthesis import Flow, Prior, Transformer
     deps=[zero_model],
 )
 def flow(
-    context: dg.AssetExecutionContext,
     data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
     survey: pl.DataFrame,
@@ -43,7 +42,6 @@ def flow(
         parameters.fine_tuning,
         parameters.seed,
         prior=national_prior.flow,
-        progress=context.log.info,
     )
     metadata = {
         **training_metadata(fitted, records, parameters),

@@ -15,7 +15,6 @@ from microplex_pipeline.synthesis import Prior, Transformer, ZeroModel
     "models", "pytorch", code_version="1", reads=["seed", "fine_tuning"], pool="training"
 )
 def zero_model(
-    context: dg.AssetExecutionContext,
     data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
     survey: pl.DataFrame,
@@ -36,7 +35,6 @@ def zero_model(
         parameters.fine_tuning,
         parameters.seed,
         prior=national_prior.zero_model,
-        progress=context.log.info,
     )
     best = min(epoch["validation_loss"] for epoch in fitted.history)
     metadata = {**training_metadata(fitted, records, parameters), "held_out_loss": best}
