@@ -82,12 +82,17 @@ def test_a_killed_run_leaves_complete_partitions_and_can_be_repeated(
     tables = query(warehouse, "select table_name as t from information_schema.tables")["t"]
     assert "flow" not in tables
 
-    again = subprocess.run(COMMAND, env=environment, capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
+    # no weights meet targets so exactly: the records are built, but a check fails
+    exacting = {**environment, "MICROPLEX_PARAMETERS__CHECKS__TARGET_TOLERANCE": "1e-18"}
+    command = [*COMMAND, "--replicates", "2"]
+    again = subprocess.run(command, env=exacting, capture_output=True, text=True)
+    assert again.returncode == 1, again.stderr
+    assert "A check failed (see above): do not use these records as they are" in again.stderr
     assert "an earlier run of RI 2014 ended prematurely and was marked as failed" in again.stdout
-    assert statuses(project_with_prior) == ["SUCCESS", "FAILURE", "SUCCESS"]
-    (failure,) = last_failures(warehouse, 2)
-    assert (failure["partition"], failure["step"]) == ("RI|2014", "flow")
+    assert "2 of 2 replicates" in again.stdout
+    assert statuses(project_with_prior) == ["SUCCESS", "FAILURE", "SUCCESS", "SUCCESS"]
+    failed = {(f["partition"], f["step"]) for f in last_failures(warehouse, 3)}
+    assert failed == {("RI|2014", "flow"), ("RI|2014", "target_report_targets_met")}
     assert re.search(r"targets +19 of 19 exact ones met within 0\.1 %", again.stdout)
     assert "calibrated_population" in again.stdout
     assert query(warehouse, count.format("models.flow"))["n"][0] == 1

@@ -1,4 +1,4 @@
-"""microplex build --replicates and microplex estimate: errors of a state's records, end to end."""
+"""microplex estimate: errors of a state's records, from its replicates."""
 
 import json
 import shutil
@@ -9,43 +9,46 @@ import pytest
 from click.testing import CliRunner
 
 from microplex_pipeline.cli import main
+from microplex_pipeline.definitions import build_definitions
+from microplex_pipeline.defs.parameters import ReplicateParameters
+from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.evaluation.inference import estimate
+from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.reading import query
-from microplex_pipeline_tests.conftest import variables
+from microplex_pipeline_tests.conftest import BRIEF, variables
 
 RI = ["--states", "RI", "--year", "2014"]
 
 
 @pytest.fixture(scope="module")
-def project(prior_project, tmp_path_factory):
-    """Rhode Island 2014 with three replicates: its environment, and the output of its build."""
+def project(backfilled, tmp_path_factory):
+    """The environment of a project whose Rhode Island 2014 has three replicates."""
     folder = tmp_path_factory.mktemp("errors") / "project"
-    shutil.copytree(prior_project, folder)
-    environment = variables(folder)
-    del environment["MICROPLEX_DATA"]  # it is in the project's settings
-    result = CliRunner(env=environment).invoke(main, ["build", "RI", "2014", "--replicates", "3"])
-    assert result.exit_code == 0, result.output
-    return environment, result.output
+    shutil.copytree(backfilled.folder, folder)
+    parameters = BRIEF.model_copy(update={"replicates": ReplicateParameters(number=3)})
+    settings = Settings(data=folder / "data", warehouse=folder / "w.duckdb", parameters=parameters)
+    job = build_definitions(settings).resolve_job_def("build_replicates")
+    assert job.execute_in_process(partition_key=Partition("RI", 2014).key).success
+    return variables(folder)
 
 
 @pytest.fixture
 def microplex(project):
-    return lambda *words: CliRunner(env=project[0]).invoke(main, [str(word) for word in words])
+    return lambda *words: CliRunner(env=project).invoke(main, [str(word) for word in words])
 
 
 @pytest.fixture
 def tables(project):
-    """The file and its replicates."""
-    warehouse = project[0]["MICROPLEX_WAREHOUSE"]
+    """Rhode Island's records and their replicates."""
+    warehouse = project["MICROPLEX_WAREHOUSE"]
     return [
-        query(Path(warehouse), f"from calibration.{name}")
+        query(Path(warehouse), f"from calibration.{name} where state = 'RI'")
         for name in ("calibrated_population", "replicates")
     ]
 
 
-def test_replicates_have_the_files_columns_and_size(project, tables):
+def test_replicates_have_the_files_columns_and_size(tables):
     records, replicates = tables
-    assert "3 of 3 replicates" in project[1]
     assert {*replicates.columns} == {*records.columns, "replicate"} - {"design_weight"}
     sizes = (
         replicates.group_by("replicate").agg(pl.col("household_id").n_unique()).sort("replicate")
@@ -77,7 +80,7 @@ def test_the_command_gives_what_the_function_gives(microplex, tables):
 
 
 def test_the_table_of_estimates_has_the_same_errors(microplex, project):
-    table = query(Path(project[0]["MICROPLEX_WAREHOUSE"]), "from evaluation.estimates")
+    table = query(Path(project["MICROPLEX_WAREHOUSE"]), "from evaluation.estimates")
     row = table.row(
         by_predicate=(pl.col("statistic") == "total") & (pl.col("variable") == "wages"), named=True
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from microplex_pipeline.calibration.solvers.blas_threads import one_blas_thread
 from microplex_pipeline.calibration.targets.constraints import build_constraints
 from microplex_pipeline.calibration.targets.table import Targets
 
@@ -48,7 +49,8 @@ def target_pulls(
     size = np.sqrt((matrix**2) @ share)
     scaled = matrix / np.where(size > 0, size, 1.0)[:, None]
     root = np.sqrt(share)
-    multipliers, *_ = np.linalg.lstsq((scaled * root).T, changed * root, rcond=1e-10)
+    with one_blas_thread():  # so that the bytes do not depend on the number of threads
+        multipliers, *_ = np.linalg.lstsq((scaled * root).T, changed * root, rcond=1e-10)
     parts = multipliers[:, None] * scaled
     centred = parts - (parts @ share)[:, None]
     covariance = (centred * share) @ centred.T
