@@ -31,14 +31,10 @@ import polars as pl
 import yaml
 
 from benchmarks import CHECKOUT
+from microplex_pipeline.defs.assets import CHAIN, NATIONAL
 from microplex_pipeline.warehouse.reading import query
 
-STEPS = [
-    *("national_survey", "national_prior"),
-    *("raw_survey", "survey", "transformer", "zero_model", "flow", "synthetic_population"),
-    *("targets", "calibrated_population", "county_weights", "target_report", "fidelity_report"),
-    *("disclosure_report", "comparisons", "county_report", "state_report"),
-]
+STEPS = [asset.key.path[-1] for asset in (*NATIONAL, *CHAIN)]
 BRIEF = {
     "sample": {"records": 3000, "held_out": 2000},
     "prior": {"epochs": 2, "min_steps": 20},
