@@ -22,7 +22,7 @@ from microplex_pipeline.synthesis.training_settings import TrainingSettings
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.zero_model import ZeroModel
 
-FORMAT = "microplex synthesizer 1"
+FORMAT = "microplex synthesizer 2"
 LARGEST_FILE = 2**31  # bytes
 PARTS: tuple[type[FittedModel], ...] = (Transformer, ZeroModel, Flow)
 ENTRIES = ["format.json", *(f"{p.kind}.{form}" for p in PARTS for form in ("json", "safetensors"))]

@@ -21,21 +21,28 @@ class ClassNetwork(nn.Module):
     The class of a target is the sign of an amount (zero, negative, positive) or a category. Inputs are
     the context and the one-hot classes (first class dropped) of all D targets. The outputs of target j
     are its classes' logits; they depend only on the context and the targets before j. A linear path runs
-    parallel to the hidden layers; both start at zero, so training starts at the logits `base`.
+    parallel to the hidden layers, and one more from the context alone where all amounts before j are zero:
+    what conditions mean for those who have nothing else, such as parents who do not earn, is too rare for
+    the hidden layers to learn. All start at zero, so training starts at the logits `base`.
 
     Parameters
     ----------
     n_context : number of columns of the context.
     n_classes : number of classes of each target.
+    zeros : index of each target's class zero; -1 if it has none, as a category.
     base : (sum(n_classes),) logits to start from.
     hidden : units per hidden layer.
     layers : number of hidden layers.
     dropout : share of the hidden units dropped in training.
     """
 
+    zero_without: Tensor
+    zero_with: Tensor
+    target_of: Tensor
+
     def __init__(
-        self, n_context: int, n_classes: list[int], base: Tensor, hidden: int, layers: int,
-        dropout: float,
+        self, n_context: int, n_classes: list[int], zeros: list[int], base: Tensor, hidden: int,
+        layers: int, dropout: float,
     ) -> None:  # fmt: skip
         super().__init__()
         self.n_classes = n_classes
@@ -53,9 +60,15 @@ class ClassNetwork(nn.Module):
         )
         self.out = MaskedLinear(degree_out[:, None] > degree_hidden)
         self.skip = MaskedLinear(degree_out[:, None] > degree_in)
+        self.nothing_else = nn.Linear(n_context, sum(n_classes))
+        self.zeros = zeros
+        constant, effects = _zero_indicators(n_classes, zeros)
+        self.register_buffer("zero_without", constant, persistent=False)
+        self.register_buffer("zero_with", effects, persistent=False)
+        self.register_buffer("target_of", degree_out - 1, persistent=False)
         self.dropout = nn.Dropout(dropout)
         self.base = nn.Parameter(base.clone(), requires_grad=False)
-        for layer in (self.out, self.skip):
+        for layer in (self.out, self.skip, self.nothing_else):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
@@ -69,16 +82,32 @@ class ClassNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits of all targets' classes, (n, sum(n_classes))."""
-        return self.out(self.features(x)) + self.skip(x) + self.base
+        alone = (
+            self.nothing_else(x[:, : self.n_context]) * self.nothing_before(x)[:, self.target_of]
+        )
+        return self.out(self.features(x)) + self.skip(x) + alone + self.base
+
+    def nothing_before(self, x: Tensor) -> Tensor:
+        """Return, for each target, 1 where all amounts before it are zero and 0 elsewhere, (n, D)."""
+        is_zero = self.zero_without + x[:, self.n_context :] @ self.zero_with
+        first = torch.ones(len(x), 1, dtype=x.dtype, device=x.device)
+        return torch.cat([first, is_zero[:, :-1].cumprod(1)], dim=1)
 
     def logits_of(self, j: int, x: Tensor) -> Tensor:
         """Return the logits of target j's classes only, (n, n_classes[j])."""
         rows = slice(self.offsets[j], self.offsets[j + 1])
-        result = self.base[rows]
+        result = self.base[rows] + self.alone(j, x)
         for layer, inputs in ((self.out, self.features(x)), (self.skip, x)):
             weight = (layer.mask * layer.weight)[rows]
             result = result + nn.functional.linear(inputs, weight, layer.bias[rows])
         return result
+
+    def alone(self, j: int, x: Tensor) -> Tensor:
+        """Return what is added to target j's logits where all amounts before it are zero."""
+        rows = slice(self.offsets[j], self.offsets[j + 1])
+        layer, context = self.nothing_else, x[:, : self.n_context]
+        added = nn.functional.linear(context, layer.weight[rows], layer.bias[rows])
+        return added * self.nothing_before(x)[:, j : j + 1]
 
     def negative_log_prob(self, x: Tensor, classes: Tensor, applies: Tensor) -> Tensor:
         """Return the negative log-probability of each row's classes, (n,), in nats.
@@ -95,6 +124,24 @@ class ClassNetwork(nn.Module):
             for j, logit in enumerate(logits)
         ]
         return (torch.stack(losses, dim=1) * applies).sum(1)
+
+
+def _zero_indicators(n_classes: list[int], zeros: list[int]) -> tuple[Tensor, Tensor]:
+    """Return c (D,) and B (sum(n_classes) - D, D): c + x B is 1 for targets that are zero, for one-hot x.
+
+    Targets without a class zero count as zero: they say nothing about other amounts.
+    """
+    constant = torch.tensor([1.0 if zero <= 0 else 0.0 for zero in zeros])
+    effects = torch.zeros(sum(n_classes) - len(n_classes), len(n_classes))
+    column = 0
+    for j, (size, zero) in enumerate(zip(n_classes, zeros, strict=True)):
+        for of_class in range(1, size):  # the first class has no column
+            if zero == 0:
+                effects[column, j] = -1.0
+            elif zero == of_class:
+                effects[column, j] = 1.0
+            column += 1
+    return constant, effects
 
 
 class ClassSteps:
@@ -133,7 +180,7 @@ class ClassSteps:
             h = nn.functional.silu(nn.functional.linear(seen, weight, layer.bias[units]))
             self.hidden[number][:, units] = h if number == 0 else h + seen[:, units]
         rows = slice(network.offsets[j], network.offsets[j + 1])
-        logits = network.base[rows]
+        logits = network.base[rows] + network.alone(j, self.x)
         for layer, seen in ((network.out, self.hidden[-1]), (network.skip, before)):
             weight = (layer.mask * layer.weight)[rows, : seen.shape[1]]
             logits = logits + nn.functional.linear(seen, weight, layer.bias[rows])

@@ -54,8 +54,8 @@ class Parts(NamedTuple):
             If the zero model or the flow was fitted with another transformer.
         """
         transformer, zero_model, flow = self
-        found = (zero_model.n_context, zero_model.n_classes)
-        if found != (transformer.n_context, transformer.n_classes):
+        found = (zero_model.n_context, zero_model.n_classes, zero_model.zeros)
+        if found != (transformer.n_context, transformer.n_classes, transformer.zero_classes):
             raise ValueError(
                 "the zero model has other conditions or classes than the transformer: fit it again"
             )

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from microplex_pipeline.synthesis.stored_form import Expected, Listed, Size, Stored, Text
+from microplex_pipeline.synthesis.stored_form import (
+    LARGEST_SIZE,
+    Expected,
+    Listed,
+    Size,
+    Stored,
+    Text,
+)
 
 BINS = 32  # of a magnitude's rank
 BUMPS = 8  # smooth functions of the rank, see `RankDensity`
@@ -42,6 +49,15 @@ class StoredZeroModel(StoredNetworks):
 
     n_context: Size
     n_states: Annotated[Listed[Size], Field(min_length=1)]
+    zeros: Listed[Annotated[int, Field(ge=-1, le=LARGEST_SIZE)]]
+
+    @model_validator(mode="after")
+    def _zeros_are_classes(self) -> Self:
+        if len(self.zeros) != len(self.n_states) or any(
+            zero >= k for zero, k in zip(self.zeros, self.n_states, strict=False)
+        ):
+            raise ValueError("zeros must name a class of each target, or -1")
+        return self
 
     def expected(self) -> dict[str, Expected]:
         """Return the arrays of its network by name."""
@@ -52,6 +68,7 @@ class StoredZeroModel(StoredNetworks):
             **layer_shapes(inputs, self.hidden, self.layers),
             **linear_shapes("out", self.hidden, outputs),
             **linear_shapes("skip", inputs, outputs),
+            **linear_shapes("nothing_else", self.n_context, outputs),
         }
 
 

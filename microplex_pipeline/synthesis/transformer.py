@@ -224,6 +224,11 @@ class Transformer(FittedModel):
             return transform.signs.index(0)
         return UNKNOWN
 
+    @property
+    def zero_classes(self) -> list[int]:
+        """The index of each target's class zero; UNKNOWN for categories and amounts that are never zero."""
+        return [self.zero_class(j) for j in range(len(self.target_vars))]
+
     def encode_class(self, j: int, classes: np.ndarray) -> np.ndarray:
         """Return target j's classes (n,) one-hot, first class dropped, (n, n_classes[j] - 1)."""
         return (classes[:, None] == np.arange(1, self.n_classes[j])).astype(np.float32)

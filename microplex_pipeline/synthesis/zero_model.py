@@ -36,6 +36,7 @@ class ZeroModel(TrainedModel):
     ----------
     n_context : number of columns of the encoded conditions.
     n_classes : number of classes of each target.
+    zeros : index of each target's class zero; -1 if it has none, as a category.
     hidden, layers, parameters, history : see `TrainedModel`.
     """
 
@@ -44,6 +45,7 @@ class ZeroModel(TrainedModel):
 
     n_context: int
     n_classes: list[int]
+    zeros: list[int]
 
     @classmethod
     def fit(
@@ -104,6 +106,7 @@ class ZeroModel(TrainedModel):
         return cls(
             n_context=context.shape[1],
             n_classes=transformer.n_classes,
+            zeros=network.zeros,
             hidden=len(network.degrees),
             layers=settings.layers,
             parameters=parameters_of(network),
@@ -120,7 +123,7 @@ class ZeroModel(TrainedModel):
         base = torch.zeros(sum(self.n_classes))
         with torch.random.fork_rng(devices=[]):
             network = ClassNetwork(
-                self.n_context, self.n_classes, base, self.hidden, self.layers, 0.0
+                self.n_context, self.n_classes, self.zeros, base, self.hidden, self.layers, 0.0
             )
         set_parameters(network, self.parameters)
         return network
@@ -162,7 +165,7 @@ class ZeroModel(TrainedModel):
 
     def architecture(self) -> dict[str, Any]:
         """Return the JSON part: sizes and training history."""
-        sizes = {"n_context": self.n_context, "n_states": self.n_classes}
+        sizes = {"n_context": self.n_context, "n_states": self.n_classes, "zeros": self.zeros}
         return {**super().architecture(), **sizes}
 
     @classmethod
@@ -172,6 +175,7 @@ class ZeroModel(TrainedModel):
         return cls(
             n_context=stored.n_context,
             n_classes=list(stored.n_states),
+            zeros=list(stored.zeros),
             hidden=stored.hidden,
             layers=stored.layers,
             parameters=arrays,
@@ -196,8 +200,8 @@ def _new_network(
     hidden = max(settings.hidden, HIDDEN_PER_TARGET * len(n_classes))
     with seeded(seed):
         network = ClassNetwork(
-            n_context, n_classes, torch.tensor(log_shares, dtype=torch.float32),
-            hidden, settings.layers, settings.dropout,
+            n_context, n_classes, transformer.zero_classes,
+            torch.tensor(log_shares, dtype=torch.float32), hidden, settings.layers, settings.dropout,
         )  # fmt: skip
     if prior is not None:
         set_parameters(network, prior.parameters)

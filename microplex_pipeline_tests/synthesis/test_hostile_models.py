@@ -61,7 +61,7 @@ def test_hostile_texts_are_refused(stored, text):
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        (ZeroModel, ["hidden", "layers", "n_context", "n_states"]),
+        (ZeroModel, ["hidden", "layers", "n_context", "n_states", "zeros"]),
         (Flow, ["hidden", "layers", "inputs"]),
         (Transformer, ["conditions", "targets", "only_where"]),
     ],
@@ -87,8 +87,8 @@ def rewritten(source, target, change, compression=zipfile.ZIP_STORED):
     [
         ("format.json", b"[]"),
         ("format.json", b"{"),
-        ("format.json", b'{"format": "microplex synthesizer 1"}'),
-        ("format.json", b'{"format": "microplex synthesizer 1", "options": 5}'),
+        ("format.json", b'{"format": "microplex synthesizer 2"}'),
+        ("format.json", b'{"format": "microplex synthesizer 2", "options": 5}'),
         ("format.json", b"[" * 200_000),
         ("flow.json", b"\xff\xfe"),
         ("flow.safetensors", b""),

@@ -20,7 +20,7 @@ def scrambled(network):
 
 @pytest.fixture
 def network():
-    return scrambled(ClassNetwork(2, [3, 2, 4], torch.zeros(9), 16, 2, 0.1))
+    return scrambled(ClassNetwork(2, [3, 2, 4], [1, 0, -1], torch.zeros(9), 16, 2, 0.1))
 
 
 def test_targets_depend_on_context_and_earlier_targets_alone(network):

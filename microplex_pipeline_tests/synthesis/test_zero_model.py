@@ -34,3 +34,28 @@ def test_shares_are_met_by_the_full_weights():
     p = model.steps(transformer.context(data)).probabilities(0)[:, 1]
     expected = np.average(data["x"].to_numpy() > 0, weights=weights)
     assert np.average(p, weights=weights) == pytest.approx(expected, abs=0.01)
+
+
+EARNINGS = [
+    f"{kind}_{person}"
+    for kind in ("wages", "business_income", "farm_income")
+    for person in ("head", "spouse")
+]
+
+
+def test_couples_with_children_who_do_not_earn_are_as_many_as_surveyed(data):
+    conditions = ["age_head", "age_spouse", "filing_status", "n_persons", "n_persons_under_18"]
+    survey = pl.read_parquet(data / "cps_tax_units.parquet").filter(pl.col("year") == 2014)
+    records = survey.select(*conditions, *EARNINGS, "weight").sample(20_000, seed=1)
+    weights = (records["weight"] / records["weight"].mean()).to_numpy()
+    transformer = Transformer.fit(records, EARNINGS, conditions, weights)
+    settings = TrainingSettings(epochs=8, batch_size=1024)
+    model = ZeroModel.fit(records, transformer, weights, settings, 0)
+    nothing = records.with_columns(pl.lit(0.0).alias(name) for name in EARNINGS)
+    expected = np.exp(model.log_prob(nothing, transformer))
+    surveyed = records.select(pl.all_horizontal(pl.col(EARNINGS) == 0)).to_series().to_numpy()
+    couples = records.select(
+        (pl.col("filing_status") == 2) & (pl.col("n_persons_under_18") > 0)
+    ).to_series()
+    shares = [np.average(x[couples], weights=weights[couples]) for x in (expected, surveyed)]
+    assert shares[0] == pytest.approx(shares[1], abs=0.008)  # 0.033
