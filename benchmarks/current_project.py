@@ -40,21 +40,21 @@ SCHEMA = "surveys/cps_tax_units.yaml"
 SURVEY = "cps_tax_units.parquet"
 GROWTH = "growth_factors.csv"
 COPIED = (
-    SCHEMA, GROWTH, POPULATION, "targets/sources.yaml", "targets/bundled_county_population_2020.csv",
-    "targets/bundled_state_household_income_2013.csv", "cps_state_wage_factors.csv",
-    "cps_tax_units_columns.csv", "growth_factor_map.csv", "population_growth.csv",
-    "targets/bundled_county_population_2010_2019.csv",
+    SCHEMA, GROWTH, "cps_state_wage_factors.csv", "cps_tax_units_columns.csv", "growth_factor_map.csv",
+    "population_growth.csv",
 )  # fmt: skip
 
 
 def base_data(folder: Path) -> None:
     """Write a data folder with two whole states and a few records of the others."""
+    shutil.copytree(CHECKOUT / "data" / "targets", folder / "targets")
     for name in COPIED:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(CHECKOUT / "data" / name, folder / name)
-    records = pl.read_parquet(CHECKOUT / "data" / SURVEY).filter(pl.col("year") == 2014)
-    few = pl.col("household_id").rank("dense").over("state") <= 10
-    records.filter(pl.col("state").is_in(STATES) | few).write_parquet(folder / SURVEY)
+    records = pl.read_parquet(CHECKOUT / "data" / SURVEY)
+    few = pl.col("household_id").rank("dense").over("state", "year") <= 10
+    in_last = pl.col("year") == pl.col("year").max()
+    records.filter(pl.col("state").is_in(STATES) | (in_last & few)).write_parquet(folder / SURVEY)
 
 
 def variants(folder: Path) -> dict[str, list[bytes]]:
