@@ -142,6 +142,9 @@ def test_reports_are_stored_and_read_as_files(built, tmp_path, monkeypatch):
     assert (
         "cps_tax_units.parquet" in row["html"]
     )  # its digest, from the record of what it was made from
+    # of this file, states and counties are made from different parts
+    for kind in ("target files", "county files"):
+        assert f"targets/sources.yaml ({kind})" in row["html"]
     assert "population.households" in row["html"]
     assert row["published_households"] == 410_347
     assert 1.1 < row["weighted_households"] / row["published_households"] < 1.2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def provenance_of(context: dg.AssetExecutionContext, seeds: dict[str, int]) -> P
         if place[0] == name
     ]
     found: set[Place] = set()
-    files: dict[str, str] = {}
+    files: dict[str, dict[str, str]] = {}  # by file and kind, whose parts of one file may differ
     parameters: dict[str, object] = {}
     code: dict[str, str] = {}
     while waiting:
@@ -44,18 +45,29 @@ def provenance_of(context: dg.AssetExecutionContext, seeds: dict[str, int]) -> P
         made_from = stored[place].made_from
         code[place[0]] = made_from["code"]
         parameters |= made_from["parameters"]
-        for digests in made_from["files"].values():
-            files |= digests
+        for kind, digests in made_from["files"].items():
+            for file, digest in digests.items():
+                files.setdefault(file, {})[kind] = digest
         waiting += [
             other for other in stored if other[0] in made_from["parents"]
         ]  # of the same state and year, or of the nation and year
     return Provenance(
-        dict(sorted(files.items())),
+        dict(sorted(_labelled(files))),
         dict(sorted(parameters.items())),
         dict(sorted(code.items())),
         commit(),
         seeds,
     )
+
+
+def _labelled(files: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield files with their digests; a file of which different parts were read, once for each kind."""
+    for file, by_kind in files.items():
+        if len(set(by_kind.values())) == 1:
+            yield file, next(iter(by_kind.values()))
+        else:
+            for kind, digest in by_kind.items():
+                yield f"{file} ({kind.replace('_', ' ')})", digest
 
 
 @cache
