@@ -45,6 +45,7 @@ BRIEFEST = {
     **BRIEF,
     "prior": {"epochs": 1},
     "fine_tuning": {"epochs": 1},
+    "completion": {"epochs": 1},
     "population": {"households": 800},
 }
 PREAMBLE = [sys.executable, "-m", "microplex_pipeline"]
