@@ -5,8 +5,15 @@ letters; `yaml_text`, `declared`, `tables`, `parquet` and `json_text` the format
 files, `spreadsheets` keeps formulas out of CSV files, and `names` says which names a file may have.
 """
 
-from microplex_pipeline.data_files.declared import Strict, listed, load_declared, load_mapping
-from microplex_pipeline.data_files.errors import DataFileError, Unusable, in_one_line, reading
+from microplex_pipeline.data_files.declared import Strict, load_declared, load_mapping
+from microplex_pipeline.data_files.errors import (
+    DataFileError,
+    Unusable,
+    in_one_line,
+    lacking,
+    listed,
+    reading,
+)
 from microplex_pipeline.data_files.json_text import read_json
 from microplex_pipeline.data_files.names import FileName, user_path
 from microplex_pipeline.data_files.opening import open_file
@@ -25,6 +32,7 @@ __all__ = [
     "in_one_line",
     "inert",
     "inert_texts",
+    "lacking",
     "listed",
     "lists_as_texts",
     "load_declared",

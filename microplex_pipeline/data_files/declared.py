@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from microplex_pipeline.data_files.errors import Unusable, in_one_line, reading
+from microplex_pipeline.data_files.errors import Unusable, in_one_line, listed, reading
 from microplex_pipeline.data_files.limits import YAML_BYTES
 from microplex_pipeline.data_files.opening import content
 from microplex_pipeline.data_files.text import decoded
 from microplex_pipeline.data_files.yaml_text import composed_yaml, line_of, parsed_yaml
 
-SHOWN = 10  # faults that a message lists
 LARGEST = 2**63 - 1  # of a whole number in polars, DuckDB and torch
 
 
@@ -75,13 +74,6 @@ def load_declared(
         root = composed_yaml(decoded(content(path, YAML_BYTES)))
         faults = listed(fault.errors(), lambda e: _fault_of(e) + _line(root, e["loc"]))
         raise error(f"{label} is not valid: {faults}. Correct it") from fault
-
-
-def listed(faults: Sequence[Fault], words: Callable[[Fault], str]) -> str:
-    """Return faults in words, as one line; of very many, the first ones and the number of the others."""
-    shown = [in_one_line(words(fault)) for fault in faults[:SHOWN]]
-    more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
-    return "; ".join([*shown, *more])
 
 
 def _too_large(value: Any, name: str = "") -> Iterator[str]:

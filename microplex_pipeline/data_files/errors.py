@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
-from microplex_pipeline.data_files.limits import WORDS
+from microplex_pipeline.data_files.limits import SHOWN, WORDS
+
+Item = TypeVar("Item")
 
 
 class DataFileError(ValueError):
@@ -27,6 +30,11 @@ class Unusable(Exception):
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(what, remedy)
         self.what, self.remedy = what, remedy
+
+
+def lacking(columns: Sequence[str]) -> Unusable:
+    """Return the fault of a file that lacks columns."""
+    return Unusable(f"lacks columns: {listed(columns, str, ', ')}", "Add them")
 
 
 @contextmanager
@@ -57,6 +65,13 @@ def reading(
         raise error(
             f"{label} is damaged or truncated: {message}. Restore it or copy it again"
         ) from fault
+
+
+def listed(items: Sequence[Item], words: Callable[[Item], str], separator: str = "; ") -> str:
+    """Return items in words, as one line; of very many, the first ones and the number of the others."""
+    shown = [in_one_line(words(item)) for item in items[:SHOWN]]
+    more = [f"and {len(items) - SHOWN} more"] if len(items) > SHOWN else []
+    return separator.join([*shown, *more])
 
 
 def in_one_line(text: str, path: Path | None = None) -> str:

@@ -26,4 +26,5 @@ JSON_BYTES = 64 * MIB
 PARQUET_BYTES = 4 * 1024 * MIB
 
 NAME_BYTES = 255  # of one part of a path, on all common file systems
+SHOWN = 10  # faults or names that a message lists
 WORDS = 300  # characters of a foreign message or value that a message repeats

@@ -15,7 +15,13 @@ from pathlib import Path
 
 import polars as pl
 
-from microplex_pipeline.data_files.errors import DataFileError, Unusable, in_one_line, reading
+from microplex_pipeline.data_files.errors import (
+    DataFileError,
+    Unusable,
+    in_one_line,
+    lacking,
+    reading,
+)
 from microplex_pipeline.data_files.limits import CSV_BYTES, CSV_COLUMNS, MIB
 from microplex_pipeline.data_files.opening import content
 from microplex_pipeline.data_files.parquet import parquet_types, read_rows, refuse_nested
@@ -64,7 +70,7 @@ def _of_parquet(path: Path, required: Iterable[str]) -> pl.DataFrame:
     """Return the columns of a Parquet file as they are."""
     types = parquet_types(path)
     if missing := [c for c in required if c not in types]:
-        raise Unusable(f"lacks columns: {', '.join(missing)}", "Add them")
+        raise lacking(missing)
     refuse_nested(types, types)
     table = read_rows(path, list(types))
     if table.is_empty():
@@ -125,7 +131,7 @@ def _checked(header: list[str], required: Iterable[str]) -> list[str]:
             if separator in header[0]:
                 raise Unusable(f"has columns separated by {name}", "Save it with commas")
     if missing:
-        raise Unusable(f"lacks columns: {', '.join(missing)}", "Add them")
+        raise lacking(missing)
     if len(header) > CSV_COLUMNS:
         raise Unusable(
             f"has {len(header):,} columns, more than the {CSV_COLUMNS:,} that are read",

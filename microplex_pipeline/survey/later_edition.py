@@ -11,6 +11,7 @@ from microplex_pipeline.data_files import (
     Types,
     Unusable,
     in_one_line,
+    listed,
     parquet_types,
     read_rows,
     reading,
@@ -137,7 +138,7 @@ def _as_first_edition(file: Path, schema: SurveySchema, folder: str | Path) -> p
     with reading(file, file.name, SurveyError, "incoming folder"):
         present = parquet_types(file)
         if missing := [c for c in types if c not in present]:
-            raise SurveyError(f"{file.name} lacks columns: {', '.join(missing)}")
+            raise SurveyError(f"{file.name} lacks columns: {listed(missing, str, ', ')}")
         refuse_nested(present, types)
         for name, dtype in types.items():
             if present[name].is_temporal() and not dtype.is_temporal():

@@ -9,6 +9,7 @@ import polars as pl
 
 from microplex_pipeline.data_files import (
     Unusable,
+    lacking,
     parquet_types,
     read_rows,
     reading,
@@ -61,7 +62,7 @@ def read_states(
     with reading(path, label, SurveyError):
         types = parquet_types(path)
         if missing := [c for c in schema.source_columns if c not in types]:
-            raise Unusable(f"lacks columns: {', '.join(missing)}", "Add them")
+            raise lacking(missing)
         refuse_nested(types, types)
         if not types[schema.year].is_integer():
             raise Unusable(f"has no whole numbers in {schema.year}", "Correct it")

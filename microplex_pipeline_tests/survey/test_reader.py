@@ -73,3 +73,10 @@ def test_a_missing_file_is_named(tmp_path, schema):
         SurveyError, match=r"cps_tax_units\.parquet is not in the data folder\. Put it"
     ):
         read_survey(schema, tmp_path, "RI", 2014)
+
+
+def test_a_name_of_any_length_gives_a_short_message(schema, data):
+    endless = schema.model_copy(update={"state": "s" * 10_000})
+    with pytest.raises(SurveyError) as refusal:
+        read_survey(endless, data, "RI", 2014)
+    assert len(str(refusal.value)) < 1000
