@@ -30,6 +30,8 @@ _BOUNDS = [
     re.compile(rf"(?P<strict>>)(?P<low>{_NUMBER})(?P<high>)"),
 ]
 
+LONGEST = 1000  # characters; messages repeat a domain
+
 
 class Range(NamedTuple):
     """A number or range as written.
@@ -51,8 +53,12 @@ def domain_parts(domain: str) -> list[tuple[str, str]]:
     Raises
     ------
     CalibrationError
-        If a part is not of the form column:value or column:range.
+        If it is too long, or a part is not of the form column:value or column:range.
     """
+    if len(domain) > LONGEST:
+        raise CalibrationError(
+            f"domain {domain[:60]!r}... has {len(domain):,} characters, {LONGEST:,} are allowed"
+        )
     parts = []
     for text in domain.split("|") if domain != "all" else []:
         column, _, value = text.partition(":")

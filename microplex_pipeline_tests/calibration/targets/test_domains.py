@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from microplex_pipeline.calibration.errors import CalibrationError
-from microplex_pipeline.calibration.targets.domains import domain_expression
+from microplex_pipeline.calibration.targets.domains import domain_expression, domain_parts
 
 PEOPLE = pl.DataFrame(
     {"age": [-3, 0, 17, 18, 34, 65, 90], "state": ["CA", "NY", "CA", "TX", "CA", "NY", "CA"]}
@@ -41,3 +41,9 @@ def test_domains_select(domain, ages):
 def test_text_that_is_not_a_domain_is_refused(domain, message):
     with pytest.raises(CalibrationError, match=message):
         domain_expression(domain, PEOPLE.schema)
+
+
+def test_an_endless_domain_gives_a_short_message():
+    with pytest.raises(CalibrationError, match="has 10,003 characters") as refusal:
+        domain_parts("x" * 10_000 + ":65")
+    assert len(str(refusal.value)) < 200
