@@ -14,7 +14,6 @@ The same backfill, run again, must give the bytes of an undisturbed one.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import shutil
@@ -27,12 +26,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
-import polars as pl
 import yaml
 
 from benchmarks import CHECKOUT
+from benchmarks.same_tables import digests
 from microplex_pipeline.defs.assets import CHAIN, NATIONAL
-from microplex_pipeline.warehouse.reading import query
 
 STEPS = [asset.key.path[-1] for asset in (*NATIONAL, *CHAIN)]
 BRIEF = {
@@ -108,7 +106,7 @@ def at_random(folder: Path, times: int) -> None:
     subprocess.run(BOTH, env=environment(new), check=True, stdout=subprocess.DEVNULL)
     undisturbed = time.monotonic() - started
     before, after = contents(old), contents(new)
-    was, will = contents_by_partition(old), contents_by_partition(new)
+    was, will = digests(old / "w.duckdb"), digests(new / "w.duckdb")
     draw = random.Random(0)
     equal, mixed, ended = 0, 0, 0
     for number in range(times):
@@ -128,7 +126,7 @@ def at_random(folder: Path, times: int) -> None:
         else:
             ended += 1
         run.wait()
-        partly = contents_by_partition(project)
+        partly = digests(project / "w.duckdb")
         mixed += any(h not in (was.get(key), will.get(key)) for key, h in partly.items())
         again = subprocess.run(BOTH, env=environment(project), capture_output=True, text=True)
         equal += again.returncode == 0 and contents(project) == after
@@ -175,43 +173,11 @@ def kill_in(step: str, project: Path) -> None:
     run.wait()
 
 
-def contents(project: Path) -> dict[str, str]:
-    """Return a hash of every table's rows, independent of the order in which they were written.
-
-    The column `architecture` is left out, since it contains the duration of the fit.
-    """
-    warehouse = project / "w.duckdb"
-    tables = query(
-        warehouse,
-        "select table_schema || '.' || table_name as t from information_schema.tables "
-        "where table_schema <> 'provenance' order by t",  # provenance contains ids of runs
-    )["t"]
-    found = {}
-    for table in tables:
-        rows = query(warehouse, f"select * from {table} order by all")
-        found[table] = digest(rows.select(c for c in rows.columns if c != "architecture"))
-    return found
-
-
-def digest(rows: pl.DataFrame) -> str:
-    return hashlib.sha256(rows.rechunk().write_ipc(None).getvalue()).hexdigest()
-
-
-def contents_by_partition(project: Path) -> dict[tuple[str, str], str]:
-    """Return a hash of every partition's rows."""
-    warehouse = project / "w.duckdb"
-    tables = query(
-        warehouse,
-        "select table_schema || '.' || table_name as t from information_schema.columns "
-        "where table_schema <> 'provenance' and column_name = 'state' order by t",
-    )["t"]
-    found = {}
-    for table in tables:
-        rows = query(warehouse, f"select * from {table} order by all")
-        rows = rows.select(c for c in rows.columns if c != "architecture")
-        nation = table == "survey.national_survey"  # its rows keep the states of their records
-        for (state,), some in rows.group_by([pl.lit("US") if nation else "state"]):
-            found[table, str(state)] = digest(some)
+def contents(project: Path) -> dict[str, tuple[str, ...]]:
+    """Return the digests of every table's partitions."""
+    found: dict[str, tuple[str, ...]] = {}
+    for (table, _), digest in sorted(digests(project / "w.duckdb").items()):
+        found[table] = (*found.get(table, ()), digest)
     return found
 
 
