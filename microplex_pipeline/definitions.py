@@ -15,7 +15,7 @@ from microplex_pipeline.defs.resources import DataFolder, PresentSettings
 from microplex_pipeline.defs.schedules import annual_rebuild, states_follow_the_nation
 from microplex_pipeline.defs.sensors import SENSORS
 from microplex_pipeline.defs.settings import Settings, load_settings
-from microplex_pipeline.defs.up_to_date import UP_TO_DATE, out_of_date_shown
+from microplex_pipeline.defs.up_to_date_checks import UP_TO_DATE, out_of_date_shown
 from microplex_pipeline.warehouse.io_manager import Warehouse
 
 

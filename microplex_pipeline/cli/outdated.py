@@ -24,7 +24,7 @@ def warn_if_outdated(settings: Settings, table: str, partitions: Sequence[Partit
     that is a warning, too.
     """
     from microplex_pipeline.defs.code_versions import asset_names
-    from microplex_pipeline.defs.data_versions import Comparison
+    from microplex_pipeline.defs.out_of_date import Comparison
     from microplex_pipeline.defs.resources import DataFolder
     from microplex_pipeline.warehouse.partition import Partition
     from microplex_pipeline.warehouse.provenance import stored_checks, stored_versions

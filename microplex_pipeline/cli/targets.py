@@ -12,7 +12,7 @@ from microplex_pipeline.cli.partition_keys import known_state, known_years
 from microplex_pipeline.cli.places import read_settings_and_data
 
 if TYPE_CHECKING:
-    from microplex_pipeline.defs.target_check import StateCheck
+    from microplex_pipeline.defs.target_preview import StateCheck
 
 WIDE = 120  # characters of a line in a file or pipe
 
@@ -55,7 +55,7 @@ def check(states: tuple[str, ...], years_: str) -> None:
     """
     from microplex_pipeline.defs.coverage import STATES
     from microplex_pipeline.defs.resources import DataFolder
-    from microplex_pipeline.defs.target_check import check_state
+    from microplex_pipeline.defs.target_preview import check_state
 
     chosen = [known_state(part) for state in states for part in state.split(",")] or list(STATES)
     years = known_years(years_)

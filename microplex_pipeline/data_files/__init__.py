@@ -2,7 +2,7 @@
 
 `limits` says how large a file may be, `errors` how faults are told, `opening` and `text` read bytes and
 letters; `yaml_text`, `declared`, `tables`, `parquet` and `json_text` the formats. `writes` writes whole
-files, `spreadsheets` keeps formulas out of CSV files, and `names` says which names a file may have.
+files, `inert_cells` keeps formulas out of CSV files, and `names` says which names a file may have.
 """
 
 from microplex_pipeline.data_files.declared import Strict, load_declared, load_mapping
@@ -14,11 +14,11 @@ from microplex_pipeline.data_files.errors import (
     listed,
     reading,
 )
+from microplex_pipeline.data_files.inert_cells import inert, inert_texts, lists_as_texts
 from microplex_pipeline.data_files.json_text import read_json
 from microplex_pipeline.data_files.names import FileName, user_path
 from microplex_pipeline.data_files.opening import open_file
 from microplex_pipeline.data_files.parquet import Types, parquet_types, read_rows, refuse_nested
-from microplex_pipeline.data_files.spreadsheets import inert, inert_texts, lists_as_texts
 from microplex_pipeline.data_files.tables import first_row, read_table
 from microplex_pipeline.data_files.writes import write_together, write_whole
 

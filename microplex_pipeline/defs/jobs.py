@@ -15,7 +15,7 @@ from microplex_pipeline.defs.assets import (
     TRACTS,
     held_out_report,
 )
-from microplex_pipeline.defs.up_to_date import UP_TO_DATE
+from microplex_pipeline.defs.up_to_date_checks import UP_TO_DATE
 
 
 def _job(

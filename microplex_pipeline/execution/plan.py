@@ -10,7 +10,7 @@ import dagster as dg
 
 from microplex_pipeline.defs.check_results import asked_of
 from microplex_pipeline.defs.code_versions import CHECKS, code_version
-from microplex_pipeline.defs.data_versions import Comparison
+from microplex_pipeline.defs.out_of_date import Comparison
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.warehouse.access import READER_WAIT

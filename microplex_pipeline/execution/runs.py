@@ -11,7 +11,7 @@ import dagster as dg
 
 from microplex_pipeline.defs.reasons import reasons
 from microplex_pipeline.defs.settings import Settings
-from microplex_pipeline.defs.up_to_date import NAME as UP_TO_DATE
+from microplex_pipeline.defs.up_to_date_checks import NAME as UP_TO_DATE
 from microplex_pipeline.execution.processes import process_tag
 from microplex_pipeline.warehouse.failures import write_failure
 from microplex_pipeline.warehouse.partition import Partition

@@ -9,7 +9,7 @@ import pytest
 
 from microplex_pipeline.definitions import build_definitions
 from microplex_pipeline.defs.assets import targets as targets_asset
-from microplex_pipeline.defs.data_versions import own_inputs
+from microplex_pipeline.defs.out_of_date import own_inputs
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.execution.plan import Plan

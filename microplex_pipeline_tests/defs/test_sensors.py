@@ -11,7 +11,7 @@ import pytest
 from microplex_pipeline.definitions import build_definitions
 from microplex_pipeline.defs.code_versions import code_version
 from microplex_pipeline.defs.coverage import STATES
-from microplex_pipeline.defs.data_versions import own_inputs
+from microplex_pipeline.defs.out_of_date import own_inputs
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import Settings
 from microplex_pipeline.warehouse.access import transaction

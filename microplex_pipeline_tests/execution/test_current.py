@@ -36,7 +36,7 @@ def test_random_histories_call_nothing_wrong_current(machine):
 
 def test_the_machine_finds_rows_that_are_wrong_and_called_current(machine, monkeypatch):
     """If a change of the seed went unnoticed, the machine would say so."""
-    monkeypatch.setattr("microplex_pipeline.defs.data_versions.Comparison._own", lambda *_: [])
+    monkeypatch.setattr("microplex_pipeline.defs.out_of_date.Comparison._own", lambda *_: [])
     history = machine()
     history.start()
     history.build_one(PARTITIONS[0])

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from microplex_pipeline.defs.data_versions import own_inputs
 from microplex_pipeline.defs.file_stamps import Stamp
 from microplex_pipeline.defs.input_files import INPUT_FILES, SURVEY_YEAR
+from microplex_pipeline.defs.out_of_date import own_inputs
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.partitions import partition_of
 from microplex_pipeline.defs.resources import DataFolder

@@ -18,7 +18,7 @@ from microplex_pipeline.defs.code_versions import (
     code_version,
     reachable_modules,
 )
-from microplex_pipeline.defs.data_versions import Comparison, own_inputs
+from microplex_pipeline.defs.out_of_date import Comparison, own_inputs
 from microplex_pipeline.defs.parameters import MarginParameters, Parameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import Settings, load_settings

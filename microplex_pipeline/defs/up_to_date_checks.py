@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from microplex_pipeline.defs.assets import CHAIN, ERRORS, NATIONAL, SUMMARY
-from microplex_pipeline.defs.data_versions import Comparison
+from microplex_pipeline.defs.out_of_date import Comparison
 from microplex_pipeline.defs.partitions import partition_of
 from microplex_pipeline.defs.resources import DataFolder, PresentSettings
 from microplex_pipeline.defs.settings import Settings

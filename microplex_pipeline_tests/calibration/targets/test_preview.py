@@ -1,9 +1,9 @@
 import pytest
 import yaml
 
+from microplex_pipeline.calibration.targets.preview import check_targets
 from microplex_pipeline.calibration.targets.sources import load_target_sources
 from microplex_pipeline.calibration.targets.state_targets import Place, SurveyColumns
-from microplex_pipeline.calibration.targets.target_check import check_targets
 from microplex_pipeline_tests.calibration.targets.target_table import no_growth
 
 COLUMNS = SurveyColumns("weight", "household_id", "n_persons", "the survey")

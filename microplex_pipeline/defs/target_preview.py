@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from microplex_pipeline.calibration.targets.target_check import StateCheck, check_targets
+from microplex_pipeline.calibration.targets.preview import StateCheck, check_targets
 from microplex_pipeline.defs.assets.target_inputs import place_of, pooled_totals, survey_columns
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
