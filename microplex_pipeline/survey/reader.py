@@ -153,7 +153,8 @@ def _outside(records: pl.DataFrame, schema: SurveySchema) -> list[str]:
         if outside.len():
             faults.append(f"{column} is outside {low} to {high} in {_some(outside)}")
     for column, labels in schema.labels.items():
-        unknown = records.filter(~pl.col(column).cast(pl.Int64).is_in(list(labels)))[column]
+        number = pl.col(column).cast(pl.Float64)  # no whole number may be too large
+        unknown = records.filter(~number.is_in([float(code) for code in labels]))[column]
         if unknown.len():
             faults.append(f"{column} has codes other than {_codes(labels)} in {_some(unknown)}")
     return faults

@@ -52,6 +52,12 @@ def test_an_unknown_state_is_refused(data, schema):
         (lambda d: d.with_columns(pensions_total=-5), "pensions_total is negative in 1204"),
         (lambda d: d.with_columns(wages=pl.lit(1)), "wages is not the sum of wages_head and"),
         (lambda d: d.with_columns(age_head=pl.lit(None, pl.UInt8)), "age_head is missing in 1204"),
+        (lambda d: d.with_columns(filing_status=1e300), "filing_status has codes other than 1, 2"),
+        (lambda d: d.with_columns(filing_status=1.5), "filing_status has codes other than 1, 2"),
+        (
+            lambda d: d.with_columns(is_dependent_filer=pl.lit(2**63, pl.UInt64)),
+            "is_dependent_filer has codes other than 0, 1",
+        ),
     ],
 )
 def test_faulty_records_are_named(folder, schema, change, message):
