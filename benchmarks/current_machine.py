@@ -87,6 +87,7 @@ class Current(RuleBasedStateMachine):
         self.seed, self.least, self.warehouse = 0, 200, "w.duckdb"
         self.kept: dict[str, bool] = {}
         self.changed = True  # since the last backfill
+        self.done: list[str] = []
 
     def teardown(self) -> None:
         """Remove the project."""
@@ -103,6 +104,7 @@ class Current(RuleBasedStateMachine):
     def count(self, what: str) -> None:
         """Count what was done, for the report."""
         self.changed = True
+        self.done.append(what)
         self.counts[what] = self.counts.get(what, 0) + 1
 
     # what a user does
@@ -238,6 +240,13 @@ class Current(RuleBasedStateMachine):
         """Compare what is called current with what an empty warehouse would get."""
         if not hasattr(self, "folder"):
             return
+        try:
+            self._compare()
+        except Exception as error:  # what depends on time may not happen again when it is repeated
+            print(f"after {', '.join(self.done) or 'nothing'}: {error}", flush=True)
+            raise
+
+    def _compare(self) -> None:
         for warehouse in ("w.duckdb", "second.duckdb"):
             settings = settings_of(self.folder, warehouse, self.seed, self.least)
             if not settings.warehouse.exists():
