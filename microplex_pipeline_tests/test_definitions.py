@@ -34,7 +34,7 @@ def test_every_asset_has_the_expected_parents():
         "synthetic_population": [
             "completion", "flow", "growth_factors", "survey", "transformer", "zero_model",
         ],
-        "targets": ["growth_factors", "survey", "target_files"],
+        "targets": ["growth_factors", "survey", "survey_schema", "target_files"],
         "held_out_report": [
             "growth_factors", "survey", "survey_files", "survey_schema", "synthetic_population",
             "target_files", "targets",

@@ -12,7 +12,10 @@ from microplex_pipeline.defs.resources import DataFolder
 
 
 @state_year_asset(
-    "calibration", "polars", code_version="3", files=["target_files", "growth_factors"]
+    "calibration",
+    "polars",
+    code_version="3",
+    files=["survey_schema", "target_files", "growth_factors"],
 )
 def targets(
     context: dg.AssetExecutionContext, data: dg.ResourceParam[DataFolder], survey: pl.DataFrame
