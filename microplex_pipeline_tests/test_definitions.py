@@ -21,10 +21,13 @@ def test_every_asset_has_the_expected_parents():
         key.path[-1]: sorted(p.path[-1] for p in graph.get(key).parent_keys)
         for key in graph.materializable_asset_keys
     }
-    assert parents == {
-        "raw_survey": ["survey_files", "survey_schema"],
-        "survey": ["growth_factors", "raw_survey", "survey_schema"],
-        "national_survey": ["growth_factors", "survey_files", "survey_schema"],
+    # every asset reads the schema
+    assert all("survey_schema" in of for of in parents.values())
+    others = {name: [p for p in of if p != "survey_schema"] for name, of in parents.items()}
+    assert others == {
+        "raw_survey": ["survey_files"],
+        "survey": ["growth_factors", "raw_survey"],
+        "national_survey": ["growth_factors", "survey_files"],
         "national_prior": ["national_survey"],
         "national_completion": ["national_survey"],
         "transformer": ["national_prior", "survey"],
@@ -34,9 +37,9 @@ def test_every_asset_has_the_expected_parents():
         "synthetic_population": [
             "completion", "flow", "growth_factors", "survey", "transformer", "zero_model",
         ],
-        "targets": ["growth_factors", "survey", "survey_schema", "target_files"],
+        "targets": ["growth_factors", "survey", "target_files"],
         "held_out_report": [
-            "growth_factors", "survey", "survey_files", "survey_schema", "synthetic_population",
+            "growth_factors", "survey", "survey_files", "synthetic_population",
             "target_files", "targets",
         ],
         "tract_weights": ["calibrated_population", "county_files"],
@@ -58,12 +61,11 @@ def test_every_asset_has_the_expected_parents():
         "state_report": [
             "boundaries", "calibrated_population", "citations", "column_descriptions", "concentration",
             "county_report", "county_weights", "disclosure_report", "fidelity_report", "held_out_report",
-            "joint_report", "official_report", "survey", "survey_schema", "target_files",
+            "joint_report", "official_report", "survey", "target_files",
             "target_report", "targets",
         ],
         "national_report": [
             "boundaries", "column_descriptions", "county_report", "official_report", "state_report",
-            "survey_schema",
         ],
         "replicates": [
             "completion", "growth_factors", "national_prior", "survey", "target_files",

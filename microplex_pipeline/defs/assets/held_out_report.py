@@ -20,7 +20,7 @@ from microplex_pipeline.evaluation.held_out import held_out_errors, held_out_sum
     "evaluation",
     "scipy",
     code_version="1",
-    files=["survey_schema", "survey_files", "target_files", "growth_factors"],
+    files=["survey_files", "target_files", "growth_factors"],
     deps=[targets],  # figures that cannot be used stop it there
 )
 def held_out_report(

@@ -19,7 +19,7 @@ NATIONAL_COLUMNS = {
     "html",
     code_version="2",
     reads=["checks"],
-    files=["boundaries", "column_descriptions", "survey_schema"],
+    files=["boundaries", "column_descriptions"],
     # built once all states of any year are built, and again whenever one of them is rebuilt
     automation_condition=dg.AutomationCondition.eager()
     .without(dg.AutomationCondition.in_latest_time_window())

@@ -16,7 +16,7 @@ from microplex_pipeline.survey.columns import HELD_OUT
     "polars",
     code_version="2",
     reads=["seed", "sample"],
-    files=["survey_files", "survey_schema", "growth_factors"],
+    files=["survey_files", "growth_factors"],
 )
 def national_survey(
     context: dg.AssetExecutionContext,

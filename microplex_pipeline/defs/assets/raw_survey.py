@@ -9,7 +9,7 @@ from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.survey import edition_title, read_survey
 
 
-@state_year_asset("survey", "polars", code_version="1", files=["survey_files", "survey_schema"])
+@state_year_asset("survey", "polars", code_version="1", files=["survey_files"])
 def raw_survey(
     context: dg.AssetExecutionContext, data: dg.ResourceParam[DataFolder]
 ) -> dg.MaterializeResult[pl.DataFrame]:

@@ -26,7 +26,7 @@ from microplex_pipeline.survey import edition_title
     "html",
     code_version="4",
     reads=["checks", "calibration"],
-    files=["boundaries", "column_descriptions", "citations", "survey_schema", "target_files"],
+    files=["boundaries", "column_descriptions", "citations", "target_files"],
 )
 def state_report(
     context: dg.AssetExecutionContext,

@@ -31,7 +31,7 @@ def state_year_asset(
     kinds : tags that the UI shows.
     code_version : to be raised whenever the asset's code gives other results, see `defs.code_versions`.
     reads : sections of the parameters that it reads.
-    files : kinds of input files that it reads, see `defs.input_files`.
+    files : kinds of input files that it reads beside the survey's schema, see `defs.input_files`.
     options : further arguments of `dagster.asset`.
     """
     del code_version  # `version_of_code` reads it from the source, with the digest of the code
@@ -64,6 +64,8 @@ def _asset(
     files: Sequence[str],
     options: Mapping[str, Any],
 ) -> Callable[..., Any]:
+    # every asset asks the schema what the columns are; it may change between two steps of a run
+    files = ["survey_schema", *files]
     deps = [*options.get("deps", ()), *(dg.AssetKey(kind) for kind in files)]
 
     def decorated(compute: Callable[..., Any]) -> dg.AssetsDefinition:

@@ -15,7 +15,7 @@ from microplex_pipeline.survey import draw_ages, prepare_survey, weighted_person
     "polars",
     code_version="2",
     reads=["seed"],
-    files=["survey_schema", "growth_factors"],
+    files=["growth_factors"],
 )
 def survey(
     context: dg.AssetExecutionContext,

@@ -15,7 +15,7 @@ from microplex_pipeline.defs.resources import DataFolder
     "calibration",
     "polars",
     code_version="3",
-    files=["survey_schema", "target_files", "growth_factors"],
+    files=["target_files", "growth_factors"],
 )
 def targets(
     context: dg.AssetExecutionContext, data: dg.ResourceParam[DataFolder], survey: pl.DataFrame
