@@ -93,15 +93,6 @@ class ClassNetwork(nn.Module):
         first = torch.ones(len(x), 1, dtype=x.dtype, device=x.device)
         return torch.cat([first, is_zero[:, :-1].cumprod(1)], dim=1)
 
-    def logits_of(self, j: int, x: Tensor) -> Tensor:
-        """Return the logits of target j's classes only, (n, n_classes[j])."""
-        rows = slice(self.offsets[j], self.offsets[j + 1])
-        result = self.base[rows] + self.alone(j, x)
-        for layer, inputs in ((self.out, self.features(x)), (self.skip, x)):
-            weight = (layer.mask * layer.weight)[rows]
-            result = result + nn.functional.linear(inputs, weight, layer.bias[rows])
-        return result
-
     def alone(self, j: int, x: Tensor) -> Tensor:
         """Return what is added to target j's logits where all amounts before it are zero."""
         rows = slice(self.offsets[j], self.offsets[j + 1])

@@ -252,10 +252,14 @@ def _rake_intercepts(
     applies: np.ndarray,
     pseudo_records: float,
 ) -> None:
-    """Calibrate in the large: move intercepts until mean probabilities meet the weighted shares."""
+    """Calibrate in the large: move intercepts until mean probabilities meet the weighted shares.
+
+    An intercept moves the logits of its own class and no others, so the network is evaluated once.
+    """
     import torch
 
     with torch.no_grad(), one_thread():
+        logits = network(inputs).double()
         for j, size in enumerate(network.n_classes):
             rows = np.flatnonzero(applies[:, j])
             if size == 1 or not len(rows):
@@ -264,12 +268,12 @@ def _rake_intercepts(
             effective = w.sum() ** 2 / (w**2).sum()
             share = np.bincount(classes[rows, j], w, minlength=size) / w.sum()
             columns = slice(network.offsets[j], network.offsets[j + 1])
-            seen = inputs[torch.from_numpy(rows)]
+            own, moved = logits[torch.from_numpy(rows), columns], torch.zeros(size).double()
             for _ in range(RAKING_ROUNDS):
-                p = network.logits_of(j, seen).double().softmax(-1).numpy()
-                mean = np.average(p, axis=0, weights=w)
+                mean = np.average((own + moved).softmax(-1).numpy(), axis=0, weights=w)
                 goal = (effective * share + pseudo_records * mean) / (effective + pseudo_records)
-                network.base[columns] += torch.tensor(np.log(goal / mean), dtype=torch.float32)
+                moved += torch.from_numpy(np.log(goal / mean))
+            network.base[columns] += moved.float()
 
 
 def _refuse_unknown(classes: np.ndarray, transformer: Transformer) -> None:

@@ -45,12 +45,6 @@ def test_probabilities_of_all_class_patterns_add_up_to_one(network):
     assert float(torch.exp(-nll.double()).sum()) == pytest.approx(1.0, abs=1e-6)
 
 
-def test_logits_of_one_target_agree_with_all(network):
-    x = torch.randn(5, 8)
-    for j, part in enumerate(network(x).split([3, 2, 4], dim=1)):
-        torch.testing.assert_close(network.logits_of(j, x), part)
-
-
 def test_stepwise_probabilities_agree_with_the_whole_network(network):
     x = torch.randn(7, 8)
     steps = ClassSteps(network, x[:, :2].numpy())

@@ -12,7 +12,7 @@ from microplex_pipeline.synthesis import Prior, Synthesizer
 
 
 @state_year_asset(
-    "models", "pytorch", code_version="2", reads=["seed", "completion"], pool="training"
+    "models", "pytorch", code_version="3", reads=["seed", "completion"], pool="training"
 )
 def completion(
     data: dg.ResourceParam[DataFolder],

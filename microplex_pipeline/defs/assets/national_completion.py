@@ -13,7 +13,7 @@ from microplex_pipeline.synthesis import Prior
 
 
 @year_asset(
-    "models", "pytorch", code_version="2", reads=["seed", "prior", "completion"], pool="training"
+    "models", "pytorch", code_version="3", reads=["seed", "prior", "completion"], pool="training"
 )
 def national_completion(
     context: dg.AssetExecutionContext,

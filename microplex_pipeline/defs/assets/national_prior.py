@@ -12,7 +12,7 @@ from microplex_pipeline.survey import model_frame
 from microplex_pipeline.synthesis import Prior
 
 
-@year_asset("models", "pytorch", code_version="2", reads=["seed", "prior"], pool="training")
+@year_asset("models", "pytorch", code_version="3", reads=["seed", "prior"], pool="training")
 def national_prior(
     context: dg.AssetExecutionContext,
     data: dg.ResourceParam[DataFolder],
