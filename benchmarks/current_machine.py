@@ -101,10 +101,10 @@ class Current(RuleBasedStateMachine):
         """The present settings."""
         return settings_of(self.folder, self.warehouse, self.seed, self.least)
 
-    def count(self, what: str) -> None:
+    def count(self, what: str, *details: object) -> None:
         """Count what was done, for the report."""
         self.changed = True
-        self.done.append(what)
+        self.done.append(" ".join(str(part) for part in (what, *details)))
         self.counts[what] = self.counts.get(what, 0) + 1
 
     # what a user does
@@ -114,7 +114,7 @@ class Current(RuleBasedStateMachine):
     def edit(self, file: str, number: int, old_time: bool) -> None:
         """Save a file with other content, perhaps with the time that it had."""
         self._write(file, number % len(self.contents[file]), old_time)
-        self.count("edit of a file")
+        self.count("edit of a file", file, number, "with the old time" if old_time else "")
 
     def _write(self, file: str, number: int, old_time: bool = False) -> None:
         path = self.folder / "data" / file
@@ -128,19 +128,19 @@ class Current(RuleBasedStateMachine):
     def change_settings(self, seed: int, least: int) -> None:
         """Save other settings."""
         self.seed, self.least = seed, least
-        self.count("change of settings")
+        self.count("change of settings", seed, least)
 
     @rule(other=st.booleans())
     def use_a_warehouse(self, other: bool) -> None:
         """Point the settings at one of two warehouses; the history is the same."""
         self.warehouse = "second.duckdb" if other else "w.duckdb"
-        self.count("change of the warehouse")
+        self.count("change of the warehouse", self.warehouse)
 
     @rule(partition=st.sampled_from(PARTITIONS))
     def build_one(self, partition: Partition) -> None:
         """Build what is stale of a partition."""
         self._in_a_process(partition)
-        self.count("build")
+        self.count("build", partition)
 
     @precondition(lambda self: self.changed)
     @rule()
@@ -166,13 +166,13 @@ class Current(RuleBasedStateMachine):
     def kill(self, partition: Partition, after: float) -> None:
         """Kill a build with kill -9."""
         self._in_a_process(partition, during=lambda: time.sleep(after), kill=True)
-        self.count("kill -9 of a build")
+        self.count("kill -9 of a build", partition, f"after {after:.2f} s")
 
     @rule(partition=st.sampled_from(PARTITIONS), room=st.integers(0, 3_000_000))
     def fill_the_disk(self, partition: Partition, room: int) -> None:
         """Build while files cannot grow beyond a size: neither the warehouse's nor the history's."""
         self._in_a_process(partition, room=room)
-        self.count("full disk")
+        self.count("full disk", partition, room)
 
     @rule(partition=st.sampled_from(PARTITIONS), after=st.floats(0.0, 1.0),
           file=st.sampled_from([POPULATION, SCHEMA, SURVEY, GROWTH]), number=st.integers(0, 2))  # fmt: skip
@@ -186,7 +186,7 @@ class Current(RuleBasedStateMachine):
             self._write(file, number % len(self.contents[file]))
 
         self._in_a_process(partition, during=save)
-        self.count("edit during a build")
+        self.count("edit during a build", partition, f"after {after:.2f} s,", file, number)
 
     @rule(what=st.sampled_from(["w.duckdb", "home"]))
     def keep_a_copy(self, what: str) -> None:
@@ -198,7 +198,7 @@ class Current(RuleBasedStateMachine):
         elif source.exists():
             shutil.copyfile(source, copy)
         self.kept[what] = source.exists()
-        self.count("copy of the warehouse or the history")
+        self.count("copy of the warehouse or the history", what)
 
     @rule(what=st.sampled_from(["w.duckdb", "home"]))
     def restore(self, what: str) -> None:
@@ -212,7 +212,7 @@ class Current(RuleBasedStateMachine):
         else:
             target.with_name("w.duckdb.wal").unlink(missing_ok=True)
             shutil.copyfile(copy, target)
-        self.count("restore of the warehouse or the history")
+        self.count("restore of the warehouse or the history", what)
 
     def _in_a_process(
         self,
@@ -243,7 +243,7 @@ class Current(RuleBasedStateMachine):
         try:
             self._compare()
         except Exception as error:  # what depends on time may not happen again when it is repeated
-            print(f"after {', '.join(self.done) or 'nothing'}: {error}", flush=True)
+            print("\n".join(["after", *self.done, f"{error}"]), flush=True)
             raise
 
     def _compare(self) -> None:
@@ -264,7 +264,9 @@ class Current(RuleBasedStateMachine):
                             assert stale, f"{name} of {partition} must not pass its check"
                             continue
                         found = rows_of(settings, name, partition)
-                        assert found.equals(right[name]), f"{name} of {partition} is not current"
+                        assert found.equals(right[name]), (
+                            f"{name} of {partition} is not current: {_first_difference(found, right[name])}"
+                        )
                         self.counts["partition compared"] = (
                             self.counts.get("partition compared", 0) + 1
                         )
@@ -301,3 +303,15 @@ class Current(RuleBasedStateMachine):
             }
             shutil.rmtree(folder)
         return self.clean[key]
+
+
+def _first_difference(found: pl.DataFrame, right: pl.DataFrame) -> str:
+    """Return the first column and values that differ, or what else does."""
+    if found.columns != right.columns or found.height != right.height:
+        return f"{found.shape} for {right.shape}, {set(found.columns) ^ set(right.columns)}"
+    for name in right.columns:
+        differs = found[name].ne_missing(right[name]).arg_true()
+        if len(differs):
+            row = differs[0]
+            return f"{len(differs)} of {name}, first {found[row, name]!r} for {right[row, name]!r}"
+    return "nothing but types"

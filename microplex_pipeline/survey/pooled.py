@@ -62,9 +62,10 @@ def _total(
         parquet_types(path)
         wanted = [pl.col(schema.state) == state, pl.col(schema.year).is_in(list(years))]
         records = read_rows(path, columns, wanted)
-    by_year = records.group_by(schema.year).agg(
-        (pl.col(schema.weight).cast(pl.Float64) * pl.col(variable).cast(pl.Float64)).sum()
-    )
-    if missing := sorted(set(years) - set(by_year[schema.year])):
+    if missing := sorted(set(years) - set(records[schema.year])):
         raise SurveyError(f"{label} has no records of {state} in {missing[0]}. Add them")
-    return float(by_year[schema.weight].sum()) / len(years)
+    amounts = (
+        records[schema.weight].cast(pl.Float64) * records[variable].cast(pl.Float64)
+    ).to_numpy()
+    # summed in the file's order: groups come in a random one, and sums of floats depend on it
+    return float(amounts.sum()) / len(years)

@@ -19,7 +19,7 @@ from microplex_pipeline.evaluation.official import beside_official
 
 
 @state_year_asset(
-    "evaluation", "polars", code_version="1", files=["target_files", "growth_factors"]
+    "evaluation", "polars", code_version="2", files=["target_files", "growth_factors"]
 )
 def official_report(
     context: dg.AssetExecutionContext,

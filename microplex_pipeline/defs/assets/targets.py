@@ -14,7 +14,7 @@ from microplex_pipeline.defs.resources import DataFolder
 @state_year_asset(
     "calibration",
     "polars",
-    code_version="3",
+    code_version="4",
     files=["target_files", "growth_factors"],
 )
 def targets(

@@ -160,3 +160,14 @@ def test_pooled_wages_are_those_of_all_years_with_the_sources_factor(data, schem
     assert earlier == pytest.approx(expected * growth)
     with pytest.raises(ValueError, match="no amount 'snap' of units"):
         pooled_total(schema, data, "RI", 2014, "snap", 2014)
+
+
+def test_a_pooled_total_has_the_same_bytes_however_often_it_is_taken(data, schema, tmp_path):
+    # with weights of many digits, a sum depends on the order in which the years are added
+    columns = ["state", "year", "weight", "wages"]
+    records = pl.read_parquet(data / schema.file, columns=columns)
+    some = records.filter(pl.col("state").is_in(["RI", "WY"]))
+    some.with_columns(pl.col("weight") * 1.1).write_parquet(tmp_path / schema.file)
+    for state in ("RI", "WY"):
+        totals = {pooled_total(schema, tmp_path, state, 2014, "wages", 2014) for _ in range(100)}
+        assert len(totals) == 1
