@@ -129,8 +129,14 @@ def at_random(folder: Path, times: int) -> None:
         partly = digests(project / "w.duckdb")
         mixed += any(h not in (was.get(key), will.get(key)) for key, h in partly.items())
         again = subprocess.run(BOTH, env=environment(project), capture_output=True, text=True)
-        equal += again.returncode == 0 and contents(project) == after
-        shutil.rmtree(project)
+        found = contents(project)
+        if again.returncode == 0 and found == after:
+            equal += 1
+            shutil.rmtree(project)
+        else:  # kept, so that it can be looked at
+            differs = sorted(key for key in after | found if found.get(key) != after.get(key))
+            print(f"{project.name}: exit code {again.returncode}, differs: {differs}", flush=True)
+            print(again.stdout[-2000:], again.stderr[-2000:], flush=True)
         print(
             f"{number + 1} of {times}: {equal} equal, {mixed} with a mixed partition", flush=True
         )
