@@ -34,7 +34,7 @@ from microplex_pipeline.defs.assets import CHAIN, NATIONAL
 
 STEPS = [asset.key.path[-1] for asset in (*NATIONAL, *CHAIN)]
 BRIEF = {
-    "sample": {"records": 3000, "held_out": 2000},
+    "sample": {"records": 6000, "held_out": 2000},
     "prior": {"epochs": 2, "min_steps": 20},
     "fine_tuning": {"epochs": 2},
     "population": {"households": 1500},

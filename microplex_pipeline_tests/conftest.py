@@ -40,7 +40,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 DATA = CHECKOUT / "data"
 # parameters for short runs that still go through every step
 BRIEF = Parameters(
-    sample=SampleParameters(records=3000, held_out=2000),
+    sample=SampleParameters(records=6000, held_out=2000),
     prior=PriorParameters(epochs=2, min_steps=20),
     fine_tuning=FineTuningSettings(epochs=2),
     population=PopulationParameters(households=1500),
@@ -73,8 +73,8 @@ def rhode_island(schema) -> pl.DataFrame:
 
 @pytest.fixture(scope="session")
 def records(rhode_island, schema) -> pl.DataFrame:
-    """Rhode Island 2014 as the synthesizer sees it."""
-    return model_frame(rhode_island, schema)
+    """Rhode Island 2014 as the synthesizer sees it, with the amount of the household."""
+    return model_frame(rhode_island, schema).with_columns(rhode_island["snap"])
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:

@@ -189,11 +189,35 @@ def test_disclosure_is_reported_with_the_value_given_by_chance(built):
     assert values["membership_auc"]["value"] == pytest.approx(0.5, abs=0.1)
     assert values["copies"]["value"] < 0.005
     held_out = query(
-        built, "select held_out, count(*) as n, count(distinct state) as states "
-        "from survey.national_survey group by all order by held_out",
+        built, "select held_out, count(*) as n, count(distinct state) as states, "
+        "count(distinct household_id) as households from survey.national_survey group by all "
+        "order by held_out",
     )  # fmt: skip
-    assert held_out["n"].to_list() == [3000, 2000]
+    assert held_out["n"].to_list() == pytest.approx([6000, 2000], abs=12)
     assert held_out["states"].to_list() == [51, 51]
+    households = query(
+        built, "select count(distinct household_id) as n from survey.national_survey"
+    )
+    assert held_out["households"].sum() == households["n"][0]  # no household is on both sides
+
+
+def test_units_of_a_household_go_together(built):
+    joint = query(built, "from evaluation.joint_report where state = 'RI'")
+    within = joint.row(by_predicate=pl.col("measure") == "household_correlations", named=True)
+    assert within["value"] < 1.3 * within["limit"]
+    # food assistance is the household's: it depends on the incomes of all units
+    units = query(built, "from calibration.calibrated_population where state = 'RI'")
+    assert units.filter(pl.col("unit_number") > 1)["snap"].sum() == 0
+    several = (
+        units.filter(pl.col("household_units") > 1)
+        .group_by("household_id")
+        .agg(pl.col("snap").sum() > 0, pl.col("household_income").first())
+    )
+    poor, rich = (
+        several.filter(which)["snap"].mean()
+        for which in (pl.col("household_income") < 25_000, pl.col("household_income") > 90_000)
+    )
+    assert poor > 3 * rich
 
 
 def test_weights_meet_the_published_totals(built):

@@ -64,7 +64,7 @@ FIDELITY_COLUMNS = {
 }
 
 JOINT_COLUMNS = {
-    "measure": "amount_correlations, sign_correlations, coverage or auc",
+    "measure": "amount_correlations, sign_correlations, household_correlations, coverage or auc",
     "value": "measured between survey and synthetic records",
     "by_sampling": "what two samples of one population give on average",
     "limit": "what sampling alone passes in 5 % of cases (coverage: from below)",

@@ -7,6 +7,7 @@ and each measure is taken between two halves as it is between survey and synthet
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def joint_fidelity(
 
     Parameters
     ----------
-    survey, synthetic : weighted records in households.
+    survey, synthetic : weighted records in households, in order within them.
     targets, conditions : columns of amounts, and columns known before the amounts are drawn.
     weight, household_id : columns of the weight, and of the household's number.
     seed : of splits, samples and folds.
@@ -49,6 +50,7 @@ def joint_fidelity(
     * amount_correlations : root mean square difference of the correlations of signed logarithms of
       amounts;
     * sign_correlations : the same of their signs, i.e. of who has what;
+    * household_correlations : the same of each amount between the first and the second unit of a household;
     * coverage : share of surveyed records near a synthetic one, see `two_sample.coverage`;
     * auc : how well a classifier tells survey from synthetic records, see `two_sample.grouped_auc`.
 
@@ -72,9 +74,10 @@ def joint_fidelity(
                     for f in (survey, synthetic)
                 ]
                 weights = [f[weight].cast(pl.Float64).to_numpy() for f in (survey, synthetic)]
-                rows.append(
-                    {"measure": measure, **_correlation_gaps(frames, weights, halves, held)}
-                )
+                pairs = list(combinations(range(len(held)), 2))
+                gaps = _correlation_gaps(frames, weights, halves, held, pairs)
+                rows.append({"measure": measure, **gaps})
+        rows += _within_households(survey, synthetic, targets, weight, household_id, rng)
         columns = [*conditions, *targets]
         rows.append(
             {"measure": "coverage", **_coverage(survey, synthetic, columns, household_id, rng)}
@@ -85,6 +88,45 @@ def joint_fidelity(
         return pl.DataFrame(rows, infer_schema_length=None).select(
             [c if c in rows[-1] or c in rows[0] else pl.lit(None).alias(c) for c in JOINT_COLUMNS]
         )
+
+
+def _within_households(
+    survey: pl.DataFrame,
+    synthetic: pl.DataFrame,
+    targets: Sequence[str],
+    weight: str,
+    household_id: str,
+    rng: np.random.Generator,
+) -> list[dict[str, Any]]:
+    """Return the row of the amounts' correlations between the first two units of a household, if any."""
+    both = [_first_two(f, targets, weight, household_id) for f in (survey, synthetic)]
+    enough = [(both[0][c] != 0).sum() >= MIN_HOLDERS for c in both[0].columns]
+    held = [name for k, name in enumerate(targets) if enough[k] and enough[len(targets) + k]]
+    if not held or not both[1].height:
+        return []
+    columns = [*held, *(f"second {name}" for name in held)]
+    frames = [signed_log(f.select(columns).cast(pl.Float64).to_numpy()) for f in both]
+    weights = [f[weight].cast(pl.Float64).to_numpy() for f in both]
+    halves = [_halves(both[0], household_id, rng) for _ in range(SPLITS)]
+    pairs = [(k, len(held) + k) for k in range(len(held))]
+    gaps = _correlation_gaps(frames, weights, halves, [*held, *held], pairs)
+    return [{"measure": "household_correlations", **gaps}]
+
+
+def _first_two(
+    records: pl.DataFrame, targets: Sequence[str], weight: str, household_id: str
+) -> pl.DataFrame:
+    """Return a row per household of several units: the amounts of the first, and of the second unit."""
+    several = records.filter(pl.len().over(household_id) > 1)
+    return (
+        several.group_by(household_id, maintain_order=True)
+        .agg(
+            pl.col(targets).first(),
+            *(pl.col(name).get(1).alias(f"second {name}") for name in targets),
+            pl.col(weight).first(),
+        )
+        .select(*targets, *(f"second {name}" for name in targets), weight, household_id)
+    )
 
 
 def _halves(survey: pl.DataFrame, household_id: str, rng: np.random.Generator) -> np.ndarray:
@@ -100,13 +142,14 @@ def _correlation_gaps(
     weights: Sequence[np.ndarray],
     halves: Sequence[np.ndarray],
     names: Sequence[str],
+    pairs: Sequence[tuple[int, int]],
 ) -> dict[str, Any]:
     """Return the root mean square gap of correlations, what halves give, and the pair farthest off."""
-    pairs = np.triu_indices(len(names), 1)
+    of_pairs = tuple(np.array(pairs).T)
     (x, y), (w, v) = frames, weights
-    real, drawn = correlations(x, w)[pairs], correlations(y, v)[pairs]
+    real, drawn = correlations(x, w)[of_pairs], correlations(y, v)[of_pairs]
     between = np.array(
-        [correlations(x[h], w[h])[pairs] - correlations(x[~h], w[~h])[pairs] for h in halves]
+        [correlations(x[h], w[h])[of_pairs] - correlations(x[~h], w[~h])[of_pairs] for h in halves]
     )
     # the variance between halves is four times that of the whole survey; synthetic records add their own
     between *= np.sqrt((1 / len(x) + 1 / len(y)) / (4 / len(x)))
@@ -122,8 +165,8 @@ def _correlation_gaps(
         "by_sampling": float(by_sampling.mean()),
         "limit": limit,
         "beyond": value > limit,
-        "first": names[pairs[0][worst]],
-        "second": names[pairs[1][worst]],
+        "first": names[pairs[worst][0]],
+        "second": names[pairs[worst][1]],
         "survey": float(real[worst]),
         "synthetic": float(drawn[worst]),
         "z": float((drawn[worst] - real[worst]) / noise[worst]),

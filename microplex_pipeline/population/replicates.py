@@ -107,7 +107,7 @@ class Chain:
         transformer = Transformer.fit(
             data,
             schema.model_columns,
-            schema.condition_columns,
+            schema.unit_conditions,
             training_records(replicate, schema)[1],
             schema.discrete_targets,
             prior=prior.transformer,

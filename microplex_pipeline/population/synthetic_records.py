@@ -7,17 +7,22 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from microplex_pipeline.population.training import earlier_columns, later_frame, summaries_of
 from microplex_pipeline.survey import (
     SurveySchema,
     add_computed,
     complete_records,
-    completion_frame,
     draw_ages,
     model_frame,
     with_every_column,
 )
 from microplex_pipeline.survey.preparation import describe_households
-from microplex_pipeline.synthesis import Synthesizer, resample_households
+from microplex_pipeline.synthesis import (
+    Synthesizer,
+    draw_in_turn,
+    resample_households,
+    without_copies,
+)
 
 
 def synthetic_records(
@@ -32,8 +37,9 @@ def synthetic_records(
     """Return synthetic tax units in households, with equal weights that add up to the survey's.
 
     Compositions of households are those of surveyed ones, drawn with probability proportional to weight;
-    ages of dependants are drawn within the survey's age bands; amounts are drawn from the models, and then
-    the columns that hang on them. Every identity of the schema holds in every row. A row that copies a
+    ages of dependants are drawn within the survey's age bands. Amounts are drawn unit by unit, given those
+    of the household's earlier units; then the household's own amounts, and the columns that hang on all of
+    them. Every identity of the schema holds in every row. A row that copies a
     respondent's record is drawn again.
 
     Parameters
@@ -56,15 +62,76 @@ def synthetic_records(
         unit_id=schema.unit,
     ).drop("source_household_id")
     skeleton = draw_ages(skeleton, schema, seed)
-    drawn = synthesizer.generate(
-        model_frame(skeleton, schema), seed=seed, no_copies_of=model_frame(survey, schema)
+    records = describe_households(
+        _with_amounts(skeleton, survey, synthesizer, schema, seed), schema
     )
-    records = describe_households(complete_records(skeleton, drawn, schema), schema)
     records = add_computed(records, schema.computed_before)
-    later = completion.generate(completion_frame(records, schema), seed=_another(seed))
+    later = _later_columns(records, survey, completion, schema, _another(seed))
     return with_every_column(records, later, schema, growth)
 
 
-def _another(seed: int) -> int:
+def _with_amounts(
+    skeleton: pl.DataFrame,
+    survey: pl.DataFrame,
+    synthesizer: Synthesizer,
+    schema: SurveySchema,
+    seed: int,
+) -> pl.DataFrame:
+    """Draw the units' amounts, those of a household one after the other."""
+    surveyed = model_frame(survey, schema)
+
+    def draw(units: pl.DataFrame, seed: int) -> pl.DataFrame:
+        frame = model_frame(units, schema).with_columns(earlier_columns(units, schema))
+        drawn = without_copies(
+            synthesizer.generate(frame, seed),
+            surveyed,
+            [*schema.condition_columns, *schema.model_columns],
+            schema.model_columns,
+            [name for name in schema.model_columns if name not in schema.discrete_targets],
+            lambda some, again: (
+                synthesizer.generate(some.drop(schema.model_columns), again, draws="independent")
+                .select(schema.model_columns)
+                .get_columns()
+            ),
+            seed,
+        )
+        return complete_records(units, drawn, schema)
+
+    return draw_in_turn(
+        skeleton,
+        summaries_of(schema.earlier_units),
+        schema.household,
+        draw,
+        lambda place: seed if place == 0 else _another(seed, 1 + place),
+    )
+
+
+def _later_columns(
+    records: pl.DataFrame,
+    survey: pl.DataFrame,
+    completion: Synthesizer,
+    schema: SurveySchema,
+    seed: int,
+) -> pl.DataFrame:
+    """Draw the household's amounts and the columns that hang on all others."""
+    frame, later = later_frame(records, schema), schema.completing_columns
+    drawn = completion.generate(frame, seed)
+    compared = [*schema.condition_columns, *schema.target_columns]
+    return without_copies(
+        drawn.with_columns(records[c] for c in compared if c not in drawn.columns),
+        survey,
+        compared,
+        later,
+        schema.target_columns,
+        lambda some, again: (
+            completion.generate(some.select(frame.columns), again, draws="independent")
+            .select(later)
+            .get_columns()
+        ),
+        seed,
+    ).select(later)
+
+
+def _another(seed: int, number: int = 1) -> int:
     """Return a seed whose draws are independent of those of the given one."""
-    return int(np.random.SeedSequence(seed, spawn_key=(1,)).generate_state(1)[0])
+    return int(np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(1)[0])

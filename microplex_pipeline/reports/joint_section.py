@@ -10,6 +10,8 @@ from microplex_pipeline.survey import SurveyWords
 JOINT_MEASURES = {
     "amount_correlations": "Correlations of amounts (signed logarithms): root mean square difference",
     "sign_correlations": "Correlations of who has what (signs of amounts): root mean square difference",
+    "household_correlations": "Correlations of amounts between the first two units of a household: root mean "
+    "square difference",
     "coverage": "Coverage: share of surveyed units with a synthetic one nearby",
     "auc": "Classifier that tells survey from synthetic units: area under its ROC curve",
 }

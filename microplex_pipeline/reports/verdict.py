@@ -128,10 +128,7 @@ def _amounts(results: StateResults, words: SurveyWords) -> Finding:
 def _joint(results: StateResults) -> Finding:
     beyond = results.joint.filter("beyond")["measure"].to_list()
     if not beyond:
-        text = (
-            "No joint measure differs from the survey by more than sampling explains. Dependence between "
-            "units of a household is not measured."
-        )
+        text = "No joint measure differs from the survey by more than sampling explains."
         return Finding("good", "Dependence", text, "joint")
     text = f"{len(beyond)} of {results.joint.height} joint measures are beyond sampling."
     return Finding("bad", "Dependence", text, "joint")

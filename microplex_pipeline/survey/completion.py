@@ -15,17 +15,28 @@ def completion_frame(records: pl.DataFrame, schema: SurveySchema) -> pl.DataFram
     """Return weight, what the later columns are drawn from and, if the records have them, these columns.
 
     Categorical conditions become text, as in `model_frame`.
+
+    Parameters
+    ----------
+    records : with the summaries of their households' units, see `SurveySchema.all_units`.
     """
     categorical = [c.name for c in schema.conditions if c.kind == "categorical"]
     columns = [schema.weight, *schema.completion_columns]
-    if set(schema.drawn_columns) <= set(records.columns):
-        columns += schema.drawn_columns
+    if set(schema.completing_columns) <= set(records.columns):
+        columns += schema.completing_columns
     return records.with_columns(pl.col(categorical).cast(pl.String)).select(columns)
 
 
-def completion_rules(schema: SurveySchema) -> dict[str, str]:
-    """Return the structural zeros of the later columns, in the form that the synthesizer expects."""
-    return {c.name: c.only_where for c in schema.drawn_after.columns if c.only_where is not None}
+def completion_rules(schema: SurveySchema) -> dict[str, str | tuple[str, int]]:
+    """Return the structural zeros of the later columns, in the form that the synthesizer expects.
+
+    A household's amount can be non-zero only on its first unit.
+    """
+    rules: dict[str, str | tuple[str, int]] = dict.fromkeys(
+        schema.household_amounts, ("unit_number", 1)
+    )
+    later = schema.drawn_after.columns
+    return rules | {c.name: c.only_where for c in later if c.only_where is not None}
 
 
 def with_every_column(
@@ -39,7 +50,7 @@ def with_every_column(
     drawn : the later columns as drawn, one row per record, in its order.
     growth : growth of each amount from the surveyed year to that of the records, from `amount_growth`.
     """
-    completed = records.with_columns(drawn.select(schema.drawn_columns)).with_columns(
+    completed = records.with_columns(drawn.select(schema.completing_columns)).with_columns(
         kept.alias(column.name)
         for column in schema.drawn_after.columns
         if (kept := _bounded(column, growth[column.name])) is not None

@@ -27,6 +27,20 @@ class Target(Strict):
     headline: bool
 
 
+class UnitSummary(Strict):
+    """A summary of a household's units.
+
+    Attributes
+    ----------
+    take : the sum, the number of those that are not zero, the largest, smallest, first or last value.
+    of : columns of the units whose sum is summarized.
+    """
+
+    name: str
+    take: Literal["sum", "count", "max", "min", "first", "last"]
+    of: list[str] = Field(min_length=1)
+
+
 class Drawn(Strict):
     """An amount, never negative, that is drawn after the targets on which it hangs.
 

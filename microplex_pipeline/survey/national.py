@@ -1,4 +1,4 @@
-"""The national survey of a year: a random sample of the canonical records of all states."""
+"""The national survey of a year: a random sample of the households of all states."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from microplex_pipeline.survey.schema import SurveySchema
 def national_sample(
     schema: SurveySchema, folder: str | Path, states: Sequence[str], year: int, n: int, seed: int
 ) -> pl.DataFrame:
-    """Return n canonical records of all states, or all if there are fewer, in random order.
+    """Return whole households of all states, in random order: n canonical records, or just under n.
 
     Raises
     ------
@@ -26,4 +26,13 @@ def national_sample(
         prepare_survey(of_state, schema, folder)
         for of_state in read_states(schema, folder, states, year)
     )
-    return records.sample(min(n, records.height), seed=seed, shuffle=True)
+    household = schema.household
+    sizes = records.group_by(household, maintain_order=True).len()
+    drawn = sizes.sample(fraction=1.0, seed=seed, shuffle=True).filter(
+        pl.col("len").cum_sum() <= n
+    )
+    return (
+        drawn.select(household)
+        .join(records, on=household, maintain_order="left_right")
+        .select(records.columns)
+    )

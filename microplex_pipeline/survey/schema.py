@@ -20,6 +20,7 @@ from microplex_pipeline.survey.declarations import (
     StateScaling,
     Target,
     TotalIdentity,
+    UnitSummary,
     ZeroUnlessIdentity,
 )
 from microplex_pipeline.survey.errors import SurveyError
@@ -33,6 +34,9 @@ class SurveySchema(Strict):
     Attributes
     ----------
     ranges : smallest and largest value of columns; a survey with a value outside is refused.
+    earlier_units : what a unit's amounts are drawn from, beside the conditions: summaries of the units of its
+        household before it.
+    all_units : what a household's amounts are drawn from, beside the columns of `drawn_after.given`.
     """
 
     name: FileName  # also the name of the folder of later editions
@@ -52,6 +56,8 @@ class SurveySchema(Strict):
     ages: PersonAges
     targets: list[Target]
     discrete_targets: list[str]
+    earlier_units: list[UnitSummary] = Field(default_factory=list)
+    all_units: list[UnitSummary] = Field(default_factory=list)
     drawn_after: DrawnAfter
     computed: list[Computed]
     identities: list[Identity]
@@ -107,6 +113,17 @@ class SurveySchema(Strict):
         faults += [(c, "family_amounts") for c in self.family_amounts if c not in names]
         if self.family not in self.carried:
             faults.append((self.family, "family"))
+        drawn = {*self.amount_columns} - {*self.household_amounts}
+        for key, summaries in (
+            ("earlier_units", self.earlier_units),
+            ("all_units", self.all_units),
+        ):
+            for summary in summaries:
+                of_units = drawn | {*self.condition_columns, *self.carried}
+                faults += [(c, f"{key}.{summary.name}") for c in summary.of if c not in of_units]
+                if summary.name in known:
+                    raise ValueError(f"{key}.{summary.name} has the name of another column")
+                known.add(summary.name)
         if faults:
             named, key = faults[0]
             raise ValueError(f"{key} names {named!r}, which is not among the earlier columns")
@@ -151,19 +168,26 @@ class SurveySchema(Strict):
 
     @property
     def model_columns(self) -> list[str]:
-        """Columns that the synthesizer draws: the targets, with parts replaced by their shares."""
+        """Columns that are drawn unit by unit: the targets, with parts replaced by their shares.
+
+        Amounts of the whole household are drawn after them.
+        """
         shares = {i.part: i.share for i in self.parts}
-        return [shares.get(name, name) for name in self.target_columns]
+        own = [name for name in self.target_columns if name not in self.household_amounts]
+        return [shares.get(name, name) for name in own]
+
+    @property
+    def unit_conditions(self) -> list[str]:
+        """Columns from which a unit's amounts are drawn: the conditions, and what earlier units have."""
+        return [*self.condition_columns, *(s.name for s in self.earlier_units)]
 
     @property
     def only_where(self) -> dict[str, str | tuple[str, str | int]]:
         """Structural zeros of the modelled columns, in the form that the synthesizer expects.
 
-        A part's share can be non-zero only if the whole is; a zero-unless column only in its category;
-        and a household's amount only on the first unit.
+        A part's share can be non-zero only if the whole is; a zero-unless column only in its category.
         """
         rules: dict[str, str | tuple[str, str | int]] = {i.share: i.whole for i in self.parts}
-        rules |= dict.fromkeys(self.household_amounts, ("unit_number", 1))
         for identity in self.zero_unless:
             for column in identity.columns:
                 if column in self.model_columns:
@@ -195,8 +219,18 @@ class SurveySchema(Strict):
 
     @property
     def completion_columns(self) -> list[str]:
-        """Columns from which the drawn ones are drawn: the state, the conditions, and those given."""
-        return list(dict.fromkeys([*self.condition_columns, self.state, *self.drawn_after.given]))
+        """What the columns after the units' amounts are drawn from.
+
+        The conditions, the state, what is given, and summaries of the household's units.
+        """
+        given = [c for c in self.drawn_after.given if c not in self.household_amounts]
+        own = [*self.condition_columns, self.state, *given]
+        return list(dict.fromkeys([*own, *(s.name for s in self.all_units)]))
+
+    @property
+    def completing_columns(self) -> list[str]:
+        """Columns that are drawn after the units' amounts: those of the household first."""
+        return [*self.household_amounts, *self.drawn_columns]
 
     @property
     def condition_columns(self) -> list[str]:

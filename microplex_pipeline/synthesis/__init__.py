@@ -10,10 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from microplex_pipeline.synthesis.copies import without_copies
     from microplex_pipeline.synthesis.fitted_model import FittedModel
     from microplex_pipeline.synthesis.flow import Flow
     from microplex_pipeline.synthesis.prior import Prior
     from microplex_pipeline.synthesis.skeleton import resample_households
+    from microplex_pipeline.synthesis.summaries import (
+        Summary,
+        draw_in_turn,
+        summarized,
+        with_earlier,
+    )
     from microplex_pipeline.synthesis.synthesizer import Synthesizer
     from microplex_pipeline.synthesis.training_settings import (
         FINE_TUNING,
@@ -29,11 +36,16 @@ __all__ = [
     "FittedModel",
     "Flow",
     "Prior",
+    "Summary",
     "Synthesizer",
     "TrainingSettings",
     "Transformer",
     "ZeroModel",
+    "draw_in_turn",
     "resample_households",
+    "summarized",
+    "with_earlier",
+    "without_copies",
 ]
 
 # imported when they are first used: settings of a project need no numpy
@@ -43,11 +55,16 @@ _HOMES = {
     "FittedModel": "fitted_model",
     "Flow": "flow",
     "Prior": "prior",
+    "Summary": "summaries",
     "Synthesizer": "synthesizer",
     "TrainingSettings": "training_settings",
     "Transformer": "transformer",
     "ZeroModel": "zero_model",
+    "draw_in_turn": "summaries",
     "resample_households": "skeleton",
+    "summarized": "summaries",
+    "with_earlier": "summaries",
+    "without_copies": "copies",
 }
 
 

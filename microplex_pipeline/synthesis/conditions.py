@@ -69,6 +69,8 @@ class ConditionEncoding:
             training, a number is infinite, or the column's type differs from training.
         """
         column = _without_nan(column)
+        if column.dtype == pl.Null:
+            column = column.cast(pl.Float64 if self.numeric else pl.String)
         missing = column.is_null().to_numpy()
         if missing.any() and not self.has_missing:
             raise ValueError(

@@ -23,7 +23,7 @@ ROW = "\0row"  # a name that no caller's column has
 def without_copies(
     drawn: pl.DataFrame,
     records: pl.DataFrame,
-    conditions: Sequence[str],
+    compared: Sequence[str],
     targets: Sequence[str],
     amounts: Sequence[str],
     draw_again: Callable[[pl.DataFrame, int], Sequence[pl.Series]],
@@ -34,10 +34,11 @@ def without_copies(
     Parameters
     ----------
     drawn : conditions and targets; other columns are kept.
-    records : conditions and targets; only records with at least two non-zero amounts count.
-    conditions, targets : names of the columns; a copy is equal in all of them.
-    amounts : the targets that are amounts.
-    draw_again : returns targets for conditions and a seed.
+    records : the columns compared; only records with at least two non-zero amounts count.
+    compared : names of columns; a copy is equal in all of them.
+    targets : names of the columns that are drawn again.
+    amounts : the columns compared that are amounts.
+    draw_again : returns the targets for drawn records and a seed.
     seed : decides the new draws.
 
     Raises
@@ -46,7 +47,7 @@ def without_copies(
         If `records` lacks a column or an amount in it is not numeric, or if some conditions allow
         nothing but copies.
     """
-    whole = [*conditions, *targets]
+    whole = list(dict.fromkeys(compared))
     require_columns(records, whole)
     for name in amounts:
         if not records.schema[name].is_numeric():
@@ -60,14 +61,15 @@ def without_copies(
         x.cast(records.schema[c], strict=False).eq_missing(pl.col(c)) for c, x in fitting.items()
     )
     forbidden = records.filter(some, *held).select(*fitting.values()).unique()
-    suspects = drawn.select(whole).with_row_index(ROW)
+    columns = list(dict.fromkeys([*whole, *targets]))
+    suspects = drawn.select(columns).with_row_index(ROW)
     for again in np.random.SeedSequence(seed, spawn_key=(1,)).generate_state(ROUNDS):
         rows = suspects.join(forbidden, on=whole, how="semi", nulls_equal=True)[ROW]
         if rows.is_empty():
             return drawn
         order = rows.sort()
         new = drawn[order].with_columns(draw_again(drawn[order], int(again)))
-        suspects = new.select(pl.Series(ROW, order), *whole)
+        suspects = new.select(pl.Series(ROW, order), *columns)
         drawn = (
             drawn.with_row_index(ROW)
             .update(suspects.select(ROW, *targets), on=ROW, include_nulls=True)

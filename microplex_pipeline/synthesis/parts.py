@@ -91,7 +91,7 @@ class Parts(NamedTuple):
         apart = without_copies(
             conditions.with_columns(columns),
             no_copies_of,
-            self.transformer.condition_vars,
+            [*self.transformer.condition_vars, *targets],
             targets,
             self.transformer.amounts,
             lambda some, again: draw_records(some, *self, again, stratified=False),

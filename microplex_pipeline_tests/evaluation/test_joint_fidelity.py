@@ -46,5 +46,16 @@ def test_a_survey_with_one_amount_has_no_correlations(rhode_island):
     table = joint_fidelity(
         rhode_island, rhode_island, ["wages_head"], ["age_head"], "weight", "household_id"
     )
-    assert table["measure"].to_list() == ["coverage", "auc"]
-    assert table["first"].null_count() == 2
+    assert table["measure"].to_list() == ["household_correlations", "coverage", "auc"]
+    assert table["first"].to_list() == ["wages_head", None, None]
+
+
+def test_units_that_know_nothing_of_each_other_are_beyond_sampling(measured, rhode_island, schema):
+    # units of the same place in the household change their amounts among households
+    amounts = schema.target_columns
+    shuffled = rhode_island.with_columns(
+        pl.col(amounts).shuffle(seed=1).over("unit_number", "filing_status", "household_units")
+    )
+    found = measured(shuffled)["household_correlations"]
+    assert found["beyond"]
+    assert found["first"] == found["second"]

@@ -7,7 +7,6 @@ from microplex_pipeline.survey import (
     SurveyError,
     amount_growth,
     column_descriptions,
-    completion_frame,
     load_schema,
     prepare_survey,
     read_survey,
@@ -32,8 +31,8 @@ def aged(schema, data):
 def incomplete(records, schema):
     """Records as they are before the later columns are drawn, and these columns."""
     computed = [c.name for c in schema.computed if c not in schema.computed_before]
-    later = [*schema.drawn_columns, *computed, "family_id"]
-    return records.drop(later), completion_frame(records, schema).select(schema.drawn_columns)
+    later = [*schema.completing_columns, *computed, "family_id"]
+    return records.drop(later), records.select(schema.completing_columns)
 
 
 def test_the_survey_has_every_column_of_the_source(rhode_island, schema, data):
@@ -52,7 +51,7 @@ def test_records_with_the_surveys_own_draws_are_the_surveys(
     before, drawn = incomplete(records, schema)
     growth = amount_growth(schema, data, 2014, year)
     completed = with_every_column(before, drawn, schema, growth)
-    for name in (*schema.drawn_columns, "family_id"):
+    for name in (*schema.completing_columns, "family_id"):
         assert completed[name].to_list() == records[name].to_list(), name
     # the source cut both parts of one amount to whole dollars
     gap = completed["charitable_noncash"] - records["charitable_noncash"]

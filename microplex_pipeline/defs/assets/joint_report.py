@@ -15,7 +15,7 @@ from microplex_pipeline.evaluation.columns import JOINT_COLUMNS
 from microplex_pipeline.evaluation.joint_fidelity import joint_fidelity
 
 
-@state_year_asset("evaluation", "sklearn", code_version="2", reads=["seed"])
+@state_year_asset("evaluation", "sklearn", code_version="3", reads=["seed"])
 def joint_report(
     context: dg.AssetExecutionContext,
     data: dg.ResourceParam[DataFolder],

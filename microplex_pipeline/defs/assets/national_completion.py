@@ -7,13 +7,12 @@ from microplex_pipeline.defs.assets.state_year import year_asset
 from microplex_pipeline.defs.assets.training import national_models
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.population.training import completion_synthesizer
-from microplex_pipeline.survey import completion_frame
+from microplex_pipeline.population.training import completion_synthesizer, later_frame
 from microplex_pipeline.synthesis import Prior
 
 
 @year_asset(
-    "models", "pytorch", code_version="3", reads=["seed", "prior", "completion"], pool="training"
+    "models", "pytorch", code_version="4", reads=["seed", "prior", "completion"], pool="training"
 )
 def national_completion(
     context: dg.AssetExecutionContext,
@@ -30,6 +29,6 @@ def national_completion(
     # the sample is in random order
     survey = national_survey.filter(~pl.col("held_out")).head(parameters.completion.records)
     synthesizer = completion_synthesizer(schema, parameters.prior, parameters.seed).fit(
-        completion_frame(survey, schema), schema.weight, progress=context.log.info
+        later_frame(survey, schema), schema.weight, progress=context.log.info
     )
     return national_models(synthesizer, survey, parameters)

@@ -7,12 +7,11 @@ from microplex_pipeline.defs.assets.state_year import year_asset
 from microplex_pipeline.defs.assets.training import national_models
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.population.training import synthesizer_of
-from microplex_pipeline.survey import model_frame
+from microplex_pipeline.population.training import synthesizer_of, unit_frame
 from microplex_pipeline.synthesis import Prior
 
 
-@year_asset("models", "pytorch", code_version="3", reads=["seed", "prior"], pool="training")
+@year_asset("models", "pytorch", code_version="4", reads=["seed", "prior"], pool="training")
 def national_prior(
     context: dg.AssetExecutionContext,
     data: dg.ResourceParam[DataFolder],
@@ -28,6 +27,6 @@ def national_prior(
     schema = data.survey_schema
     survey = national_survey.filter(~pl.col("held_out"))
     synthesizer = synthesizer_of(schema, parameters.prior, parameters.seed).fit(
-        model_frame(survey, schema), schema.weight, progress=context.log.info
+        unit_frame(survey, schema), schema.weight, progress=context.log.info
     )
     return national_models(synthesizer, survey, parameters)

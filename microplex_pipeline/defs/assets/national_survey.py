@@ -14,7 +14,7 @@ from microplex_pipeline.survey.columns import HELD_OUT
 @year_asset(
     "survey",
     "polars",
-    code_version="2",
+    code_version="3",
     reads=["seed", "sample"],
     files=["survey_files", "growth_factors"],
 )
@@ -23,7 +23,9 @@ def national_survey(
     data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """One row per tax unit of a random national sample of one year; some are held out of every model.
+    """One row per tax unit of a random national sample of one year's households.
+
+    Some households are held out of every model.
 
     The national models are trained on the others. Whatever a state's synthetic records have in common with
     held-out records of other states is due to chance; this is the yardstick for what they have in common
@@ -38,7 +40,10 @@ def national_survey(
         wanted.records + wanted.held_out,
         parameters.seed,
     )
-    sample = sample.with_columns((pl.int_range(pl.len()) < wanted.held_out).alias("held_out"))
+    # households stay together
+    row, household = pl.int_range(pl.len()), data.survey_schema.household
+    sample = sample.with_columns((row < wanted.held_out).alias("held_out"))
+    sample = sample.with_columns(pl.col("held_out").first().over(household))
     return stored_records(
         sample,
         data.column_descriptions | HELD_OUT,

@@ -10,7 +10,7 @@ from microplex_pipeline.population.training import training_records
 from microplex_pipeline.synthesis import Prior, Transformer
 
 
-@state_year_asset("models", "numpy", code_version="1", reads=["margins"])
+@state_year_asset("models", "numpy", code_version="2", reads=["margins"])
 def transformer(
     data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
@@ -29,7 +29,7 @@ def transformer(
     fitted = Transformer.fit(
         records,
         data.survey_schema.model_columns,
-        data.survey_schema.condition_columns,
+        data.survey_schema.unit_conditions,
         weights,
         data.survey_schema.discrete_targets,
         prior=national_prior.transformer,
