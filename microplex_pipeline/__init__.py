@@ -16,13 +16,27 @@ if TYPE_CHECKING:
         Reweighter,
         Targets,
     )
-    from microplex_pipeline.synthesis import Synthesizer
+    from microplex_pipeline.synthesis import (
+        HierarchicalSynthesizer,
+        HouseholdSchema,
+        Synthesizer,
+    )
 
 __version__ = "0.2.0"
-__all__ = ["GeographicReweighter", "InfeasibleTargets", "Reweighter", "Synthesizer", "Targets"]
+__all__ = [
+    "GeographicReweighter",
+    "HierarchicalSynthesizer",
+    "HouseholdSchema",
+    "InfeasibleTargets",
+    "Reweighter",
+    "Synthesizer",
+    "Targets",
+]
 
 _HOMES = {
     "GeographicReweighter": "calibration",
+    "HierarchicalSynthesizer": "synthesis",
+    "HouseholdSchema": "synthesis",
     "InfeasibleTargets": "calibration",
     "Reweighter": "calibration",
     "Synthesizer": "synthesis",

@@ -74,6 +74,16 @@ def with_columns(
     return native.lazy() if isinstance(original, pl.LazyFrame) else native
 
 
+def like(original: Any, frame: pl.DataFrame) -> Any:
+    """Return a polars frame as a frame of the kind of `original`, see `to_polars`."""
+    if isinstance(original, pl.LazyFrame):
+        return frame.lazy()
+    kind = nw.from_native(original).implementation
+    if kind.is_pandas():
+        return frame.to_pandas()
+    return frame.to_arrow() if kind.is_pyarrow() else frame
+
+
 def _values(column: pl.Series, frame: nw.DataFrame[Any]) -> Any:
     """Return a column's values in a form that the caller's data-frame library accepts."""
     if frame.implementation.is_polars():

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from microplex_pipeline.population.training import earlier_columns, later_frame, summaries_of
+from microplex_pipeline.population.training import later_frame, summaries_of
 from microplex_pipeline.survey import (
     SurveySchema,
     add_computed,
@@ -81,7 +81,9 @@ def _with_amounts(
     surveyed = model_frame(survey, schema)
 
     def draw(units: pl.DataFrame, seed: int) -> pl.DataFrame:
-        frame = model_frame(units, schema).with_columns(earlier_columns(units, schema))
+        frame = model_frame(units, schema).with_columns(
+            units[s.name] for s in schema.earlier_units
+        )
         drawn = without_copies(
             synthesizer.generate(frame, seed),
             surveyed,

@@ -65,16 +65,7 @@ def unit_frame(records: pl.DataFrame, schema: SurveySchema) -> pl.DataFrame:
     records : with amounts, the units of a household in order.
     """
     earlier = with_earlier(records, summaries_of(schema.earlier_units), schema.household)
-    return model_frame(records, schema).with_columns(earlier_columns(earlier, schema))
-
-
-def earlier_columns(records: pl.DataFrame, schema: SurveySchema) -> pl.DataFrame:
-    """Return what earlier units have, as the models expect it: categories as text."""
-    categorical = {c.name for c in schema.conditions if c.kind == "categorical"}
-    return records.select(
-        pl.col(s.name).cast(pl.String) if categorical.issuperset(s.of) else s.name
-        for s in schema.earlier_units
-    )
+    return model_frame(records, schema).with_columns(earlier[s.name] for s in schema.earlier_units)
 
 
 def later_frame(records: pl.DataFrame, schema: SurveySchema) -> pl.DataFrame:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from microplex_pipeline.synthesis.copies import without_copies
     from microplex_pipeline.synthesis.fitted_model import FittedModel
     from microplex_pipeline.synthesis.flow import Flow
+    from microplex_pipeline.synthesis.hierarchical import HierarchicalSynthesizer
+    from microplex_pipeline.synthesis.household_schema import HouseholdSchema
     from microplex_pipeline.synthesis.prior import Prior
     from microplex_pipeline.synthesis.skeleton import resample_households
     from microplex_pipeline.synthesis.summaries import (
@@ -35,6 +37,8 @@ __all__ = [
     "FineTuningSettings",
     "FittedModel",
     "Flow",
+    "HierarchicalSynthesizer",
+    "HouseholdSchema",
     "Prior",
     "Summary",
     "Synthesizer",
@@ -54,6 +58,8 @@ _HOMES = {
     "FineTuningSettings": "training_settings",
     "FittedModel": "fitted_model",
     "Flow": "flow",
+    "HierarchicalSynthesizer": "hierarchical",
+    "HouseholdSchema": "household_schema",
     "Prior": "prior",
     "Summary": "summaries",
     "Synthesizer": "synthesizer",

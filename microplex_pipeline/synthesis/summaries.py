@@ -6,11 +6,14 @@ do not depend on their order, such as sums and counts, and by the first and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from microplex_pipeline.synthesis.synthesizer import Synthesizer
 
 Expression = Callable[[pl.Expr], pl.Expr]
 
@@ -143,3 +146,21 @@ def draw_in_turn(
         done = drawn if done is None else pl.concat([done, drawn], how="vertical_relaxed")
     assert done is not None
     return done.sort(ROW).drop(PLACE, ROW)
+
+
+def as_known(frame: pl.DataFrame, model: Synthesizer, names: Collection[str]) -> pl.DataFrame:
+    """Return a frame in which categories of summaries that no training record had are missing.
+
+    A synthetic member can be what no earlier member was in training, where only later ones were.
+
+    Parameters
+    ----------
+    model : fitted with the summaries among its conditions.
+    names : of the summaries.
+    """
+    categories = {c.name: c.categories for c in model.transformer_.conditions if not c.numeric}
+    return frame.with_columns(
+        pl.when(pl.col(name).is_in(categories[name])).then(pl.col(name)).alias(name)
+        for name in names
+        if name in categories and frame.schema[name] != pl.Null
+    )
