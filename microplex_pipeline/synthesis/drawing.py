@@ -8,11 +8,14 @@ import numpy as np
 import polars as pl
 
 from microplex_pipeline.synthesis.flow import Flow, density_inputs
+from microplex_pipeline.synthesis.marginal import Marginal
 from microplex_pipeline.synthesis.stored_networks import BINS
 from microplex_pipeline.synthesis.target_transforms import AmountTransform
 from microplex_pipeline.synthesis.torch_state import one_thread
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.zero_model import ZeroModel
+
+ROUNDS = 20  # draws of an amount that must not be tied
 
 
 class Uniforms:
@@ -110,22 +113,57 @@ def _draw_values(
     n = len(classes)
     parts = [context, transformer.encode_classes(classes)]
     result = []
+    amounts: dict[str, np.ndarray] = {}
     for j, (variable, transform) in enumerate(transformer.transformers_.items()):
         if not isinstance(transform, AmountTransform):
             result.append(pl.Series(variable, transform.categories).gather(classes[:, j]))
             continue
         grid = np.zeros(n)
+        tied = transform.tied_values(amounts) if transform.ties else np.empty((n, 0))
         for sign, marginal in transform.marginals.items():
-            rows = np.flatnonzero(np.asarray(transform.signs)[classes[:, j]] == sign)
+            rows = np.flatnonzero(transform.class_signs[classes[:, j]] == sign)
             if len(rows):
                 p = flow.bin_probabilities(f"{variable}/{sign}", density_inputs(parts, rows))
                 p = _usable(p, "flow", variable)
-                bins, inside = invert(p, uniforms.draw(p, rows))
-                ranks = ((bins + inside) / BINS).clip(1e-9, 1 - 1e-9)
-                grid[rows] = sign * marginal.inverse(ranks)
+                grid[rows] = sign * _magnitudes(p, uniforms.draw(p, rows), marginal)
+                grid[rows] = _untied(grid[rows], tied[rows], p, sign, marginal, uniforms.rng)
+        for k in range(len(transform.ties)):
+            rows = np.flatnonzero(classes[:, j] == len(transform.signs) + k)
+            grid[rows] = np.nan_to_num(tied[rows, k])
+        amounts[variable] = grid * transform.resolution
         result.append(_in_data_units(variable, grid, transform.resolution))
         parts.append(transform.encode(grid))
     return result
+
+
+def _magnitudes(p: np.ndarray, uniforms: np.ndarray, marginal: Marginal) -> np.ndarray:
+    """Return magnitudes on the grid, (m,), for probabilities of rank bins and uniforms."""
+    bins, inside = invert(p, uniforms)
+    return marginal.inverse(((bins + inside) / BINS).clip(1e-9, 1 - 1e-9))
+
+
+def _untied(
+    grid: np.ndarray,
+    tied: np.ndarray,
+    p: np.ndarray,
+    sign: int,
+    marginal: Marginal,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return amounts of which those that equal a tied one were drawn again: they are a class of their own.
+
+    Parameters
+    ----------
+    grid : (m,) amounts.
+    tied : (m, number of ties) what ties give.
+    p : (m, BINS) probabilities of the amounts' rank bins.
+    """
+    for _ in range(ROUNDS if tied.shape[1] else 0):
+        again = np.flatnonzero((grid[:, None] == tied).any(axis=1))
+        if not len(again):
+            break
+        grid[again] = sign * _magnitudes(p[again], rng.random(len(again)), marginal)
+    return grid
 
 
 def _usable(probabilities: np.ndarray, part: str, variable: str) -> np.ndarray:

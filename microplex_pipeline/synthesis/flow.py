@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from microplex_pipeline.synthesis.fitted_model import arrays_under
+from microplex_pipeline.synthesis.marginal import Marginal
 from microplex_pipeline.synthesis.stored_form import Stored, require_arrays
 from microplex_pipeline.synthesis.stored_networks import BINS, BUMPS, StoredFlow
 from microplex_pipeline.synthesis.target_transforms import AmountTransform
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from microplex_pipeline.synthesis.training import Progress
 
 MIN_RECORDS = 25
+LARGEST_TIED_SHARE = 1 - 1e-9  # where a margin has hardly another amount
 
 
 @dataclass(frozen=True, repr=False)
@@ -154,6 +156,8 @@ class Flow(TrainedModel):
                 with np.errstate(divide="ignore"):
                     result[rows] += np.log((p * observed.overlap).sum(axis=1))
                 result[rows] -= np.log(observed.resolution)
+                # an amount that would be tied is not drawn from the density
+                result[rows] -= np.log1p(-observed.tied_share(p))
         return result
 
     def _counts(self) -> dict[str, int]:
@@ -189,6 +193,8 @@ class _Magnitudes(NamedTuple):
     inputs : (m, p) float32, what the density depends on.
     overlap : (m, BINS) of each magnitude's rank cell with the bins.
     resolution : the amount's grid step.
+    marginal : of the magnitudes.
+    tied : (m, number of ties) magnitudes that would be tied; NaN where there is none.
     """
 
     key: str
@@ -197,17 +203,32 @@ class _Magnitudes(NamedTuple):
     inputs: np.ndarray
     overlap: np.ndarray
     resolution: float
+    marginal: Marginal
+    tied: np.ndarray
+
+    def tied_share(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the probability of the magnitudes that would be tied, (m,), by that of the bins."""
+        share = np.zeros(len(self.rows))
+        for k, values in enumerate(self.tied.T):
+            new = ~np.isnan(values) & ~(values[:, None] == self.tied[:, :k]).any(axis=1)
+            cells = bin_overlap(*self.marginal.cell(values[new]))
+            share[new] += (probabilities[new] * cells).sum(axis=1)
+        return share.clip(0, LARGEST_TIED_SHARE)
 
 
 def _magnitudes(data: pl.DataFrame, transformer: Transformer) -> Iterator[_Magnitudes]:
     """Yield the magnitudes of each target and sign, in the order in which they are drawn."""
-    parts = [transformer.context(data), transformer.encode_classes(transformer.classes(data))]
-    for variable, transform in transformer.transformers_.items():
+    classes = transformer.classes(data)
+    parts = [transformer.context(data), transformer.encode_classes(classes)]
+    tied_values = transformer.tied_values(data)
+    for j, (variable, transform) in enumerate(transformer.transformers_.items()):
         if not isinstance(transform, AmountTransform):
             continue
         grid = transform.grid(data[variable])
+        tied = tied_values.get(j, np.empty((data.height, 0)))
         for sign, marginal in transform.marginals.items():
-            rows = np.flatnonzero(np.sign(grid) == sign)
+            own = classes[:, j] < len(transform.signs)  # the others follow from earlier amounts
+            rows = np.flatnonzero((np.sign(grid) == sign) & own)
             yield _Magnitudes(
                 f"{variable}/{sign}",
                 _label(variable, str(sign)),
@@ -215,6 +236,8 @@ def _magnitudes(data: pl.DataFrame, transformer: Transformer) -> Iterator[_Magni
                 density_inputs(parts, rows),
                 bin_overlap(*marginal.cell(np.abs(grid[rows]))),
                 transform.resolution,
+                marginal,
+                np.where(np.sign(tied[rows]) == sign, np.abs(tied[rows]), np.nan),
             )
         parts.append(transform.encode(grid))
 

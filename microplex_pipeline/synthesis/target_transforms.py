@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
@@ -20,9 +21,11 @@ from microplex_pipeline.synthesis.stored_form import (
     Stored,
     Text,
 )
+from microplex_pipeline.synthesis.ties import MAX_TIES, StoredTie, Tie
 
 RANK_EDGES = np.array([0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0])
 UNKNOWN = -1
+TIED = 2  # in place of the sign of a class whose amounts follow from others
 LARGEST_WHOLE = 2.0**63  # amounts in whole units are 64-bit integers
 LARGEST_GRID = 1e12  # beyond it a grid reflects only the spacing of floats
 
@@ -48,25 +51,46 @@ def detect_resolution(values: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class AmountTransform:
-    """An amount of any sign, or zero: its classes are signs, its magnitudes have ranks.
+    """An amount of any sign, or zero: its classes are signs and ties, its magnitudes have ranks.
 
     Attributes
     ----------
     name : the column.
-    signs : the signs that occur, a sorted subset of (-1, 0, 1); the zero model's classes.
+    signs : the signs that occur, a sorted subset of (-1, 0, 1); the zero model's first classes.
     resolution : amounts are whole multiples of it (1 for whole dollars).
     marginals : one `Marginal` of |amount| / resolution per non-zero sign.
+    ties : relations to earlier amounts, each a class of the zero model after the signs.
     """
 
     name: str
     signs: tuple[int, ...]
     resolution: float
     marginals: dict[int, Marginal] = field(repr=False)
+    ties: tuple[Tie, ...] = ()
 
     @property
     def n_classes(self) -> int:
         """Number of classes in the zero model."""
-        return len(self.signs)
+        return len(self.signs) + len(self.ties)
+
+    @property
+    def class_signs(self) -> np.ndarray:
+        """The sign of each class; TIED for ties."""
+        return np.array([*self.signs, *[TIED] * len(self.ties)])
+
+    def tied_values(self, amounts: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return what each tie gives, on the grid, (n, number of ties); NaN where a source is zero.
+
+        Parameters
+        ----------
+        amounts : the earlier amounts, in data units, each (n,).
+        """
+        return np.column_stack(
+            [
+                np.where(tie.applies(amounts), tie.value(amounts, self.resolution), np.nan)
+                for tie in self.ties
+            ]
+        )
 
     @property
     def width(self) -> int:
@@ -102,7 +126,8 @@ class AmountTransform:
 
     def architecture(self) -> dict[str, Any]:
         """Return the JSON part of the transform."""
-        return {"type": "amount", "signs": self.signs, "resolution": self.resolution}
+        ties = [asdict(tie) for tie in self.ties]
+        return {"type": "amount", "signs": self.signs, "resolution": self.resolution, "ties": ties}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays of the marginals, by "sign/name"."""
@@ -129,7 +154,8 @@ class AmountTransform:
                 raise ValueError(f"{stored.name!r}, sign {s}: {error}") from error
             if stored.resolution >= 1 and marginals[s].bound * stored.resolution >= LARGEST_WHOLE:
                 raise ValueError(f"{stored.name!r} has amounts beyond 64 bits")
-        return cls(stored.name, stored.signs, stored.resolution, marginals)
+        ties = tuple(tie.tie() for tie in stored.ties)
+        return cls(stored.name, stored.signs, stored.resolution, marginals, ties)
 
 
 MARGINAL_PARTS = ("x", "u", "shares", "bound")
@@ -142,6 +168,7 @@ class StoredAmount(Stored):
     name: Text
     signs: Listed[Annotated[int, Field(ge=-1, le=1)]]
     resolution: Annotated[float, Field(ge=1e-300, le=1e15)]
+    ties: Annotated[Listed[StoredTie], Field(max_length=MAX_TIES)] = ()
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
@@ -278,7 +305,7 @@ def shrunken(
         marginals[sign] = (
             national if local is None else local.mixed_with(national, n / (n + prior_records))
         )
-    return AmountTransform(prior.name, prior.signs, prior.resolution, marginals)
+    return AmountTransform(prior.name, prior.signs, prior.resolution, marginals, prior.ties)
 
 
 def fit_category(column: pl.Series) -> CategoryTransform:

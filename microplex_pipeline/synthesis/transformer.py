@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
@@ -37,6 +37,7 @@ from microplex_pipeline.synthesis.target_transforms import (
     fit_category,
     shrunken,
 )
+from microplex_pipeline.synthesis.ties import find_ties
 
 
 class StoredTransformer(Stored):
@@ -118,6 +119,9 @@ class Transformer(FittedModel):
             else fit_amount(data[name], weights, can_be_zero=name in rules, **options)
             for name in target_vars
         }
+        amounts = {n: t for n, t in fitted.items() if isinstance(t, AmountTransform)}
+        ties = find_ties(_numbers(data, amounts), {n: t.resolution for n, t in amounts.items()})
+        fitted |= {n: replace(amounts[n], ties=of_amount) for n, of_amount in ties.items()}
         return cls(tuple(fit_condition(data[c]) for c in condition_vars), fitted, rules)
 
     @property
@@ -184,7 +188,28 @@ class Transformer(FittedModel):
 
     def classes(self, data: pl.DataFrame) -> np.ndarray:
         """Return the class index of each record and target, shape (n, D); UNKNOWN if never fitted."""
-        return np.column_stack([t.classes(data[v]) for v, t in self.transformers_.items()])
+        found = [t.classes(data[v]) for v, t in self.transformers_.items()]
+        for j, values in self.tied_values(data).items():
+            transform = self.transformers_[self.target_vars[j]]
+            assert isinstance(transform, AmountTransform)
+            grid = transform.grid(data[transform.name])
+            for k in reversed(range(values.shape[1])):  # the first tie that holds counts
+                found[j] = np.where(
+                    (grid == values[:, k]) & (grid != 0), len(transform.signs) + k, found[j]
+                )
+        return np.column_stack(found)
+
+    def tied_values(self, data: pl.DataFrame) -> dict[int, np.ndarray]:
+        """Return what ties give for each record, by the index of the target that has any."""
+        tied = [
+            (j, t)
+            for j, t in enumerate(self.transformers_.values())
+            if isinstance(t, AmountTransform) and t.ties
+        ]
+        if not tied:
+            return {}
+        amounts = _numbers(data, {s for _, t in tied for tie in t.ties for s in tie.sources})
+        return {j: t.tied_values(amounts) for j, t in tied}
 
     def applies(self, j: int, data: pl.DataFrame, classes: np.ndarray) -> np.ndarray:
         """Return where target j may be non-zero, given conditions and classes, (n,) bool.
@@ -274,7 +299,18 @@ class Transformer(FittedModel):
         rules = {name: OnlyWhere(*rule) for name, rule in stored.only_where.items()}
         result = cls(tuple(c.encoding() for c in stored.conditions), transforms, rules)
         result._check_rules()
+        result._check_ties()
         return result
+
+    def _check_ties(self) -> None:
+        """Raise ValueError if a stored tie names what is no earlier amount."""
+        earlier: set[str] = set()
+        for name, transform in self.transformers_.items():
+            if isinstance(transform, AmountTransform):
+                for tie in transform.ties:
+                    if foreign := sorted({*tie.sources} - earlier):
+                        raise ValueError(f"{name!r} is tied to {foreign[0]!r}, no earlier amount")
+                earlier.add(name)
 
     def _check_rules(self) -> None:
         """Raise ValueError if a stored rule cannot be applied."""
@@ -291,6 +327,10 @@ class Transformer(FittedModel):
             encoding = conditions.get(rule.column)
             if encoding is not None and not encoding.comparable(rule.equals):
                 raise ValueError(f"only_where: {rule.column!r} is never {rule.equals!r}")
+
+
+def _numbers(data: pl.DataFrame, names: Iterable[str]) -> dict[str, np.ndarray]:
+    return {name: data[name].cast(pl.Float64).to_numpy() for name in names}
 
 
 def _shrunken_transform(
