@@ -74,6 +74,13 @@ def with_columns(
     return native.lazy() if isinstance(original, pl.LazyFrame) else native
 
 
+def empty_like(original: Any) -> Any:
+    """Return a frame without rows, of the kind of `original`: it says the kind, and holds no data."""
+    if isinstance(original, pl.LazyFrame):
+        return pl.LazyFrame()
+    return nw.from_native(original).head(0).to_native()
+
+
 def like(original: Any, frame: pl.DataFrame) -> Any:
     """Return a polars frame as a frame of the kind of `original`, see `to_polars`."""
     if isinstance(original, pl.LazyFrame):

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from microplex_pipeline.estimator import Estimator, NotFittedError
-from microplex_pipeline.frames import like, to_polars
+from microplex_pipeline.frames import empty_like, like, to_polars
 from microplex_pipeline.synthesis.compositions import (
     ResampledCompositions,
     SynthesizedCompositions,
@@ -147,32 +147,40 @@ class HierarchicalSynthesizer(Estimator):
         of_groups, of_members = to_polars(groups), to_polars(members)
         check_membership(of_groups, of_members, schema, weight_col, drawn=True)
         weights = checked_weights(of_groups, weight_col)
-        self.weight_col_ = weight_col or "weight"
-        self.total_weight_ = float(weights.sum())
         of_groups = of_groups.with_columns(pl.Series(WEIGHT, weights))
         whole = joined(of_groups, of_members, schema)
-        options = {"settings": self.settings, "seed": self.seed}
-        fitted = with_earlier(whole, schema.earlier, schema.group_id)
-        self.members_: Synthesizer = Synthesizer(
+        told = with_earlier(whole, schema.earlier, schema.group_id)
+        options: dict[str, Any] = {"settings": self.settings, "seed": self.seed}
+        members_model = Synthesizer(
             schema.member_vars, schema.member_conditions, schema.discrete_of_members,
-            only_where=schema.only_where, **options,  # type: ignore[arg-type]
-        ).fit(fitted, WEIGHT, epochs=epochs, prior=None if prior is None else prior.members_)  # fmt: skip
-        self.groups_: Synthesizer | None = None
+            only_where=schema.only_where, **options,
+        ).fit(told, WEIGHT, epochs=epochs, prior=None if prior is None else prior.members_)  # fmt: skip
+        groups_model = None
         if schema.group_target_vars:
-            self.groups_ = Synthesizer(
+            groups_model = Synthesizer(
                 schema.group_target_vars, schema.group_conditions, schema.discrete_of_groups,
-                **options,  # type: ignore[arg-type]
+                **options,
             ).fit(
                 described(of_groups, whole, schema), WEIGHT, epochs=epochs,
                 prior=None if prior is None else prior.groups_,
             )  # fmt: skip
-        self.compositions_: ResampledCompositions | SynthesizedCompositions | None
+        compositions: ResampledCompositions | SynthesizedCompositions | None
         if self.skeleton == "resampled":
-            self.compositions_ = ResampledCompositions.fit(whole, schema)
+            compositions = ResampledCompositions.fit(whole, schema)
         else:
-            self.compositions_ = SynthesizedCompositions.fit(whole, schema, options, epochs)
-        self._kind = groups
+            compositions = SynthesizedCompositions.fit(whole, schema, options, epochs)
+        self._set_parts(members_model, groups_model, compositions)
+        self.weight_col_, self.total_weight_ = weight_col or "weight", float(weights.sum())
+        self._kind = empty_like(groups)
         return self
+
+    def _set_parts(
+        self,
+        members: Synthesizer,
+        groups: Synthesizer | None,
+        compositions: ResampledCompositions | SynthesizedCompositions | None,
+    ) -> None:
+        self.members_, self.groups_, self.compositions_ = members, groups, compositions
 
     def generate(
         self,
@@ -346,11 +354,10 @@ class HierarchicalSynthesizer(Estimator):
         about, found = read_hierarchy(Path(folder))
         result = cls(about.household_schema, skeleton=about.skeleton)
         result.weight_col_, result.total_weight_ = about.weight_col, about.total_weight
-        result.members_, result.groups_ = found["members"], found.get("groups")
-        result.compositions_ = None
+        compositions = None
         if result.skeleton == "synthesized":
-            models = found["compositions"], found.get("kinds")
-            result.compositions_ = SynthesizedCompositions(*models)
+            compositions = SynthesizedCompositions(found["compositions"], found.get("kinds"))
+        result._set_parts(found["members"], found.get("groups"), compositions)
         result._kind = pl.DataFrame()
         return result
 

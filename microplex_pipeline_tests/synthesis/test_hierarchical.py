@@ -374,3 +374,12 @@ def test_members_are_drawn_in_turn_and_stay_in_order():
     drawn = draw_in_turn(members, told, "g", draw, lambda place: 10 + place)
     assert turns == [([2, 1, 3], [None] * 3, 10), ([1, 2], [1, 1], 11), ([2], [3], 12)]
     assert drawn.rows() == [(2, 1), (1, 1), (1, 2), (2, 2), (2, 4), (3, 1)]
+
+
+def test_a_fit_that_fails_leaves_the_synthesizer_as_it_was(households):
+    groups, members = households
+    broken = groups.with_columns(snap=pl.lit(None, pl.Int64))
+    model = HierarchicalSynthesizer(SCHEMA, settings=BRIEF)
+    with pytest.raises(ValueError, match="'snap' is missing in"):
+        model.fit(broken, members, epochs=1)
+    assert not model.is_fitted_
