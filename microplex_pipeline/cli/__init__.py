@@ -6,6 +6,7 @@ functions, so that help and error messages appear at once.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +14,9 @@ import click
 
 from microplex_pipeline.cli.faults import message_of
 from microplex_pipeline.cli.stopping import INTERRUPTED
+
+# pydantic would search all installed packages for plugins at every start; none is used
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 # in the order in which a new user needs them
 COMMANDS = (
