@@ -315,7 +315,11 @@ class HierarchicalSynthesizer(Estimator):
             terms.append(of_groups.select(schema.group_id, pl.Series("nats", nats)))
         if isinstance(self.compositions_, SynthesizedCompositions):
             terms.append(self.compositions_.log_prob(whole, schema))
-        total = pl.concat(terms).group_by(schema.group_id).agg(pl.col("nats").sum())
+        total = (
+            pl.concat(terms)
+            .group_by(schema.group_id, maintain_order=True)
+            .agg(pl.col("nats").sum())
+        )
         ordered = of_groups.select(schema.group_id).join(
             total, on=schema.group_id, maintain_order="left"
         )
