@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         HierarchicalSynthesizer,
         HouseholdSchema,
         Synthesizer,
+        fuse,
     )
 
 __version__ = "0.2.0"
@@ -31,6 +32,7 @@ __all__ = [
     "Reweighter",
     "Synthesizer",
     "Targets",
+    "fuse",
 ]
 
 _HOMES = {
@@ -41,6 +43,7 @@ _HOMES = {
     "Reweighter": "calibration",
     "Synthesizer": "synthesis",
     "Targets": "calibration",
+    "fuse": "synthesis",
 }
 
 

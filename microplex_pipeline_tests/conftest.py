@@ -12,6 +12,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from filelock import FileLock
+from hypothesis import settings as hypothesis_settings
 
 from microplex_pipeline.cli import main
 from microplex_pipeline.definitions import build_definitions
@@ -35,6 +36,10 @@ from microplex_pipeline.survey import (
     survey_words,
 )
 from microplex_pipeline.synthesis import FineTuningSettings
+
+# a first example imports scipy or torch, and a busy machine is slow: time says nothing about a property
+hypothesis_settings.register_profile("tests", deadline=None)
+hypothesis_settings.load_profile("tests")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DATA = CHECKOUT / "data"

@@ -29,7 +29,9 @@ def text_of(page):
     return (CHECKOUT / page).read_text("utf-8")
 
 
-@pytest.mark.parametrize("page", ["areas.md", "households.md", "inference.md"])
+@pytest.mark.parametrize(
+    "page", ["areas.md", "fusion.md", "households.md", "imputation.md", "inference.md"]
+)
 def test_the_code_of_a_page_runs(page, monkeypatch):
     monkeypatch.chdir(CHECKOUT)
     blocks = re.findall(r"```python\n(.*?)```", text_of(f"docs/{page}"), re.DOTALL)

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from microplex_pipeline.synthesis.copies import without_copies
     from microplex_pipeline.synthesis.fitted_model import FittedModel
     from microplex_pipeline.synthesis.flow import Flow
+    from microplex_pipeline.synthesis.fusion import Fusion, fuse
     from microplex_pipeline.synthesis.hierarchical import HierarchicalSynthesizer
     from microplex_pipeline.synthesis.household_schema import HouseholdSchema
+    from microplex_pipeline.synthesis.imputation import imputed_shares
     from microplex_pipeline.synthesis.prior import Prior
     from microplex_pipeline.synthesis.skeleton import resample_households
     from microplex_pipeline.synthesis.summaries import (
@@ -37,6 +39,7 @@ __all__ = [
     "FineTuningSettings",
     "FittedModel",
     "Flow",
+    "Fusion",
     "HierarchicalSynthesizer",
     "HouseholdSchema",
     "Prior",
@@ -46,6 +49,8 @@ __all__ = [
     "Transformer",
     "ZeroModel",
     "draw_in_turn",
+    "fuse",
+    "imputed_shares",
     "resample_households",
     "summarized",
     "with_earlier",
@@ -58,6 +63,7 @@ _HOMES = {
     "FineTuningSettings": "training_settings",
     "FittedModel": "fitted_model",
     "Flow": "flow",
+    "Fusion": "fusion",
     "HierarchicalSynthesizer": "hierarchical",
     "HouseholdSchema": "household_schema",
     "Prior": "prior",
@@ -67,6 +73,8 @@ _HOMES = {
     "Transformer": "transformer",
     "ZeroModel": "zero_model",
     "draw_in_turn": "summaries",
+    "fuse": "fusion",
+    "imputed_shares": "imputation",
     "resample_households": "skeleton",
     "summarized": "summaries",
     "with_earlier": "summaries",

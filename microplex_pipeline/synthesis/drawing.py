@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -10,10 +12,17 @@ import polars as pl
 from microplex_pipeline.synthesis.flow import Flow, density_inputs
 from microplex_pipeline.synthesis.marginal import Marginal
 from microplex_pipeline.synthesis.stored_networks import BINS
-from microplex_pipeline.synthesis.target_transforms import AmountTransform
+from microplex_pipeline.synthesis.target_transforms import (
+    ABSENT,
+    AmountTransform,
+    CategoryTransform,
+)
 from microplex_pipeline.synthesis.torch_state import one_thread
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.zero_model import ZeroModel
+
+if TYPE_CHECKING:
+    from microplex_pipeline.synthesis.networks import ClassSteps
 
 ROUNDS = 20  # draws of an amount that must not be tied
 
@@ -22,14 +31,14 @@ class Uniforms:
     """Uniform draws for n rows, independent or stratified.
 
     Stratified draws are a scrambled van der Corput sequence, assigned to the rows in the order of their
-    group and expected outcome. Any run of similar rows gets evenly spread numbers, which removes most of
-    the sampling noise from totals, shares and distributions. Each single row's number is still uniform.
+    group and expected outcome, equal rows in a random order. Any run of similar rows gets evenly spread
+    numbers, which removes most of the sampling noise from totals, shares and distributions. Each single
+    row's number is still uniform.
 
     Parameters
     ----------
     rng : source of the random numbers.
-    groups : (n,) ordered groups (of the first condition), or None for independent draws. Rows with the
-        same group and expected outcome keep their order, which must be random.
+    groups : (n,) ordered groups (of the first condition), or None for independent draws.
     """
 
     def __init__(self, rng: np.random.Generator, groups: np.ndarray | None) -> None:
@@ -52,8 +61,10 @@ class Uniforms:
         key = self.groups[rows] * steps + expected
         # numpy sorts 16-bit integers by counting, many times faster than wider ones
         small = np.min_scalar_type(int(key.max()))
+        # equal rows in a new order for each target: in the same order, numbers of two targets go together
+        shuffled = self.rng.permutation(m)
         result = np.empty(m)
-        result[np.argsort(key.astype(small), kind="stable")] = sequence
+        result[shuffled[np.argsort(key[shuffled].astype(small), kind="stable")]] = sequence
         return result
 
 
@@ -67,16 +78,12 @@ def draw_records(
 ) -> list[pl.Series]:
     """Draw all targets for the rows of `conditions`; one series per target, in order."""
     rng = np.random.default_rng(seed)
-    order = rng.permutation(conditions.height)
-    conditions = conditions[order]
     groups = _groups(conditions[transformer.condition_vars[0]]) if stratified else None
     uniforms = Uniforms(rng, groups)
     with one_thread():
         context = transformer.context(conditions)
         classes = _draw_classes(conditions, context, transformer, zero_model, uniforms)
-        drawn = _draw_values(context, classes, transformer, flow, uniforms)
-    back = np.argsort(order)
-    return [column.gather(back) for column in drawn]
+        return _draw_values(context, classes, transformer, flow, uniforms)
 
 
 def _draw_classes(
@@ -95,7 +102,7 @@ def _draw_classes(
         if not applies.all():
             classes[:, j] = transformer.zero_class(j)
         rows = np.arange(n)[applies]
-        p = _usable(steps.probabilities(j)[rows], "zero model", transformer.target_vars[j])
+        p = class_probabilities(steps, j, classes, transformer)[rows]
         if size > 1 and len(rows):
             classes[rows, j], _ = invert(p, uniforms.draw(p, rows))
         steps.observe(transformer.encode_class(j, classes[:, j]))
@@ -116,24 +123,69 @@ def _draw_values(
     amounts: dict[str, np.ndarray] = {}
     for j, (variable, transform) in enumerate(transformer.transformers_.items()):
         if not isinstance(transform, AmountTransform):
-            result.append(pl.Series(variable, transform.categories).gather(classes[:, j]))
+            result.append(categories_of(transform, classes[:, j]))
             continue
-        grid = np.zeros(n)
-        tied = transform.tied_values(amounts) if transform.ties else np.empty((n, 0))
-        for sign, marginal in transform.marginals.items():
-            rows = np.flatnonzero(transform.class_signs[classes[:, j]] == sign)
-            if len(rows):
-                p = flow.bin_probabilities(f"{variable}/{sign}", density_inputs(parts, rows))
-                p = _usable(p, "flow", variable)
-                grid[rows] = sign * _magnitudes(p, uniforms.draw(p, rows), marginal)
-                grid[rows] = _untied(grid[rows], tied[rows], p, sign, marginal, uniforms.rng)
-        for k in range(len(transform.ties)):
-            rows = np.flatnonzero(classes[:, j] == len(transform.signs) + k)
-            grid[rows] = np.nan_to_num(tied[rows, k])
+        grid = draw_amounts(transform, classes[:, j], np.arange(n), parts, amounts, flow, uniforms)
         amounts[variable] = grid * transform.resolution
-        result.append(_in_data_units(variable, grid, transform.resolution))
+        result.append(in_data_units(transform, grid))
         parts.append(transform.encode(grid))
     return result
+
+
+def class_probabilities(
+    steps: ClassSteps, j: int, classes: np.ndarray, transformer: Transformer
+) -> np.ndarray:
+    """Return the probabilities of target j's classes, (n, n_classes[j]); of ties only where there can be one.
+
+    Raises
+    ------
+    ValueError
+        If the zero model gives none.
+    """
+    p = _usable(steps.probabilities(j), "zero model", transformer.target_vars[j])
+    possible = transformer.possible_ties(j, classes)
+    if possible.all():
+        return p
+    p = np.where(possible, p, 0.0)
+    return p / p.sum(axis=1, keepdims=True)
+
+
+def draw_amounts(
+    transform: AmountTransform,
+    classes: np.ndarray,
+    rows: np.ndarray,
+    parts: list[np.ndarray],
+    amounts: Mapping[str, np.ndarray],
+    flow: Flow,
+    uniforms: Uniforms,
+) -> np.ndarray:
+    """Return drawn amounts of some rows as multiples of the resolution, (len(rows),); NaN if absent.
+
+    Parameters
+    ----------
+    classes : (n,) the target's class in every row.
+    rows : indices of the rows.
+    parts : see `density_inputs`.
+    amounts : the amounts before this one, in data units, each (n,).
+    """
+    grid = np.zeros(len(rows))
+    signs = transform.class_signs[classes[rows]]
+    grid[signs == ABSENT] = np.nan
+    tied = np.empty((len(rows), 0))
+    if transform.ties:
+        tied = transform.tied_values({name: values[rows] for name, values in amounts.items()})
+    for sign, marginal in transform.marginals.items():
+        own = np.flatnonzero(signs == sign)
+        if len(own):
+            inputs = density_inputs(parts, rows[own])
+            p = flow.bin_probabilities(f"{transform.name}/{sign}", inputs)
+            p = _usable(p, "flow", transform.name)
+            grid[own] = sign * _magnitudes(p, uniforms.draw(p, rows[own]), marginal)
+            grid[own] = _untied(grid[own], tied[own], p, sign, marginal, uniforms.rng)
+    for k in range(len(transform.ties)):
+        own = np.flatnonzero(classes[rows] == len(transform.signs) + k)
+        grid[own] = tied[own, k]
+    return grid
 
 
 def _magnitudes(p: np.ndarray, uniforms: np.ndarray, marginal: Marginal) -> np.ndarray:
@@ -197,12 +249,22 @@ def invert(probabilities: np.ndarray, uniforms: np.ndarray) -> tuple[np.ndarray,
     return index, inside.clip(0, 1)
 
 
-def _in_data_units(variable: str, grid: np.ndarray, resolution: float) -> pl.Series:
-    """Turn whole multiples of the resolution into amounts."""
-    if resolution >= 1:
-        return pl.Series(variable, (grid * resolution).astype(np.int64))
-    # dividing by the inverse, a whole number, gives the decimal as one would type it
-    return pl.Series(variable, grid / round(1 / resolution))
+def in_data_units(transform: AmountTransform, grid: np.ndarray) -> pl.Series:
+    """Turn whole multiples of the resolution into amounts; NaN into null."""
+    absent = np.isnan(grid)
+    if transform.resolution >= 1:
+        whole = (np.where(absent, 0, grid) * transform.resolution).astype(np.int64)
+        amounts = pl.Series(transform.name, whole)
+    else:
+        # dividing by the inverse, a whole number, gives the decimal as one would type it
+        amounts = pl.Series(transform.name, grid / round(1 / transform.resolution))
+    return amounts.set(pl.Series(absent), None) if absent.any() else amounts
+
+
+def categories_of(transform: CategoryTransform, classes: np.ndarray) -> pl.Series:
+    """Turn classes into categories; the class of missing values into null."""
+    values = [*transform.categories, None] if transform.missing else transform.categories
+    return pl.Series(transform.name, values).gather(classes)
 
 
 def _groups(column: pl.Series) -> np.ndarray:

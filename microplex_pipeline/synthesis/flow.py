@@ -150,15 +150,16 @@ class Flow(TrainedModel):
         """
         result = np.zeros(data.height)
         for observed in _magnitudes(data, transformer):
-            rows = observed.rows
-            if len(rows):
-                p = self.bin_probabilities(observed.key, observed.inputs)
-                with np.errstate(divide="ignore"):
-                    result[rows] += np.log((p * observed.overlap).sum(axis=1))
-                result[rows] -= np.log(observed.resolution)
-                # an amount that would be tied is not drawn from the density
-                result[rows] -= np.log1p(-observed.tied_share(p))
+            result[observed.rows] += self.magnitude_log_prob(observed)
         return result
+
+    def magnitude_log_prob(self, observed: Magnitudes) -> np.ndarray:
+        """Return the log-density of magnitudes of one target and sign, in nats and data units, (m,)."""
+        p = self.bin_probabilities(observed.key, observed.inputs)
+        with np.errstate(divide="ignore"):
+            cell = np.log((p * observed.overlap).sum(axis=1))
+        # an amount that would be tied is not drawn from the density
+        return cell - np.log(observed.resolution) - np.log1p(-observed.tied_share(p))
 
     def _counts(self) -> dict[str, int]:
         return {"densities": len(self.inputs)}
@@ -183,7 +184,7 @@ class Flow(TrainedModel):
         )
 
 
-class _Magnitudes(NamedTuple):
+class Magnitudes(NamedTuple):
     """The observed magnitudes of one target and sign.
 
     Attributes
@@ -216,7 +217,7 @@ class _Magnitudes(NamedTuple):
         return share.clip(0, LARGEST_TIED_SHARE)
 
 
-def _magnitudes(data: pl.DataFrame, transformer: Transformer) -> Iterator[_Magnitudes]:
+def _magnitudes(data: pl.DataFrame, transformer: Transformer) -> Iterator[Magnitudes]:
     """Yield the magnitudes of each target and sign, in the order in which they are drawn."""
     classes = transformer.classes(data)
     parts = [transformer.context(data), transformer.encode_classes(classes)]
@@ -226,20 +227,39 @@ def _magnitudes(data: pl.DataFrame, transformer: Transformer) -> Iterator[_Magni
             continue
         grid = transform.grid(data[variable])
         tied = tied_values.get(j, np.empty((data.height, 0)))
-        for sign, marginal in transform.marginals.items():
-            own = classes[:, j] < len(transform.signs)  # the others follow from earlier amounts
-            rows = np.flatnonzero((np.sign(grid) == sign) & own)
-            yield _Magnitudes(
-                f"{variable}/{sign}",
-                _label(variable, str(sign)),
-                rows,
-                density_inputs(parts, rows),
-                bin_overlap(*marginal.cell(np.abs(grid[rows]))),
-                transform.resolution,
-                marginal,
-                np.where(np.sign(tied[rows]) == sign, np.abs(tied[rows]), np.nan),
-            )
+        own = classes[:, j] < len(transform.signs)  # the others follow from earlier amounts
+        yield from magnitudes_of(transform, grid, own, tied, parts)
         parts.append(transform.encode(grid))
+
+
+def magnitudes_of(
+    transform: AmountTransform,
+    grid: np.ndarray,
+    own: np.ndarray,
+    tied: np.ndarray,
+    parts: list[np.ndarray],
+) -> Iterator[Magnitudes]:
+    """Yield one target's magnitudes by sign.
+
+    Parameters
+    ----------
+    grid : (n,) amounts as multiples of the resolution.
+    own : (n,) which amounts are magnitudes and not tied to others.
+    tied : (n, number of ties) what ties give; NaN where there is none.
+    parts : see `density_inputs`.
+    """
+    for sign, marginal in transform.marginals.items():
+        rows = np.flatnonzero((np.sign(grid) == sign) & own)
+        yield Magnitudes(
+            f"{transform.name}/{sign}",
+            _label(transform.name, str(sign)),
+            rows,
+            density_inputs(parts, rows),
+            bin_overlap(*marginal.cell(np.abs(grid[rows]))),
+            transform.resolution,
+            marginal,
+            np.where(np.sign(tied[rows]) == sign, np.abs(tied[rows]), np.nan),
+        )
 
 
 def _label(variable: str, sign: str) -> str:
@@ -248,7 +268,7 @@ def _label(variable: str, sign: str) -> str:
 
 
 def _train_density(
-    observed: _Magnitudes,
+    observed: Magnitudes,
     weights: np.ndarray,
     settings: TrainingSettings,
     seed: int,

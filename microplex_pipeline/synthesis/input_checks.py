@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -10,6 +10,7 @@ import polars as pl
 CATEGORY_TYPES = (pl.String, pl.Categorical, pl.Enum, pl.Boolean)
 MIN_TRAINING_RECORDS = 20
 LARGEST_AMOUNT = 1e15  # larger whole numbers are not exact as floats
+MEANINGS = ("at_random", "class")  # what nulls of a target can be
 
 
 def check_options(
@@ -54,27 +55,64 @@ def _shown(names: Sequence[str]) -> str:
     return ", ".join(name if name.isprintable() else repr(name) for name in names)
 
 
-def check_training(data: pl.DataFrame, targets: Sequence[str], discrete: Sequence[str]) -> None:
+def check_missing(missing: Mapping[str, str], targets: Sequence[str]) -> None:
+    """Raise ValueError if what nulls are is said of no target, or is unknown."""
+    if unknown := sorted(set(missing) - set(targets)):
+        raise ValueError(f"missing names {', '.join(unknown)}, which are no targets")
+    for name, meaning in missing.items():
+        if meaning not in MEANINGS:
+            raise ValueError(
+                f"missing[{name!r}] must be one of {', '.join(MEANINGS)}, not {meaning!r}"
+            )
+
+
+def check_training(
+    data: pl.DataFrame,
+    targets: Sequence[str],
+    discrete: Sequence[str],
+    missing: Collection[str] = (),
+) -> None:
     """Raise ValueError for too few records to train on, or unusable targets."""
     if data.height < MIN_TRAINING_RECORDS:
         raise ValueError(
             f"{data.height} training records are too few: at least {MIN_TRAINING_RECORDS} are needed"
         )
-    check_targets(data, targets, discrete)
+    check_targets(data, targets, discrete, missing)
+    for name in missing:
+        observed = data.height - data[name].null_count()
+        if observed < MIN_TRAINING_RECORDS:
+            raise ValueError(
+                f"target {name!r} is observed in {observed} records: at least {MIN_TRAINING_RECORDS} are "
+                "needed, leave it out of the targets"
+            )
 
 
-def check_targets(data: pl.DataFrame, targets: Sequence[str], discrete: Sequence[str]) -> None:
-    """Raise ValueError naming the first target that cannot be used."""
+def check_targets(
+    data: pl.DataFrame,
+    targets: Sequence[str],
+    discrete: Sequence[str],
+    missing: Collection[str] = (),
+) -> None:
+    """Raise ValueError naming the first target that cannot be used.
+
+    Parameters
+    ----------
+    missing : the targets that may have nulls.
+    """
     for name in targets:
-        _check_target(data[name], discrete=name in discrete)
+        _check_target(data[name], discrete=name in discrete, nulls=name in missing)
 
 
-def _check_target(column: pl.Series, *, discrete: bool) -> None:
+def _check_target(column: pl.Series, *, discrete: bool, nulls: bool) -> None:
     """Raise ValueError if a target has missing or infinite values, or an unusable type."""
-    if count := column.null_count():
+    if (count := column.null_count()) and not nulls:
         raise ValueError(
-            f"target {column.name!r} is missing in {count} rows: fill them in or drop them"
+            f"target {column.name!r} is missing in {count} rows: fill them in, drop them, or say in "
+            "`missing` what they are"
         )
+    column = column.drop_nulls()
+    if column.is_empty():
+        return
     if discrete:
         if not (column.dtype in CATEGORY_TYPES or column.dtype.is_integer()):
             raise ValueError(

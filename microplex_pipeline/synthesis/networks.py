@@ -6,6 +6,7 @@ network.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +14,8 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor, nn
 from zuko.nn import MaskedLinear
+
+IMPOSSIBLE = -1e9  # logit of a class that cannot be
 
 
 class ClassNetwork(nn.Module):
@@ -34,6 +37,8 @@ class ClassNetwork(nn.Module):
     hidden : units per hidden layer.
     layers : number of hidden layers.
     dropout : share of the hidden units dropped in training.
+    unobserved : whether a target's inputs have one more column, for values that were not observed; none
+        if empty.
     """
 
     zero_without: Tensor
@@ -42,14 +47,15 @@ class ClassNetwork(nn.Module):
 
     def __init__(
         self, n_context: int, n_classes: list[int], zeros: list[int], base: Tensor, hidden: int,
-        layers: int, dropout: float,
+        layers: int, dropout: float, unobserved: Sequence[bool] = (),
     ) -> None:  # fmt: skip
         super().__init__()
         self.n_classes = n_classes
+        self.n_columns = class_columns(n_classes, unobserved)
         self.n_context = n_context
         self.offsets = np.concatenate([[0], np.cumsum(n_classes)]).tolist()
         degree_in = torch.tensor(
-            [0] * n_context + [j + 1 for j, k in enumerate(n_classes) for _ in range(k - 1)]
+            [0] * n_context + [j + 1 for j, k in enumerate(self.n_columns) for _ in range(k)]
         )
         degree_hidden = torch.arange(hidden) % len(n_classes)
         self.degrees = degree_hidden.tolist()
@@ -62,7 +68,7 @@ class ClassNetwork(nn.Module):
         self.skip = MaskedLinear(degree_out[:, None] > degree_in)
         self.nothing_else = nn.Linear(n_context, sum(n_classes))
         self.zeros = zeros
-        constant, effects = _zero_indicators(n_classes, zeros)
+        constant, effects = _zero_indicators(self.n_columns, zeros)
         self.register_buffer("zero_without", constant, persistent=False)
         self.register_buffer("zero_with", effects, persistent=False)
         self.register_buffer("target_of", degree_out - 1, persistent=False)
@@ -100,16 +106,22 @@ class ClassNetwork(nn.Module):
         added = nn.functional.linear(context, layer.weight[rows], layer.bias[rows])
         return added * self.nothing_before(x)[:, j : j + 1]
 
-    def negative_log_prob(self, x: Tensor, classes: Tensor, applies: Tensor) -> Tensor:
+    def negative_log_prob(
+        self, x: Tensor, classes: Tensor, applies: Tensor, possible: Tensor | None = None
+    ) -> Tensor:
         """Return the negative log-probability of each row's classes, (n,), in nats.
 
         Parameters
         ----------
         x : (n, p) inputs.
         classes : (n, D) class indices.
-        applies : (n, D) 1 for targets that count, 0 for targets that are zero by rule.
+        applies : (n, D) 1 for targets that count, 0 for targets that are zero by rule or not observed.
+        possible : (n, sum(n_classes)) which classes can be; None for all.
         """
-        logits = self.forward(x).split(self.n_classes, dim=1)
+        output = self.forward(x)
+        if possible is not None:
+            output = output.masked_fill(~possible, IMPOSSIBLE)
+        logits = output.split(self.n_classes, dim=1)
         losses = [
             nn.functional.cross_entropy(logit, classes[:, j], reduction="none")
             for j, logit in enumerate(logits)
@@ -117,16 +129,28 @@ class ClassNetwork(nn.Module):
         return (torch.stack(losses, dim=1) * applies).sum(1)
 
 
-def _zero_indicators(n_classes: list[int], zeros: list[int]) -> tuple[Tensor, Tensor]:
-    """Return c (D,) and B (sum(n_classes) - D, D): c + x B is 1 for targets that are zero, for one-hot x.
+def class_columns(n_classes: Sequence[int], unobserved: Sequence[bool] = ()) -> list[int]:
+    """Return the number of input columns of each target's class: one per class but the first.
+
+    Parameters
+    ----------
+    n_classes : number of classes of each target.
+    unobserved : whether there is one more column, for values that were not observed; none if empty.
+    """
+    more = unobserved or [False] * len(n_classes)
+    return [k - 1 + extra for k, extra in zip(n_classes, more, strict=True)]
+
+
+def _zero_indicators(n_columns: list[int], zeros: list[int]) -> tuple[Tensor, Tensor]:
+    """Return c (D,) and B (sum(n_columns), D): c + x B is 1 for targets that are zero, for one-hot x.
 
     Targets without a class zero count as zero: they say nothing about other amounts.
     """
     constant = torch.tensor([1.0 if zero <= 0 else 0.0 for zero in zeros])
-    effects = torch.zeros(sum(n_classes) - len(n_classes), len(n_classes))
+    effects = torch.zeros(sum(n_columns), len(n_columns))
     column = 0
-    for j, (size, zero) in enumerate(zip(n_classes, zeros, strict=True)):
-        for of_class in range(1, size):  # the first class has no column
+    for j, (size, zero) in enumerate(zip(n_columns, zeros, strict=True)):
+        for of_class in range(1, size + 1):  # the first class has no column
             if zero == 0:
                 effects[column, j] = -1.0
             elif zero == of_class:
@@ -149,8 +173,7 @@ class ClassSteps:
 
     def __init__(self, network: ClassNetwork, context: np.ndarray) -> None:
         self.network = network
-        width = network.n_context + sum(network.n_classes) - len(network.n_classes)
-        self.x = torch.zeros(len(context), width)
+        self.x = torch.zeros(len(context), network.n_context + sum(network.n_columns))
         self.x[:, : network.n_context] = torch.from_numpy(context)
         self.known = network.n_context
         self.hidden = [torch.zeros(len(context), len(network.degrees)) for _ in network.hidden]
@@ -167,20 +190,25 @@ class ClassSteps:
         layer: MaskedLinear
         for number, layer in enumerate(network.hidden):
             seen = before if number == 0 else self.hidden[number - 1]
-            weight = (layer.mask * layer.weight)[units, : seen.shape[1]]
+            weight = (layer.mask[units] * layer.weight[units])[:, : seen.shape[1]]
             h = nn.functional.silu(nn.functional.linear(seen, weight, layer.bias[units]))
             self.hidden[number][:, units] = h if number == 0 else h + seen[:, units]
         rows = slice(network.offsets[j], network.offsets[j + 1])
         logits = network.base[rows] + network.alone(j, self.x)
         for layer, seen in ((network.out, self.hidden[-1]), (network.skip, before)):
-            weight = (layer.mask * layer.weight)[rows, : seen.shape[1]]
+            weight = (layer.mask[rows] * layer.weight[rows])[:, : seen.shape[1]]
             logits = logits + nn.functional.linear(seen, weight, layer.bias[rows])
         return logits.double().softmax(-1).numpy()
 
     def observe(self, encoding: np.ndarray) -> None:
-        """Store the next target's one-hot classes (n, n_classes[j] - 1), drawn or observed."""
+        """Store the next target's encoded classes (n, n_columns[j]), drawn or observed."""
         self.x[:, self.known : self.known + encoding.shape[1]] = torch.from_numpy(encoding)
         self.known += encoding.shape[1]
+
+    def take(self, rows: np.ndarray) -> None:
+        """Go on with these rows instead, of which some may be repeated."""
+        index = torch.from_numpy(rows)
+        self.x, self.hidden = self.x[index], [h[index] for h in self.hidden]
 
 
 class RankDensity(nn.Module):

@@ -13,6 +13,7 @@ from microplex_pipeline.synthesis.drawing import draw_records
 from microplex_pipeline.synthesis.flow import Flow
 from microplex_pipeline.synthesis.input_checks import check_targets, require_columns
 from microplex_pipeline.synthesis.only_where import OnlyWhere
+from microplex_pipeline.synthesis.target_transforms import Missing
 from microplex_pipeline.synthesis.training_settings import TrainingSettings
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.zero_model import ZeroModel
@@ -30,12 +31,13 @@ HISTORY = {
 
 
 class Variables(NamedTuple):
-    """The columns that a synthesizer models, and its rules of structural zeros."""
+    """The columns that a synthesizer models, its rules of structural zeros, and what nulls are."""
 
     target_vars: Sequence[str]
     condition_vars: Sequence[str]
     discrete_vars: Sequence[str]
     only_where: Mapping[str, OnlyWhere]
+    missing: Mapping[str, Missing]
 
 
 class Parts(NamedTuple):
@@ -54,8 +56,13 @@ class Parts(NamedTuple):
             If the zero model or the flow was fitted with another transformer.
         """
         transformer, zero_model, flow = self
-        found = (zero_model.n_context, zero_model.n_classes, zero_model.zeros)
-        if found != (transformer.n_context, transformer.n_classes, transformer.zero_classes):
+        found = (
+            zero_model.n_context, zero_model.n_classes, zero_model.zeros, zero_model.unobserved,
+        )  # fmt: skip
+        if found != (
+            transformer.n_context, transformer.n_classes, transformer.zero_classes,
+            transformer.unobserved,
+        ):  # fmt: skip
             raise ValueError(
                 "the zero model has other conditions or classes than the transformer: fit it again"
             )
@@ -103,7 +110,7 @@ class Parts(NamedTuple):
         """Return the log-density of each record's targets, (n,). See `Synthesizer.log_prob`."""
         transformer = self.transformer
         require_columns(data, [*transformer.target_vars, *transformer.condition_vars])
-        check_targets(data, transformer.target_vars, transformer.categories)
+        check_targets(data, transformer.target_vars, transformer.categories, transformer.missing)
         classes = self.zero_model.log_prob(data, transformer)
         return classes + self.flow.log_prob(data, transformer)
 
@@ -171,5 +178,6 @@ def _require_same(prior: Transformer, variables: Variables) -> None:
         or prior.condition_vars != variables.condition_vars
         or set(prior.categories) != set(variables.discrete_vars)
         or prior.only_where != variables.only_where
+        or prior.missing != variables.missing
     ):
         raise ValueError("the prior was fitted with other targets, conditions or rules")

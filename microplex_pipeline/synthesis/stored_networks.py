@@ -50,6 +50,7 @@ class StoredZeroModel(StoredNetworks):
     n_context: Size
     n_states: Annotated[Listed[Size], Field(min_length=1)]
     zeros: Listed[Annotated[int, Field(ge=-1, le=LARGEST_SIZE)]]
+    unobserved: Listed[bool]
 
     @model_validator(mode="after")
     def _zeros_are_classes(self) -> Self:
@@ -57,12 +58,14 @@ class StoredZeroModel(StoredNetworks):
             zero >= k for zero, k in zip(self.zeros, self.n_states, strict=False)
         ):
             raise ValueError("zeros must name a class of each target, or -1")
+        if len(self.unobserved) != len(self.n_states):
+            raise ValueError("unobserved must say true or false of each target")
         return self
 
     def expected(self) -> dict[str, Expected]:
         """Return the arrays of its network by name."""
         outputs = sum(self.n_states)
-        inputs = self.n_context + outputs - len(self.n_states)
+        inputs = self.n_context + outputs - len(self.n_states) + sum(self.unobserved)
         return {
             "base": Expected((outputs,), np.float32),
             **layer_shapes(inputs, self.hidden, self.layers),

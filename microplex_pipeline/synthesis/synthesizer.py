@@ -13,7 +13,9 @@ from narwhals.typing import IntoFrameT
 from microplex_pipeline.estimator import Estimator, NotFittedError
 from microplex_pipeline.frames import to_polars, with_columns
 from microplex_pipeline.synthesis.flow import Flow
+from microplex_pipeline.synthesis.imputation import impute_records
 from microplex_pipeline.synthesis.input_checks import (
+    check_missing,
     check_names,
     check_options,
     check_training,
@@ -27,6 +29,7 @@ from microplex_pipeline.synthesis.model_file import (
 )
 from microplex_pipeline.synthesis.only_where import given_form, parse_only_where
 from microplex_pipeline.synthesis.parts import Parts, Variables, fit_parts
+from microplex_pipeline.synthesis.target_transforms import Missing
 from microplex_pipeline.synthesis.training_settings import FINE_TUNING, TrainingSettings
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.weights import checked_weights
@@ -35,6 +38,7 @@ from microplex_pipeline.synthesis.zero_model import ZeroModel
 if TYPE_CHECKING:
     from microplex_pipeline.synthesis.training import Progress
 
+MOST_PARTICLES = 10_000
 MARGINS = ("atom_holders", "max_knots", "tail_factor")
 STORED = ("seed", *MARGINS)  # parameters kept in the file, for a refit
 
@@ -54,6 +58,9 @@ class Synthesizer(Estimator):
     discrete_vars : the targets that are categories; None for none.
     only_where : structural zeros, {target: earlier target that must be non-zero} or
         {target: (condition, value that it must have)}; the target is zero in all other records.
+    missing : what nulls are, by target that may have any: "at_random", a value that exists and was not
+        observed, whose term is left out of the likelihood; "class", a class of its own, such as those to
+        whom a question does not apply, drawn as null.
     atom_holders : only a value held by at least this many training records may be reproduced as a point
         mass; every other amount is drawn from a density.
     max_knots : number of knots of each continuous margin; fewer knots smooth more.
@@ -104,6 +111,7 @@ class Synthesizer(Estimator):
         discrete_vars: Sequence[str] | None = None,
         *,
         only_where: Mapping[str, str | tuple[str, Any]] | None = None,
+        missing: Mapping[str, Missing] | None = None,
         atom_holders: int = 3,
         max_knots: int = 80,
         tail_factor: float = 2.0,
@@ -126,12 +134,14 @@ class Synthesizer(Estimator):
         self.condition_vars = list(condition_vars)
         self.discrete_vars = list(discrete_vars) if discrete_vars else None
         self.only_where = dict(only_where) if only_where else None
+        self.missing = dict(missing) if missing else None
         self.atom_holders = atom_holders
         self.max_knots = max_knots
         self.tail_factor = tail_factor
         self.settings = settings
         self.seed = seed
         check_names(self.target_vars, self.condition_vars, self._discrete)
+        check_missing(self.missing or {}, self.target_vars)
         self._variables()  # refuses impossible rules
 
     def fit(
@@ -201,7 +211,9 @@ class Synthesizer(Estimator):
         require_columns(data, [*self.target_vars, *self.condition_vars])
         weights = checked_weights(data, weight_col)
         data, weights = data.filter(weights > 0), weights[weights > 0]
-        check_training(data, self.target_vars, self._discrete)
+        nulls = self.missing or {}
+        data = data.with_columns(data[n].fill_nan(None) for n in nulls if data[n].dtype.is_float())
+        check_training(data, self.target_vars, self._discrete, nulls)
         return data, weights / weights.mean()
 
     @classmethod
@@ -223,6 +235,7 @@ class Synthesizer(Estimator):
             transformer.condition_vars,
             transformer.categories,
             only_where=given_form(transformer.only_where, transformer.target_vars),
+            missing=transformer.missing,
             **options,
         )
         result._set_parts(parts, None)
@@ -292,11 +305,78 @@ class Synthesizer(Estimator):
         seeds = np.random.SeedSequence(seed).generate_state(n)
         return [self.generate(conditions, int(s), draws="independent") for s in seeds]
 
+    def impute(
+        self,
+        data: IntoFrameT,
+        seed: int | None = None,
+        *,
+        particles: int = 64,
+        flags: bool = False,
+    ) -> IntoFrameT:
+        """Fill the nulls of targets, given the conditions and all observed targets of their rows.
+
+        Observed values are never changed. Nulls of targets that are a class of their own (see `missing`)
+        stay. Draws of different rows are independent. `synthesis.imputed_shares` says how much is imputed.
+
+        Parameters
+        ----------
+        data : frame with the condition and target columns; its other columns are kept.
+        seed : the same seed gives the same values; None draws new ones at each call.
+        particles : number of candidates per incomplete row, from 1 to 10,000. More of them follow what is
+            observed later in the order of the targets more closely; see `synthesis.imputation`.
+        flags : add a truth value per target, target_imputed, that says which values were missing.
+
+        Returns
+        -------
+        A frame of the caller's kind.
+
+        Raises
+        ------
+        ValueError
+            For a missing column, values that cannot be used, or an observed sign or category that did not
+            occur in training.
+        NotFittedError
+            If the synthesizer is not fitted.
+        """
+        parts = self._fitted_parts()
+        check_options({}, {"particles": (particles, 1, MOST_PARTICLES)})
+        frame = to_polars(data)
+        require_columns(frame, self.target_vars)
+        frame = frame.with_columns(
+            frame[n].fill_nan(None) for n in self.target_vars if frame[n].dtype.is_float()
+        )
+        columns = impute_records(frame, parts, seed, particles)
+        if flags:
+            columns += [
+                (frame[c.name].is_null() & c.is_not_null()).alias(f"{c.name}_imputed")
+                for c in columns
+            ]
+        return with_columns(data, columns)
+
+    def imputations(
+        self, data: Any, n: int, seed: int | None = None, *, particles: int = 64
+    ) -> list[Any]:
+        """Fill the nulls n times, each time like `impute` with a new seed: multiple imputation.
+
+        Combine the estimates by Rubin's rules (`inference.combined`). The model's parameters are the same in
+        all of them: with few training records, fit one model per imputation to a bootstrap sample.
+
+        Raises
+        ------
+        ValueError, NotFittedError
+            See `impute`; also if n is below 1.
+        """
+        if n < 1:
+            raise ValueError(f"at least one imputation is needed, not {n}")
+        seeds = np.random.SeedSequence(seed).generate_state(n)
+        return [self.impute(data, int(s), particles=particles) for s in seeds]
+
     def log_prob(self, data: IntoFrameT) -> np.ndarray:
         """Return the log-density of each record's targets given its conditions.
 
         Nats per record in data units, shape (n,): for amounts, the probability on their grid divided by
-        the grid's step; for categories, the probability. -inf for a sign or category that did not occur
+        the grid's step; for categories, the probability. Without the terms of targets that are missing at
+        random. -inf for a sign or category that did not occur
         in training, and beyond the fitted tails.
 
         Raises
@@ -357,7 +437,7 @@ class Synthesizer(Estimator):
     def _variables(self) -> Variables:
         """Return the variables with the rules in checked form."""
         names = (self.target_vars, self.condition_vars, self._discrete)
-        return Variables(*names, parse_only_where(self.only_where, *names))
+        return Variables(*names, parse_only_where(self.only_where, *names), self.missing or {})
 
     def _fitted_parts(self) -> Parts:
         if not self.is_fitted_:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
@@ -26,8 +26,11 @@ from microplex_pipeline.synthesis.ties import MAX_TIES, StoredTie, Tie
 RANK_EDGES = np.array([0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0])
 UNKNOWN = -1
 TIED = 2  # in place of the sign of a class whose amounts follow from others
+ABSENT = 3  # in place of the sign of the class of amounts that are missing for a reason
 LARGEST_WHOLE = 2.0**63  # amounts in whole units are 64-bit integers
 LARGEST_GRID = 1e12  # beyond it a grid reflects only the spacing of floats
+
+Missing = Literal["at_random", "class"]
 
 
 def detect_resolution(values: np.ndarray) -> float:
@@ -60,6 +63,8 @@ class AmountTransform:
     resolution : amounts are whole multiples of it (1 for whole dollars).
     marginals : one `Marginal` of |amount| / resolution per non-zero sign.
     ties : relations to earlier amounts, each a class of the zero model after the signs.
+    missing : what missing amounts are: "class", a class of the zero model after the others; "at_random",
+        values that exist and were not observed; None where there are none.
     """
 
     name: str
@@ -67,16 +72,18 @@ class AmountTransform:
     resolution: float
     marginals: dict[int, Marginal] = field(repr=False)
     ties: tuple[Tie, ...] = ()
+    missing: Missing | None = None
 
     @property
     def n_classes(self) -> int:
         """Number of classes in the zero model."""
-        return len(self.signs) + len(self.ties)
+        return len(self.class_signs)
 
     @property
     def class_signs(self) -> np.ndarray:
-        """The sign of each class; TIED for ties."""
-        return np.array([*self.signs, *[TIED] * len(self.ties)])
+        """The sign of each class; TIED for ties, ABSENT for amounts that are missing for a reason."""
+        absent = [ABSENT] if self.missing == "class" else []
+        return np.array([*self.signs, *[TIED] * len(self.ties), *absent])
 
     def tied_values(self, amounts: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return what each tie gives, on the grid, (n, number of ties); NaN where a source is zero.
@@ -98,19 +105,25 @@ class AmountTransform:
         return len(RANK_EDGES) if self.marginals else 0
 
     def classes(self, column: pl.Series) -> np.ndarray:
-        """Return the index of each amount's sign, shape (n,); UNKNOWN for a sign never fitted."""
-        sign = np.sign(self.grid(column)).astype(np.int64)
+        """Return the index of each amount's sign, shape (n,); UNKNOWN for a sign never fitted.
+
+        That of a missing amount is its own class, or one beyond all classes: it was not observed.
+        """
+        grid = self.grid(column)
+        missing = np.isnan(grid)
+        sign = np.sign(np.where(missing, 0, grid)).astype(np.int64)
         index = np.searchsorted(self.signs, sign).clip(max=len(self.signs) - 1)
-        return np.where(np.asarray(self.signs)[index] == sign, index, UNKNOWN)
+        known = np.where(np.asarray(self.signs)[index] == sign, index, UNKNOWN)
+        return np.where(missing, null_class(self), known)
 
     def grid(self, column: pl.Series) -> np.ndarray:
-        """Return the amounts as signed whole multiples of the resolution, float64 (n,)."""
+        """Return the amounts as signed whole multiples of the resolution, float64 (n,); NaN if missing."""
         return np.round(column.cast(pl.Float64).to_numpy() / self.resolution)
 
     def encode(self, grid: np.ndarray) -> np.ndarray:
         """Return the input of later targets, (n, width): normal score and piecewise-linear rank.
 
-        Rows are all zeros if the amount is zero or its sign was never fitted.
+        Rows are all zeros if the amount is zero or missing, or its sign was never fitted.
         """
         from scipy.special import ndtri  # costly to import, and needed only here
 
@@ -127,7 +140,10 @@ class AmountTransform:
     def architecture(self) -> dict[str, Any]:
         """Return the JSON part of the transform."""
         ties = [asdict(tie) for tie in self.ties]
-        return {"type": "amount", "signs": self.signs, "resolution": self.resolution, "ties": ties}
+        return {
+            "type": "amount", "signs": self.signs, "resolution": self.resolution, "ties": ties,
+            "missing": self.missing,
+        }  # fmt: skip
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays of the marginals, by "sign/name"."""
@@ -155,7 +171,7 @@ class AmountTransform:
             if stored.resolution >= 1 and marginals[s].bound * stored.resolution >= LARGEST_WHOLE:
                 raise ValueError(f"{stored.name!r} has amounts beyond 64 bits")
         ties = tuple(tie.tie() for tie in stored.ties)
-        return cls(stored.name, stored.signs, stored.resolution, marginals, ties)
+        return cls(stored.name, stored.signs, stored.resolution, marginals, ties, stored.missing)
 
 
 MARGINAL_PARTS = ("x", "u", "shares", "bound")
@@ -169,6 +185,7 @@ class StoredAmount(Stored):
     signs: Listed[Annotated[int, Field(ge=-1, le=1)]]
     resolution: Annotated[float, Field(ge=1e-300, le=1e15)]
     ties: Annotated[Listed[StoredTie], Field(max_length=MAX_TIES)] = ()
+    missing: Missing | None = None
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
@@ -193,28 +210,37 @@ class StoredAmount(Stored):
 
 @dataclass(frozen=True)
 class CategoryTransform:
-    """A discrete target: its categories are its classes in the zero model, and it has no magnitude."""
+    """A discrete target: its categories are its classes in the zero model, and it has no magnitude.
+
+    Attributes
+    ----------
+    name : the column.
+    categories : its values.
+    missing : as in `AmountTransform`.
+    """
 
     name: str
     categories: tuple[Any, ...]
+    missing: Missing | None = None
 
     width = 0
 
     @property
     def n_classes(self) -> int:
         """Number of classes in the zero model."""
-        return len(self.categories)
+        return len(self.categories) + (self.missing == "class")
 
     def classes(self, column: pl.Series) -> np.ndarray:
-        """Return the index of each value's category, shape (n,); UNKNOWN for one never fitted."""
+        """Return the index of each value's category, shape (n,), as `AmountTransform.classes`."""
         index = {category: i for i, category in enumerate(self.categories)}
+        index[None] = null_class(self)
         distinct = column.unique()
         indices = [index.get(value, UNKNOWN) for value in distinct.to_list()]
         return column.replace_strict(distinct, indices, return_dtype=pl.Int64).to_numpy()
 
     def architecture(self) -> dict[str, Any]:
         """Return the JSON part of the transform."""
-        return {"type": "category", "categories": self.categories}
+        return {"type": "category", "categories": self.categories, "missing": self.missing}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return nothing: the categories are in the JSON part."""
@@ -223,7 +249,7 @@ class CategoryTransform:
     @classmethod
     def restore(cls, stored: StoredCategory) -> CategoryTransform:
         """Rebuild from the stored form."""
-        return cls(stored.name, stored.categories)
+        return cls(stored.name, stored.categories, stored.missing)
 
 
 class StoredCategory(Stored):
@@ -232,6 +258,7 @@ class StoredCategory(Stored):
     type: Literal["category"]
     name: Text
     categories: Listed[Scalar]
+    missing: Missing | None = None
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
@@ -245,6 +272,11 @@ class StoredCategory(Stored):
 TargetTransform = AmountTransform | CategoryTransform
 
 
+def null_class(transform: TargetTransform) -> int:
+    """Return the class of missing values: the last one, or one beyond all for those not observed."""
+    return transform.n_classes - (transform.missing == "class")
+
+
 def fit_amount(
     column: pl.Series,
     weights: np.ndarray,
@@ -254,18 +286,21 @@ def fit_amount(
     tail_factor: float,
     resolution: float | None = None,
     can_be_zero: bool = False,
+    missing: Missing | None = None,
 ) -> AmountTransform:
     """Fit the transform of one amount.
 
     Parameters
     ----------
-    column : (n,) the amounts, finite.
+    column : (n,) the amounts, finite or null.
     weights : (n,) positive.
     atom_holders, max_knots, tail_factor : see `marginal.fit_marginal`.
     resolution : the grid step; None to detect it from the data.
     can_be_zero : zero is a class even if no record has it.
+    missing : what nulls are.
     """
-    values = column.cast(pl.Float64).to_numpy()
+    weights = weights[column.is_not_null().to_numpy()]
+    values = column.drop_nulls().cast(pl.Float64).to_numpy()
     resolution = detect_resolution(values) if resolution is None else resolution
     grid = np.round(values / resolution)
     signs = tuple(int(s) for s in np.unique(np.append(np.sign(grid), [0] if can_be_zero else [])))
@@ -280,7 +315,7 @@ def fit_amount(
                 max_knots=max_knots,
                 tail_factor=tail_factor,
             )
-    return AmountTransform(column.name, signs, resolution, marginals)
+    return AmountTransform(column.name, signs, resolution, marginals, missing=missing)
 
 
 def shrunken(
@@ -305,9 +340,10 @@ def shrunken(
         marginals[sign] = (
             national if local is None else local.mixed_with(national, n / (n + prior_records))
         )
-    return AmountTransform(prior.name, prior.signs, prior.resolution, marginals, prior.ties)
+    return replace(prior, marginals=marginals)
 
 
-def fit_category(column: pl.Series) -> CategoryTransform:
+def fit_category(column: pl.Series, missing: Missing | None = None) -> CategoryTransform:
     """Fit the transform of one discrete target: its sorted categories."""
-    return CategoryTransform(column.name, tuple(column.unique().sort().to_list()))
+    categories = column.drop_nulls().unique().sort().to_list()
+    return CategoryTransform(column.name, tuple(categories), missing)

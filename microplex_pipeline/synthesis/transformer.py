@@ -30,11 +30,13 @@ from microplex_pipeline.synthesis.target_transforms import (
     UNKNOWN,
     AmountTransform,
     CategoryTransform,
+    Missing,
     StoredAmount,
     StoredCategory,
     TargetTransform,
     fit_amount,
     fit_category,
+    null_class,
     shrunken,
 )
 from microplex_pipeline.synthesis.ties import find_ties
@@ -75,6 +77,7 @@ class Transformer(FittedModel):
         weights: np.ndarray,
         discrete_vars: Sequence[str] = (),
         only_where: Mapping[str, OnlyWhere] | None = None,
+        missing: Mapping[str, Missing] | None = None,
         *,
         atom_holders: int = 3,
         max_knots: int = 80,
@@ -91,6 +94,7 @@ class Transformer(FittedModel):
         weights : (n,) positive survey weights.
         discrete_vars : the targets that are categories.
         only_where : rules of structural zeros, by target.
+        missing : what nulls are, by target that may have any.
         atom_holders, max_knots, tail_factor : see `marginal.fit_marginal`.
         prior : a transformer of the same variables, fitted on a larger population. Its encodings and
             categories are used unchanged, and margins are shrunk towards its margins.
@@ -112,15 +116,18 @@ class Transformer(FittedModel):
                 for name in target_vars
             }
             return cls(prior.conditions, transforms, prior.only_where)
-        rules = dict(only_where or {})
+        rules, nulls = dict(only_where or {}), dict(missing or {})
         fitted: dict[str, TargetTransform] = {
-            name: fit_category(data[name])
+            name: fit_category(data[name], nulls.get(name))
             if name in discrete_vars
-            else fit_amount(data[name], weights, can_be_zero=name in rules, **options)
+            else fit_amount(
+                data[name], weights, can_be_zero=name in rules, missing=nulls.get(name), **options
+            )
             for name in target_vars
         }
         amounts = {n: t for n, t in fitted.items() if isinstance(t, AmountTransform)}
-        ties = find_ties(_numbers(data, amounts), {n: t.resolution for n, t in amounts.items()})
+        known = {name: np.nan_to_num(x) for name, x in _numbers(data, amounts).items()}
+        ties = find_ties(known, {n: t.resolution for n, t in amounts.items()})
         fitted |= {n: replace(amounts[n], ties=of_amount) for n, of_amount in ties.items()}
         return cls(tuple(fit_condition(data[c]) for c in condition_vars), fitted, rules)
 
@@ -150,6 +157,16 @@ class Transformer(FittedModel):
         return [transform.n_classes for transform in self.transformers_.values()]
 
     @property
+    def missing(self) -> dict[str, Missing]:
+        """What nulls are, by target that may have any."""
+        return {n: t.missing for n, t in self.transformers_.items() if t.missing}
+
+    @property
+    def unobserved(self) -> list[bool]:
+        """Whether some values of each target were not observed; inputs then have a column that says so."""
+        return [transform.missing == "at_random" for transform in self.transformers_.values()]
+
+    @property
     def n_context(self) -> int:
         """Number of columns of the encoded conditions."""
         return 1 + sum(encoding.width for encoding in self.conditions)
@@ -159,6 +176,7 @@ class Transformer(FittedModel):
         """Number of input columns of each magnitude's density, by "variable/sign"."""
         widths: dict[str, int] = {}
         width = self.n_context + sum(self.n_classes) - len(self.transformers_)
+        width += sum(self.unobserved)
         for variable, transform in self.transformers_.items():
             if isinstance(transform, AmountTransform):
                 widths |= {f"{variable}/{sign}": width for sign in transform.marginals}
@@ -187,7 +205,11 @@ class Transformer(FittedModel):
         return np.column_stack([np.ones((data.height, 1), np.float32), *parts])
 
     def classes(self, data: pl.DataFrame) -> np.ndarray:
-        """Return the class index of each record and target, shape (n, D); UNKNOWN if never fitted."""
+        """Return the class index of each record and target, shape (n, D); UNKNOWN if never fitted.
+
+        One beyond all classes if a value was not observed, and does not follow from a rule of structural
+        zeros.
+        """
         found = [t.classes(data[v]) for v, t in self.transformers_.items()]
         for j, values in self.tied_values(data).items():
             transform = self.transformers_[self.target_vars[j]]
@@ -197,7 +219,38 @@ class Transformer(FittedModel):
                 found[j] = np.where(
                     (grid == values[:, k]) & (grid != 0), len(transform.signs) + k, found[j]
                 )
-        return np.column_stack(found)
+        classes = np.column_stack(found)
+        for j, name in enumerate(self.target_vars):
+            if name in self.only_where and data[name].null_count():
+                zero = data[name].is_null().to_numpy() & ~self.applies(j, data, classes)
+                classes[zero, j] = self.zero_class(j)
+        return classes
+
+    def possible_ties(self, j: int, classes: np.ndarray) -> np.ndarray:
+        """Return which classes of target j can be, (n, n_classes[j]) bool: no source of a tie is zero.
+
+        Parameters
+        ----------
+        j : index of the target.
+        classes : (n, D) classes, of which those of the targets before j are used.
+        """
+        possible = np.ones((len(classes), self.n_classes[j]), bool)
+        transform = self.transformers_[self.target_vars[j]]
+        if isinstance(transform, AmountTransform):
+            for k, tie in enumerate(transform.ties):
+                for i in (self.target_vars.index(source) for source in tie.sources):
+                    of_source = self.transformers_[self.target_vars[i]]
+                    none = classes[:, i] == self.zero_class(i)
+                    if of_source.missing == "class":
+                        none |= classes[:, i] == null_class(of_source)
+                    possible[none, len(transform.signs) + k] = False
+        return possible
+
+    def all_possible(self, classes: np.ndarray) -> np.ndarray | None:
+        """Return `possible_ties` of all targets side by side; None if there are no ties."""
+        if not any(isinstance(t, AmountTransform) and t.ties for t in self.transformers_.values()):
+            return None
+        return np.column_stack([self.possible_ties(j, classes) for j in range(classes.shape[1])])
 
     def tied_values(self, data: pl.DataFrame) -> dict[int, np.ndarray]:
         """Return what ties give for each record, by the index of the target that has any."""
@@ -255,11 +308,15 @@ class Transformer(FittedModel):
         return [self.zero_class(j) for j in range(len(self.target_vars))]
 
     def encode_class(self, j: int, classes: np.ndarray) -> np.ndarray:
-        """Return target j's classes (n,) one-hot, first class dropped, (n, n_classes[j] - 1)."""
-        return (classes[:, None] == np.arange(1, self.n_classes[j])).astype(np.float32)
+        """Return target j's classes (n,) one-hot, first class dropped, (n, n_classes[j] - 1).
+
+        One more column says which values were not observed, if there were any in training.
+        """
+        columns = np.arange(1, self.n_classes[j] + self.unobserved[j])
+        return (classes[:, None] == columns).astype(np.float32)
 
     def encode_classes(self, classes: np.ndarray) -> np.ndarray:
-        """Return the one-hot classes of all targets side by side, (n, sum(n_classes) - D)."""
+        """Return the one-hot classes of all targets side by side."""
         return np.column_stack(
             [self.encode_class(j, classes[:, j]) for j in range(len(self.transformers_))]
         )
@@ -344,6 +401,8 @@ def _shrunken_transform(
     if isinstance(prior, CategoryTransform):
         return prior
     own = fit_amount(column, weights, resolution=prior.resolution, **options)
-    signs, counts = np.unique(np.sign(own.grid(column)).astype(int), return_counts=True)
+    signs, counts = np.unique(
+        np.sign(own.grid(column.drop_nulls())).astype(int), return_counts=True
+    )
     records = dict(zip(signs.tolist(), counts.tolist(), strict=True))
     return shrunken(own, prior, records, prior_records)

@@ -37,6 +37,7 @@ class ZeroModel(TrainedModel):
     n_context : number of columns of the encoded conditions.
     n_classes : number of classes of each target.
     zeros : index of each target's class zero; -1 if it has none, as a category.
+    unobserved : whether some values of each target were not observed.
     hidden, layers, parameters, history : see `TrainedModel`.
     """
 
@@ -46,6 +47,7 @@ class ZeroModel(TrainedModel):
     n_context: int
     n_classes: list[int]
     zeros: list[int]
+    unobserved: list[bool]
 
     @classmethod
     def fit(
@@ -93,20 +95,27 @@ class ZeroModel(TrainedModel):
         inputs = torch.from_numpy(np.column_stack([context, transformer.encode_classes(classes)]))
         applies = transformer.all_apply(data, classes)
         _refuse_unknown(classes, transformer)
-        _refuse_broken_rules(classes, applies, transformer)
+        observed = classes < np.array(transformer.n_classes)
+        _refuse_broken_rules(classes, applies | ~observed, transformer)
+        applies &= observed
+        possible = transformer.all_possible(classes)
+        classes = np.where(observed, classes, 0)
         likelihood = tempered(weights, settings.weight_power)
         if factors is not None:
             weights, likelihood = weights * factors, likelihood * factors
         shares = _log_shares(classes, weights, applies, transformer.n_classes)
         network = _new_network(context.shape[1], shares, transformer, settings, seed, prior)
-        history = _train(network, inputs, classes, applies, likelihood, settings, seed, progress)
+        history = _train(
+            network, inputs, classes, applies, possible, likelihood, settings, seed, progress
+        )
         if raking_records is None:
             raking_records = RAKING_RECORDS if prior is None else RAKING_RECORDS_WITH_PRIOR
-        _rake_intercepts(network, inputs, classes, weights, applies, raking_records)
+        _rake_intercepts(network, inputs, classes, weights, applies, possible, raking_records)
         return cls(
             n_context=context.shape[1],
             n_classes=transformer.n_classes,
             zeros=network.zeros,
+            unobserved=transformer.unobserved,
             hidden=len(network.degrees),
             layers=settings.layers,
             parameters=parameters_of(network),
@@ -123,8 +132,9 @@ class ZeroModel(TrainedModel):
         base = torch.zeros(sum(self.n_classes))
         with torch.random.fork_rng(devices=[]):
             network = ClassNetwork(
-                self.n_context, self.n_classes, self.zeros, base, self.hidden, self.layers, 0.0
-            )
+                self.n_context, self.n_classes, self.zeros, base, self.hidden, self.layers, 0.0,
+                self.unobserved,
+            )  # fmt: skip
         set_parameters(network, self.parameters)
         return network
 
@@ -137,7 +147,8 @@ class ZeroModel(TrainedModel):
     def log_prob(self, data: pl.DataFrame, transformer: Transformer) -> np.ndarray:
         """Return log P(classes | conditions) of each record, in nats, (n,).
 
-        -inf for classes that did not occur in training, and for amounts that break an `only_where` rule.
+        Without the terms of values that were not observed. -inf for classes that did not occur in
+        training, and for amounts that break an `only_where` rule.
         """
         import torch
 
@@ -145,14 +156,21 @@ class ZeroModel(TrainedModel):
         unknown = (classes == UNKNOWN).any(axis=1)
         classes = np.where(classes == UNKNOWN, 0, classes)
         inputs = np.column_stack([transformer.context(data), transformer.encode_classes(classes)])
+        observed = classes < np.array(self.n_classes)
         applies = transformer.all_apply(data, classes)
-        zero = np.array([transformer.zero_class(j) for j in range(classes.shape[1])])
-        impossible = unknown | (~applies & (classes != zero)).any(axis=1)
+        zero = np.array(self.zeros)
+        impossible = unknown | (~applies & observed & (classes != zero)).any(axis=1)
+        possible = transformer.all_possible(classes)
+        if possible is not None:
+            offsets = np.cumsum([0, *self.n_classes[:-1]])
+            chosen = np.take_along_axis(possible, offsets + np.where(observed, classes, 0), axis=1)
+            impossible |= ~chosen.all(axis=1)
         with torch.no_grad(), one_thread():
             nll = self.network.negative_log_prob(
                 torch.from_numpy(inputs),
-                torch.from_numpy(classes),
-                torch.from_numpy(applies.astype(np.float32)),
+                torch.from_numpy(np.where(observed, classes, 0)),
+                torch.from_numpy((applies & observed).astype(np.float32)),
+                None if possible is None else torch.from_numpy(possible),
             )
         return np.where(impossible, -np.inf, -nll.double().numpy())
 
@@ -165,8 +183,10 @@ class ZeroModel(TrainedModel):
 
     def architecture(self) -> dict[str, Any]:
         """Return the JSON part: sizes and training history."""
-        sizes = {"n_context": self.n_context, "n_states": self.n_classes, "zeros": self.zeros}
-        return {**super().architecture(), **sizes}
+        sizes = {"n_context": self.n_context, "n_states": self.n_classes}
+        return {
+            **super().architecture(), **sizes, "zeros": self.zeros, "unobserved": self.unobserved,
+        }  # fmt: skip
 
     @classmethod
     def restore(cls, stored: StoredZeroModel, arrays: dict[str, np.ndarray]) -> Self:
@@ -176,6 +196,7 @@ class ZeroModel(TrainedModel):
             n_context=stored.n_context,
             n_classes=list(stored.n_states),
             zeros=list(stored.zeros),
+            unobserved=list(stored.unobserved),
             hidden=stored.hidden,
             layers=stored.layers,
             parameters=arrays,
@@ -202,6 +223,7 @@ def _new_network(
         network = ClassNetwork(
             n_context, n_classes, transformer.zero_classes,
             torch.tensor(log_shares, dtype=torch.float32), hidden, settings.layers, settings.dropout,
+            transformer.unobserved,
         )  # fmt: skip
     if prior is not None:
         set_parameters(network, prior.parameters)
@@ -213,6 +235,7 @@ def _train(
     inputs: Any,
     classes: np.ndarray,
     applies: np.ndarray,
+    possible: np.ndarray | None,
     weights: np.ndarray,
     settings: TrainingSettings,
     seed: int,
@@ -226,9 +249,12 @@ def _train(
     x = inputs.to(settings.device)
     y = torch.from_numpy(classes).to(settings.device)
     counts = torch.from_numpy(applies.astype(np.float32)).to(settings.device)
+    can_be = None if possible is None else torch.from_numpy(possible).to(settings.device)
     return train(
         network,
-        lambda net, rows: net.negative_log_prob(x[rows], y[rows], counts[rows]),  # type: ignore[operator]
+        lambda net, rows: net.negative_log_prob(  # type: ignore[operator]
+            x[rows], y[rows], counts[rows], None if can_be is None else can_be[rows]
+        ),
         weights, settings, seed, "zero model", progress,
     )  # fmt: skip
 
@@ -250,6 +276,7 @@ def _rake_intercepts(
     classes: np.ndarray,
     weights: np.ndarray,
     applies: np.ndarray,
+    possible: np.ndarray | None,
     pseudo_records: float,
 ) -> None:
     """Calibrate in the large: move intercepts until mean probabilities meet the weighted shares.
@@ -260,6 +287,8 @@ def _rake_intercepts(
 
     with torch.no_grad(), one_thread():
         logits = network(inputs).double()
+        if possible is not None:
+            logits = logits.masked_fill(torch.from_numpy(~possible), -torch.inf)
         for j, size in enumerate(network.n_classes):
             rows = np.flatnonzero(applies[:, j])
             if size == 1 or not len(rows):
@@ -272,7 +301,10 @@ def _rake_intercepts(
             for _ in range(RAKING_ROUNDS):
                 mean = np.average((own + moved).softmax(-1).numpy(), axis=0, weights=w)
                 goal = (effective * share + pseudo_records * mean) / (effective + pseudo_records)
-                moved += torch.from_numpy(np.log(goal / mean))
+                ratio = np.divide(
+                    goal, mean, out=np.ones(size), where=mean > 0
+                )  # none has such a tie
+                moved += torch.from_numpy(np.log(ratio))
             network.base[columns] += moved.float()
 
 

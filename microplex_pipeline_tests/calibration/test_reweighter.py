@@ -86,7 +86,7 @@ def test_design_weights_that_meet_the_targets_stay(people):
 
 
 @example(seed=882, scale=427_917.2, method={"sparsity": "l1"})
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 10**6),
     scale=st.floats(1e-3, 1e6),

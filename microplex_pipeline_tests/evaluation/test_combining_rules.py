@@ -35,16 +35,31 @@ def test_fully_synthetic_files_follow_raghunathan_reiter_and_rubin(files, ratio)
     assert found.df > 0
 
 
-@pytest.mark.parametrize("kind", ["fully", "partially"])
+@given(FILES)
+def test_imputed_files_follow_rubin(files):
+    q, u = np.array(files).T
+    found = combine_implicates(q, u, "imputed")
+    m, between = len(q), q.var(ddof=1)
+    assert found.standard_error**2 == pytest.approx((1 + 1 / m) * between + u.mean())
+    if between > 1e-9:
+        r = (1 + 1 / m) * between / u.mean()
+        assert found.df == pytest.approx((m - 1) * (1 + 1 / r) ** 2)
+
+
+@pytest.mark.parametrize("kind", ["fully", "partially", "imputed"])
 def test_intervals_hold_the_truth(kind):
-    """The mean of a normal population; all or half of the records are drawn from its posterior."""
+    """The mean of a normal population; all or half of the records are drawn from its posterior.
+
+    Where values are missing, only the others are known.
+    """
     rng = np.random.default_rng(3)
     n, m, trials, held = 100, 100, 1000, 0
     for _ in range(trials):
         sample = rng.normal(1, 2, n)
         kept, replaced = (sample[:0], sample) if kind == "fully" else np.split(sample, 2)
-        spread = 2 / len(replaced) ** 0.5
-        posterior = rng.normal(replaced.mean(), spread, (m, 1))
+        known = kept if kind == "imputed" else replaced
+        spread = 2 / len(known) ** 0.5
+        posterior = rng.normal(known.mean(), spread, (m, 1))
         drawn = rng.normal(posterior, 2, (m, len(replaced)))
         drawn = np.hstack([np.broadcast_to(kept, (m, len(kept))), drawn])
         found = combine_implicates(drawn.mean(1), drawn.var(1, ddof=1) / n, kind)
@@ -59,7 +74,7 @@ def test_intervals_hold_the_truth(kind):
         ([1.0, 2.0], [1.0], "fully", "at least two files"),
         ([1.0, float("nan")], [1.0, 1.0], "fully", "finite"),
         ([1.0, 2.0], [1.0, -1.0], "fully", "not negative"),
-        ([1.0, 2.0], [1.0, 1.0], "half", "'fully' or 'partially'"),
+        ([1.0, 2.0], [1.0, 1.0], "half", "'fully', 'partially' or 'imputed'"),
     ],
 )
 def test_unusable_implicates_are_refused(estimates, variances, kind, message):

@@ -14,6 +14,7 @@ PARAMETERS = {
     "condition_vars": ["age", "married"],
     "discrete_vars": ["tenure"],
     "only_where": {"pension": ("married", "yes"), "taxed": "pension"},
+    "missing": {"tenure": "at_random"},
     "atom_holders": 5,
     "max_knots": 40,
     "tail_factor": 1.5,

@@ -1,7 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from microplex_pipeline.synthesis.target_transforms import (
@@ -35,7 +35,6 @@ def test_resolution_of_continuous_values_is_far_below_their_size():
     assert detect_resolution(values) < np.median(values) * 1e-5
 
 
-@settings(deadline=None)  # the first example imports scipy
 @given(st.lists(st.integers(-(10**6), 10**6), min_size=2, max_size=80))
 def test_signs_and_magnitudes_survive_a_round_trip(values):
     column = pl.Series("x", values)

@@ -16,7 +16,7 @@ from microplex_pipeline.synthesis import Flow, Prior, Synthesizer, Transformer, 
 @state_year_asset(
     "synthesis",
     "pytorch",
-    code_version="4",
+    code_version="5",
     reads=["seed", "population"],
     files=["growth_factors"],
 )

@@ -10,7 +10,7 @@ from microplex_pipeline.population.training import training_records
 from microplex_pipeline.synthesis import Prior, Transformer
 
 
-@state_year_asset("models", "numpy", code_version="3", reads=["margins"])
+@state_year_asset("models", "numpy", code_version="4", reads=["margins"])
 def transformer(
     data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
