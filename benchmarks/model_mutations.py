@@ -74,7 +74,8 @@ def _attempt(mutated: Case, path: Path, conditions: pl.DataFrame) -> tuple[str, 
         return ("refusal" if good else "failure"), f"{type(error).__name__}: {message}"
     except BaseException as error:  # polars' panics are no Exceptions
         return "failure", f"{type(error).__name__}: {error}"
-    whole = drawn.height == ROWS and not sum(drawn.null_count().row(0))
+    known = [name for name in model.target_vars if (model.missing or {}).get(name) != "class"]
+    whole = drawn.height == ROWS and not sum(drawn.select(known).null_count().row(0))
     return ("result", "") if whole else ("failure", "rows or values are missing")
 
 

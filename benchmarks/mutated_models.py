@@ -5,17 +5,26 @@ from __future__ import annotations
 import io
 import json
 import re
+import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 import safetensors.numpy
 
-from microplex_pipeline.synthesis import Prior, Synthesizer, TrainingSettings
-from microplex_pipeline.synthesis.model_file import FORMAT, PARTS
+from microplex_pipeline.synthesis import (
+    Between,
+    PartOf,
+    Prior,
+    Sum,
+    Synthesizer,
+    TrainingSettings,
+)
+from microplex_pipeline.synthesis.model_file import PARTS
 
 ROWS = 50
 KINDS = [part.kind for part in PARTS]
@@ -68,6 +77,10 @@ def records(n: int, seed: int = 0) -> pl.DataFrame:
             "rent": np.where(renter, rng.integers(10, 90, n) * 10.0, 0.0),
             "cents": rng.integers(1, 999, n) / 100,
         }
+    ).with_columns(
+        left=pl.col("wage") - pl.col("rent"),
+        sure=(pl.col("wage") / 2).floor(),
+        asked=pl.when(pl.col("age") > 50).then("cents"),
     )
 
 
@@ -75,25 +88,23 @@ def stored_model() -> Stored:
     """Fit a small synthesizer in about a second; return it as it is stored."""
     settings = TrainingSettings(epochs=1, min_steps=1, hidden=8, density_hidden=6)
     model = Synthesizer(
-        ["job", "wage", "gain", "rent", "cents"],
+        ["job", "wage", "gain", "rent", "cents", "left", "sure", "asked"],
         ["age", "kids", "region", "renter"],
         ["job"],
         only_where={"gain": "wage", "rent": ("renter", True)},
+        missing={"asked": "class", "job": "at_random"},
+        identities={
+            "left": Sum("wage", "rent"),
+            "sure": PartOf("wage"),
+            "rent": Between(high=5_000),
+        },
         settings=settings,
     ).fit(records(300), None)
-    options = {"seed": 0, "atom_holders": 3, "max_knots": 80, "tail_factor": 2.0}
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder) / "model")
+        with zipfile.ZipFile(Path(folder) / "model") as file:
+            entries = {name: file.read(name) for name in file.namelist()}
     parts = (model.transformer_, model.zero_model_, model.flow_model_)
-    entries = {
-        "format.json": json.dumps(
-            {
-                "format": FORMAT,
-                "options": {**options, "settings": settings.model_dump()},
-            }
-        ).encode()
-    }
-    for part in parts:
-        text, weights = part.to_data()
-        entries |= {f"{part.kind}.json": text.encode(), f"{part.kind}.safetensors": weights}
     return Stored(entries, Prior(*parts).to_data())
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from microplex_pipeline.synthesis.fusion import Fusion, fuse
     from microplex_pipeline.synthesis.hierarchical import HierarchicalSynthesizer
     from microplex_pipeline.synthesis.household_schema import HouseholdSchema
+    from microplex_pipeline.synthesis.identities import Between, PartOf, Product, Sum
     from microplex_pipeline.synthesis.imputation import imputed_shares
     from microplex_pipeline.synthesis.prior import Prior
     from microplex_pipeline.synthesis.skeleton import resample_households
@@ -36,13 +37,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FINE_TUNING",
+    "Between",
     "FineTuningSettings",
     "FittedModel",
     "Flow",
     "Fusion",
     "HierarchicalSynthesizer",
     "HouseholdSchema",
+    "PartOf",
     "Prior",
+    "Product",
+    "Sum",
     "Summary",
     "Synthesizer",
     "TrainingSettings",
@@ -60,13 +65,17 @@ __all__ = [
 # imported when they are first used: settings of a project need no numpy
 _HOMES = {
     "FINE_TUNING": "training_settings",
+    "Between": "identities",
     "FineTuningSettings": "training_settings",
     "FittedModel": "fitted_model",
     "Flow": "flow",
     "Fusion": "fusion",
     "HierarchicalSynthesizer": "hierarchical",
     "HouseholdSchema": "household_schema",
+    "PartOf": "identities",
     "Prior": "prior",
+    "Product": "identities",
+    "Sum": "identities",
     "Summary": "summaries",
     "Synthesizer": "synthesizer",
     "TrainingSettings": "training_settings",

@@ -185,7 +185,7 @@ def draw_amounts(
     for k in range(len(transform.ties)):
         own = np.flatnonzero(classes[rows] == len(transform.signs) + k)
         grid[own] = tied[own, k]
-    return grid
+    return transform.within_bounds(grid)
 
 
 def _magnitudes(p: np.ndarray, uniforms: np.ndarray, marginal: Marginal) -> np.ndarray:

@@ -16,13 +16,14 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from microplex_pipeline.synthesis.fitted_model import FittedModel
 from microplex_pipeline.synthesis.flow import Flow
+from microplex_pipeline.synthesis.identities import StoredIdentity
 from microplex_pipeline.synthesis.parts import Parts
-from microplex_pipeline.synthesis.stored_form import Stored, one_line, read_json
+from microplex_pipeline.synthesis.stored_form import Listed, Stored, Text, one_line, read_json
 from microplex_pipeline.synthesis.training_settings import TrainingSettings
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.zero_model import ZeroModel
 
-FORMAT = "microplex synthesizer 2"
+FORMAT = "microplex synthesizer 3"
 LARGEST_FILE = 2**31  # bytes
 PARTS: tuple[type[FittedModel], ...] = (Transformer, ZeroModel, Flow)
 ENTRIES = ["format.json", *(f"{p.kind}.{form}" for p in PARTS for form in ("json", "safetensors"))]
@@ -45,6 +46,8 @@ class StoredOptions(Stored):
     max_knots: Count
     tail_factor: Annotated[int | float, Field(ge=1, le=LARGEST_TAIL)]
     settings: Settings
+    target_vars: Annotated[Listed[Text], Field(min_length=1)]
+    identities: dict[Text, StoredIdentity]
 
 
 def _this_version(found: str) -> str:

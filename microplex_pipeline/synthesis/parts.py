@@ -11,6 +11,7 @@ import polars as pl
 from microplex_pipeline.synthesis.copies import without_copies
 from microplex_pipeline.synthesis.drawing import draw_records
 from microplex_pipeline.synthesis.flow import Flow
+from microplex_pipeline.synthesis.identities import Between
 from microplex_pipeline.synthesis.input_checks import check_targets, require_columns
 from microplex_pipeline.synthesis.only_where import OnlyWhere
 from microplex_pipeline.synthesis.target_transforms import Missing
@@ -31,13 +32,14 @@ HISTORY = {
 
 
 class Variables(NamedTuple):
-    """The columns that a synthesizer models, its rules of structural zeros, and what nulls are."""
+    """The columns that a synthesizer models, its rules of structural zeros, what nulls are, and bounds."""
 
     target_vars: Sequence[str]
     condition_vars: Sequence[str]
     discrete_vars: Sequence[str]
     only_where: Mapping[str, OnlyWhere]
     missing: Mapping[str, Missing]
+    bounds: Mapping[str, Between]
 
 
 class Parts(NamedTuple):
@@ -179,5 +181,6 @@ def _require_same(prior: Transformer, variables: Variables) -> None:
         or set(prior.categories) != set(variables.discrete_vars)
         or prior.only_where != variables.only_where
         or prior.missing != variables.missing
+        or prior.bounds != variables.bounds
     ):
         raise ValueError("the prior was fitted with other targets, conditions or rules")

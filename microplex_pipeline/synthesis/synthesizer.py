@@ -13,11 +13,13 @@ from narwhals.typing import IntoFrameT
 from microplex_pipeline.estimator import Estimator, NotFittedError
 from microplex_pipeline.frames import to_polars, with_columns
 from microplex_pipeline.synthesis.flow import Flow
+from microplex_pipeline.synthesis.identities import Identities, Identity, parse_identities
 from microplex_pipeline.synthesis.imputation import impute_records
 from microplex_pipeline.synthesis.input_checks import (
     check_missing,
     check_names,
     check_options,
+    check_targets,
     check_training,
     require_columns,
 )
@@ -27,7 +29,7 @@ from microplex_pipeline.synthesis.model_file import (
     read_model,
     write_model,
 )
-from microplex_pipeline.synthesis.only_where import given_form, parse_only_where
+from microplex_pipeline.synthesis.only_where import OnlyWhere, given_form, parse_only_where
 from microplex_pipeline.synthesis.parts import Parts, Variables, fit_parts
 from microplex_pipeline.synthesis.target_transforms import Missing
 from microplex_pipeline.synthesis.training_settings import FINE_TUNING, TrainingSettings
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 MOST_PARTICLES = 10_000
 MARGINS = ("atom_holders", "max_knots", "tail_factor")
-STORED = ("seed", *MARGINS)  # parameters kept in the file, for a refit
+STORED = ("seed", "target_vars", *MARGINS)  # parameters kept in the file, for a refit
 
 
 class Synthesizer(Estimator):
@@ -61,6 +63,8 @@ class Synthesizer(Estimator):
     missing : what nulls are, by target that may have any: "at_random", a value that exists and was not
         observed, whose term is left out of the likelihood; "class", a class of its own, such as those to
         whom a question does not apply, drawn as null.
+    identities : what holds between columns in every row, by target: a `Sum` or `Product` of columns, from
+        which the target is computed; `PartOf` a whole, of which its share is modelled; `Between` bounds.
     atom_holders : only a value held by at least this many training records may be reproduced as a point
         mass; every other amount is drawn from a density.
     max_knots : number of knots of each continuous margin; fewer knots smooth more.
@@ -112,6 +116,7 @@ class Synthesizer(Estimator):
         *,
         only_where: Mapping[str, str | tuple[str, Any]] | None = None,
         missing: Mapping[str, Missing] | None = None,
+        identities: Mapping[str, Identity] | None = None,
         atom_holders: int = 3,
         max_knots: int = 80,
         tail_factor: float = 2.0,
@@ -135,6 +140,7 @@ class Synthesizer(Estimator):
         self.discrete_vars = list(discrete_vars) if discrete_vars else None
         self.only_where = dict(only_where) if only_where else None
         self.missing = dict(missing) if missing else None
+        self.identities = dict(identities) if identities else None
         self.atom_holders = atom_holders
         self.max_knots = max_knots
         self.tail_factor = tail_factor
@@ -174,8 +180,8 @@ class Synthesizer(Estimator):
         Raises
         ------
         ValueError
-            For missing columns, missing or infinite targets, unusable weights, too few records, or a
-            prior of other variables.
+            For missing columns, missing or infinite targets, unusable weights, too few records, an
+            identity that does not hold in some records, or a prior of other variables.
         NotFittedError
             If the prior is not fitted.
         """
@@ -185,8 +191,9 @@ class Synthesizer(Estimator):
         settings = TrainingSettings(**{**start.model_dump(), **changed})
         frame, weights = self.training_records(to_polars(data), weight_col)
         progress = progress or (print if verbose else None)
+        identities = self._parsed_identities().fitted(frame)
         parts = fit_parts(
-            frame,
+            identities.free(frame),
             weights,
             self._variables(),
             {name: getattr(self, name) for name in MARGINS},
@@ -195,7 +202,7 @@ class Synthesizer(Estimator):
             prior=None if prior is None else prior._fitted_parts(),
             progress=progress,
         )
-        self._set_parts(parts, frame.height)
+        self._set_parts(parts, frame.height, identities)
         return self
 
     def training_records(
@@ -228,23 +235,29 @@ class Synthesizer(Estimator):
         return cls._composed(Parts(transformer, zero_model, flow).checked())
 
     @classmethod
-    def _composed(cls, parts: Parts, **options: Any) -> Self:
+    def _composed(cls, parts: Parts, identities: Identities | None = None, **options: Any) -> Self:
         transformer = parts.transformer
+        identities = identities or Identities(transformer.bounds, {})
         result = cls(
-            transformer.target_vars,
+            options.pop("target_vars", transformer.target_vars),
             transformer.condition_vars,
             transformer.categories,
             only_where=given_form(transformer.only_where, transformer.target_vars),
             missing=transformer.missing,
+            identities=identities.of_target,
             **options,
         )
-        result._set_parts(parts, None)
+        modelled, _, _, _, _, bounds = result._variables()
+        if list(modelled) != transformer.target_vars or bounds != transformer.bounds:
+            raise ValueError("the identities do not fit the transformer's targets: fit it again")
+        result._set_parts(parts, None, identities)
         return result
 
-    def _set_parts(self, parts: Parts, n_records: int | None) -> None:
+    def _set_parts(self, parts: Parts, n_records: int | None, identities: Identities) -> None:
         self.transformer_, self.zero_model_, self.flow_model_ = parts
         self.training_history_ = parts.training_history()
         self.n_records_ = n_records
+        self._identities = identities
 
     def generate(
         self,
@@ -281,12 +294,18 @@ class Synthesizer(Estimator):
         parts = self._fitted_parts()
         if draws not in ("stratified", "independent"):
             raise ValueError(f"draws must be 'stratified' or 'independent', not {draws!r}")
+        given, identities = to_polars(conditions), self._identities
         columns = parts.draw(
-            to_polars(conditions),
+            given,
             seed,
             stratified=draws == "stratified",
-            no_copies_of=None if no_copies_of is None else to_polars(no_copies_of),
+            no_copies_of=None
+            if no_copies_of is None
+            else identities.free(to_polars(no_copies_of)),
         )
+        if identities.of_target:
+            whole = identities.complete(given.with_columns(columns))
+            columns = whole.select(self.target_vars).get_columns()
         return with_columns(conditions, columns)
 
     def implicates(self, conditions: Any, n: int, seed: int | None = None) -> list[Any]:
@@ -333,19 +352,28 @@ class Synthesizer(Estimator):
         Raises
         ------
         ValueError
-            For a missing column, values that cannot be used, or an observed sign or category that did not
-            occur in training.
+            For a missing column, values that cannot be used, an observed sign or category that did not
+            occur in training, or observed values that contradict an identity or cannot be kept under it.
         NotFittedError
             If the synthesizer is not fitted.
         """
-        parts = self._fitted_parts()
+        parts, identities = self._fitted_parts(), self._identities
         check_options({}, {"particles": (particles, 1, MOST_PARTICLES)})
         frame = to_polars(data)
         require_columns(frame, self.target_vars)
         frame = frame.with_columns(
             frame[n].fill_nan(None) for n in self.target_vars if frame[n].dtype.is_float()
         )
-        columns = impute_records(frame, parts, seed, particles)
+        check_targets(frame, self.target_vars, self._discrete, self.target_vars)
+        known = identities.solved(frame)
+        columns = impute_records(identities.free(known), parts, seed, particles)
+        if identities.of_target:
+            whole = identities.complete(known.with_columns(columns))
+            # a part goes through its share, which is rounded
+            columns = [
+                pl.select(pl.coalesce(known[name], whole[name]).alias(name)).to_series()
+                for name in self.target_vars
+            ]
         if flags:
             columns += [
                 (frame[c.name].is_null() & c.is_not_null()).alias(f"{c.name}_imputed")
@@ -375,9 +403,9 @@ class Synthesizer(Estimator):
         """Return the log-density of each record's targets given its conditions.
 
         Nats per record in data units, shape (n,): for amounts, the probability on their grid divided by
-        the grid's step; for categories, the probability. Without the terms of targets that are missing at
-        random. -inf for a sign or category that did not occur
-        in training, and beyond the fitted tails.
+        the grid's step; for categories, the probability. Targets that are missing at random and computed
+        ones add nothing; a part of a whole counts as its share. -inf for a sign or category that did not
+        occur in training, beyond the fitted tails, and where an identity does not hold.
 
         Raises
         ------
@@ -386,7 +414,12 @@ class Synthesizer(Estimator):
         NotFittedError
             If the synthesizer is not fitted.
         """
-        return self._fitted_parts().log_prob(to_polars(data))
+        parts, frame, identities = self._fitted_parts(), to_polars(data), self._identities
+        require_columns(frame, [*self.target_vars, *self.condition_vars])
+        check_targets(frame, self.target_vars, self._discrete, self.missing or {})
+        nats = parts.log_prob(identities.free(frame))
+        broken = [np.zeros(frame.height, bool), *identities.broken(frame).values()]
+        return np.where(np.any(broken, axis=0), -np.inf, nats)
 
     def save(self, path: str | Path) -> None:
         """Write the fitted synthesizer to one file: a zip of JSON and safetensors, no code.
@@ -399,6 +432,7 @@ class Synthesizer(Estimator):
         parts = self._fitted_parts()
         options = {name: getattr(self, name) for name in STORED}
         options["settings"] = self._training_settings.model_dump()
+        options["identities"] = self._identities.stored()
         write_model(path, parts, options)
 
     @classmethod
@@ -416,7 +450,12 @@ class Synthesizer(Estimator):
         options = {name: getattr(stored, name) for name in STORED}
         if stored.settings != TrainingSettings():
             options["settings"] = stored.settings
-        return cls._composed(parts, **options)
+        given = stored.identities
+        identities = Identities(
+            {name: identity.identity() for name, identity in given.items()},
+            {name: identity.resolution for name, identity in given.items()},
+        )
+        return cls._composed(parts, identities, **options)
 
     @property
     def is_fitted_(self) -> bool:
@@ -437,7 +476,25 @@ class Synthesizer(Estimator):
     def _variables(self) -> Variables:
         """Return the variables with the rules in checked form."""
         names = (self.target_vars, self.condition_vars, self._discrete)
-        return Variables(*names, parse_only_where(self.only_where, *names), self.missing or {})
+        rules = parse_only_where(self.only_where, *names)
+        identities = self._parsed_identities()
+        modelled = identities.modelled(self.target_vars)
+        for part, whole in identities.parts.items():
+            if whole in modelled[: modelled.index(part)]:
+                rules.setdefault(part, OnlyWhere(whole))  # no part of nothing
+        return Variables(modelled, *names[1:], rules, self.missing or {}, identities.bounds)
+
+    def _parsed_identities(self) -> Identities:
+        """Return the identities in checked form."""
+        elsewhere = {
+            "only_where": [
+                *(self.only_where or {}),
+                *(rule for rule in (self.only_where or {}).values() if isinstance(rule, str)),
+            ],
+            "missing": list(self.missing or {}),
+        }
+        names = (self.target_vars, self.condition_vars, self._discrete)
+        return parse_identities(self.identities or {}, *names, elsewhere)
 
     def _fitted_parts(self) -> Parts:
         if not self.is_fitted_:

@@ -65,6 +65,7 @@ class AmountTransform:
     ties : relations to earlier amounts, each a class of the zero model after the signs.
     missing : what missing amounts are: "class", a class of the zero model after the others; "at_random",
         values that exist and were not observed; None where there are none.
+    bounds : the lowest and the highest amount in data units, which draws keep; None for no bound.
     """
 
     name: str
@@ -73,6 +74,7 @@ class AmountTransform:
     marginals: dict[int, Marginal] = field(repr=False)
     ties: tuple[Tie, ...] = ()
     missing: Missing | None = None
+    bounds: tuple[float | None, float | None] = (None, None)
 
     @property
     def n_classes(self) -> int:
@@ -120,6 +122,11 @@ class AmountTransform:
         """Return the amounts as signed whole multiples of the resolution, float64 (n,); NaN if missing."""
         return np.round(column.cast(pl.Float64).to_numpy() / self.resolution)
 
+    def within_bounds(self, grid: np.ndarray) -> np.ndarray:
+        """Return amounts on the grid that keep the bounds."""
+        low, high = (None if b is None else b / self.resolution for b in self.bounds)
+        return grid if low is None and high is None else np.clip(grid, low, high)
+
     def encode(self, grid: np.ndarray) -> np.ndarray:
         """Return the input of later targets, (n, width): normal score and piecewise-linear rank.
 
@@ -142,7 +149,7 @@ class AmountTransform:
         ties = [asdict(tie) for tie in self.ties]
         return {
             "type": "amount", "signs": self.signs, "resolution": self.resolution, "ties": ties,
-            "missing": self.missing,
+            "missing": self.missing, "bounds": self.bounds,
         }  # fmt: skip
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -171,7 +178,15 @@ class AmountTransform:
             if stored.resolution >= 1 and marginals[s].bound * stored.resolution >= LARGEST_WHOLE:
                 raise ValueError(f"{stored.name!r} has amounts beyond 64 bits")
         ties = tuple(tie.tie() for tie in stored.ties)
-        return cls(stored.name, stored.signs, stored.resolution, marginals, ties, stored.missing)
+        return cls(
+            stored.name,
+            stored.signs,
+            stored.resolution,
+            marginals,
+            ties,
+            stored.missing,
+            stored.bounds,
+        )
 
 
 MARGINAL_PARTS = ("x", "u", "shares", "bound")
@@ -186,6 +201,7 @@ class StoredAmount(Stored):
     resolution: Annotated[float, Field(ge=1e-300, le=1e15)]
     ties: Annotated[Listed[StoredTie], Field(max_length=MAX_TIES)] = ()
     missing: Missing | None = None
+    bounds: Annotated[tuple[float | None, float | None], Field(strict=False)] = (None, None)
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
@@ -194,6 +210,9 @@ class StoredAmount(Stored):
         power = math.log10(self.resolution)
         if abs(power - round(power)) > 1e-9:
             raise ValueError(f"impossible resolution {self.resolution}: not a power of ten")
+        low, high = self.bounds
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"impossible bounds {low} and {high}")
         return self
 
     def expected(self, arrays: dict[str, np.ndarray]) -> dict[str, Expected]:
@@ -287,6 +306,7 @@ def fit_amount(
     resolution: float | None = None,
     can_be_zero: bool = False,
     missing: Missing | None = None,
+    bounds: tuple[float | None, float | None] = (None, None),
 ) -> AmountTransform:
     """Fit the transform of one amount.
 
@@ -298,6 +318,7 @@ def fit_amount(
     resolution : the grid step; None to detect it from the data.
     can_be_zero : zero is a class even if no record has it.
     missing : what nulls are.
+    bounds : the lowest and the highest amount that can be drawn; all amounts lie within.
     """
     weights = weights[column.is_not_null().to_numpy()]
     values = column.drop_nulls().cast(pl.Float64).to_numpy()
@@ -315,7 +336,13 @@ def fit_amount(
                 max_knots=max_knots,
                 tail_factor=tail_factor,
             )
-    return AmountTransform(column.name, signs, resolution, marginals, missing=missing)
+            farthest = bounds[1] if sign > 0 else bounds[0]
+            if farthest is not None:  # no mass piles up at a bound: draws are mirrored below it
+                within = np.floor(abs(farthest) / resolution + 1e-9)
+                marginals[sign] = replace(
+                    marginals[sign], bound=min(marginals[sign].bound, within)
+                )
+    return AmountTransform(column.name, signs, resolution, marginals, (), missing, bounds)
 
 
 def shrunken(

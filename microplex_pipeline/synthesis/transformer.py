@@ -16,6 +16,7 @@ from microplex_pipeline.synthesis.conditions import (
     fit_condition,
 )
 from microplex_pipeline.synthesis.fitted_model import FittedModel, arrays_under
+from microplex_pipeline.synthesis.identities import Between
 from microplex_pipeline.synthesis.input_checks import check_names
 from microplex_pipeline.synthesis.only_where import OnlyWhere, given_form, parse_only_where
 from microplex_pipeline.synthesis.stored_form import (
@@ -78,6 +79,7 @@ class Transformer(FittedModel):
         discrete_vars: Sequence[str] = (),
         only_where: Mapping[str, OnlyWhere] | None = None,
         missing: Mapping[str, Missing] | None = None,
+        bounds: Mapping[str, Between] | None = None,
         *,
         atom_holders: int = 3,
         max_knots: int = 80,
@@ -95,6 +97,7 @@ class Transformer(FittedModel):
         discrete_vars : the targets that are categories.
         only_where : rules of structural zeros, by target.
         missing : what nulls are, by target that may have any.
+        bounds : of targets that have any.
         atom_holders, max_knots, tail_factor : see `marginal.fit_marginal`.
         prior : a transformer of the same variables, fitted on a larger population. Its encodings and
             categories are used unchanged, and margins are shrunk towards its margins.
@@ -117,11 +120,17 @@ class Transformer(FittedModel):
             }
             return cls(prior.conditions, transforms, prior.only_where)
         rules, nulls = dict(only_where or {}), dict(missing or {})
+        limits = {name: (b.low, b.high) for name, b in (bounds or {}).items()}
         fitted: dict[str, TargetTransform] = {
             name: fit_category(data[name], nulls.get(name))
             if name in discrete_vars
             else fit_amount(
-                data[name], weights, can_be_zero=name in rules, missing=nulls.get(name), **options
+                data[name],
+                weights,
+                can_be_zero=name in rules,
+                missing=nulls.get(name),
+                bounds=limits.get(name, (None, None)),
+                **options,
             )
             for name in target_vars
         }
@@ -160,6 +169,12 @@ class Transformer(FittedModel):
     def missing(self) -> dict[str, Missing]:
         """What nulls are, by target that may have any."""
         return {n: t.missing for n, t in self.transformers_.items() if t.missing}
+
+    @property
+    def bounds(self) -> dict[str, Between]:
+        """Bounds of the amounts that have any."""
+        amounts = [t for t in self.transformers_.values() if isinstance(t, AmountTransform)]
+        return {t.name: Between(*t.bounds) for t in amounts if t.bounds != (None, None)}
 
     @property
     def unobserved(self) -> list[bool]:
@@ -400,7 +415,7 @@ def _shrunken_transform(
     """Return the prior's transform with margins shrunk by the column's own; a category's unchanged."""
     if isinstance(prior, CategoryTransform):
         return prior
-    own = fit_amount(column, weights, resolution=prior.resolution, **options)
+    own = fit_amount(column, weights, resolution=prior.resolution, bounds=prior.bounds, **options)
     signs, counts = np.unique(
         np.sign(own.grid(column.drop_nulls())).astype(int), return_counts=True
     )

@@ -7,7 +7,7 @@ import sklearn.base
 
 from microplex_pipeline import Synthesizer
 from microplex_pipeline.estimator import NotFittedError
-from microplex_pipeline.synthesis import TrainingSettings
+from microplex_pipeline.synthesis import Between, TrainingSettings
 
 PARAMETERS = {
     "target_vars": ["pension", "taxed", "tenure"],
@@ -15,6 +15,7 @@ PARAMETERS = {
     "discrete_vars": ["tenure"],
     "only_where": {"pension": ("married", "yes"), "taxed": "pension"},
     "missing": {"tenure": "at_random"},
+    "identities": {"pension": Between(0, 20_000)},
     "atom_holders": 5,
     "max_knots": 40,
     "tail_factor": 1.5,
