@@ -4,15 +4,18 @@
     python -m benchmarks.households CA RI --seeds 1
 
 A quarter of each state's households is held out. The models are those of the pipeline: a prior of 60,000
-records of other states, fine-tuned to the state's other households. "alone" is the same with units that are
-told nothing of those before them. Prints, per state, each measure of held-out households with its bootstrap
-standard error, of both kinds of synthetic ones, and how well a classifier tells them from held-out ones.
+records of other states, fine-tuned to the state's other households. "synthesized" is the same with
+compositions drawn from a model, "alone" with units that are told nothing of those before them. Prints, per
+state, each measure of held-out households with its bootstrap standard error, of the three kinds of synthetic
+ones, and how well a classifier tells them from held-out ones; before, how many synthetic households have a
+composition of exactly one training household, and of exactly one of as many held-out ones.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -23,7 +26,7 @@ from microplex_pipeline.defs.coverage import STATES
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import load_settings
 from microplex_pipeline.evaluation.two_sample import grouped_auc
-from microplex_pipeline.population.synthetic_records import synthetic_records
+from microplex_pipeline.population.synthetic_records import Compositions, synthetic_records
 from microplex_pipeline.population.training import (
     completion_synthesizer,
     later_frame,
@@ -43,6 +46,12 @@ HOUSEHOLD, WEIGHT = "household_id", "weight"
 LINE, PER_PERSON = 11_670, 4_060  # poverty guideline of 2014, dollars a year
 BANDS = {"below 1": (-np.inf, 1.0), "1 to 2.5": (1.0, 2.5), "above 2.5": (2.5, np.inf)}
 RESAMPLES = 40
+KIND = ["age_head", "age_spouse", "filing_status", "n_persons", "n_persons_under_18"]
+# kinds of synthetic households, with their compositions, by whether units are told of those before them
+KINDS_OF: dict[bool, dict[str, Compositions]] = {
+    True: {"together": "resampled", "synthesized": "synthesized"},
+    False: {"alone": "resampled"},
+}
 AGES_APART = 15
 FEATURES = [
     "units", "persons", "children", "oldest", "youngest", "wages", "largest_wage", "spread", "earners",
@@ -170,9 +179,14 @@ def standard_errors(units: pl.DataFrame, seed: int) -> dict[str, float]:
 
 
 def drawn(
-    train: pl.DataFrame, others: pl.DataFrame, schema: SurveySchema, data: str, seed: int
-) -> tuple[pl.DataFrame, float]:
-    """Return synthetic units of a state, four times as many households, and the seconds of its models."""
+    train: pl.DataFrame,
+    others: pl.DataFrame,
+    schema: SurveySchema,
+    data: str,
+    seed: int,
+    skeletons: Sequence[Compositions],
+) -> tuple[list[pl.DataFrame], float]:
+    """Return synthetic units of a state by skeleton, four times as many households; the models' seconds."""
     training = TrainingSettings(**PRIOR_TRAINING)
     prior = synthesizer_of(schema, training, seed).fit(unit_frame(others, schema), WEIGHT)
     later_of = completion_synthesizer(schema, training, seed)
@@ -184,11 +198,39 @@ def drawn(
         later_frame(train, schema), WEIGHT, epochs=4, prior=later
     )
     cost = time.process_time() - start
-    records = synthetic_records(
-        train, own, completion, schema, 4 * train[HOUSEHOLD].n_unique(), seed,
-        amount_growth(schema, data, YEAR, YEAR),
-    )  # fmt: skip
-    return records, cost
+    return [
+        synthetic_records(
+            train, own, completion, schema, 4 * train[HOUSEHOLD].n_unique(), seed,
+            amount_growth(schema, data, YEAR, YEAR), skeleton,
+        ) for skeleton in skeletons
+    ], cost  # fmt: skip
+
+
+def unique_compositions(
+    train: pl.DataFrame, held: pl.DataFrame, synthetic: pl.DataFrame, seed: int
+) -> tuple[int, int]:
+    """Return how many synthetic households have a composition of exactly one person's household.
+
+    Of a sample of training households, as many as were held out, and of those held out.
+    """
+    numbers = train.select(pl.col(HOUSEHOLD).unique(maintain_order=True).shuffle(seed))
+    some = numbers.head(held[HOUSEHOLD].n_unique()).join(train, on=HOUSEHOLD)
+    back = []
+    for people in (some, held):
+        kinds = _kinds(people)
+        unique = kinds.filter(~kinds["kind"].is_duplicated())
+        back.append(_kinds(synthetic).join(unique, on="kind", how="semi").height)
+    return back[0], back[1]
+
+
+def _kinds(units: pl.DataFrame) -> pl.DataFrame:
+    """Return each household's composition as one text."""
+    of_unit = pl.concat_str([pl.col(name).cast(pl.String) for name in KIND], separator=",")
+    return (
+        units.sort(HOUSEHOLD, "unit_number")
+        .group_by(HOUSEHOLD, maintain_order=True)
+        .agg(of_unit.str.join(";").alias("kind"))
+    )
 
 
 def compared(
@@ -207,9 +249,17 @@ def compared(
     others = order.join(nation, on=HOUSEHOLD, maintain_order="left_right").head(PRIOR_RECORDS)
     true, errors = measures(held), standard_errors(held, seed)
     rows: list[dict[str, object]] = []
-    for kind, told in (("together", schema.earlier_units), ("alone", [])):
-        of = schema.model_copy(update={"earlier_units": told})
-        records, cost = drawn(train, others.select(nation.columns), of, data, seed)
+    found_by_kind: dict[str, pl.DataFrame] = {}
+    for told, skeletons in KINDS_OF.items():
+        of = schema if told else schema.model_copy(update={"earlier_units": []})
+        both, cost = drawn(
+            train, others.select(nation.columns), of, data, seed, list(skeletons.values())
+        )
+        found_by_kind |= dict(zip(skeletons, both, strict=True))
+        print(
+            f"{state}, seed {seed}, {', '.join(skeletons)}: {cost:.1f} CPU s of models", flush=True
+        )
+    for kind, records in found_by_kind.items():
         real, synthetic = described(held), described(records)
         synthetic = synthetic.sample(real.height, seed=seed)
         values = [f.select(FEATURES).cast(pl.Float64).to_numpy() for f in (real, synthetic)]
@@ -221,7 +271,12 @@ def compared(
             {"measure": name, "kind": kind, "held out": of_real[name], "synthetic": found[name],
              "error": errors.get(name, test.error)} for name in found
         ]  # fmt: skip
-        print(f"{state}, seed {seed}, {kind}: {cost:.1f} CPU s of the state's models", flush=True)
+    back, chance = unique_compositions(train, held, found_by_kind["synthesized"], seed)
+    print(
+        f"{state}, seed {seed}, synthesized: {back} households like exactly one of training, {chance} like "
+        f"exactly one held out, of {found_by_kind['synthesized'][HOUSEHOLD].n_unique()}",
+        flush=True,
+    )
     return rows
 
 
@@ -255,11 +310,10 @@ def main() -> None:
                 (gap.is_finite() & (gap <= 2 * pl.col("error"))).sum().alias("within 2 errors"),
             )
         )
-        together, alone = (table.filter(kind=kind).drop("kind") for kind in ("together", "alone"))
-        shown = together.join(
-            alone.select("measure", "synthetic", "within 2 errors"),
-            on="measure", suffix=", alone", maintain_order="left",
-        )  # fmt: skip
+        shown = table.filter(kind="together").drop("kind")
+        for kind in ("synthesized", "alone"):
+            other = table.filter(kind=kind).select("measure", "synthetic", "within 2 errors")
+            shown = shown.join(other, on="measure", suffix=f", {kind}", maintain_order="left")
         with pl.Config(
             tbl_rows=-1, tbl_cols=-1, fmt_str_lengths=60, tbl_width_chars=200, float_precision=3,
             tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True,

@@ -30,7 +30,8 @@ def text_of(page):
 
 
 @pytest.mark.parametrize(
-    "page", ["areas.md", "fusion.md", "households.md", "identities.md", "imputation.md", "inference.md"]
+    "page",
+    ["areas.md", "fusion.md", "households.md", "identities.md", "imputation.md", "inference.md"],
 )
 def test_the_code_of_a_page_runs(page, monkeypatch):
     monkeypatch.chdir(CHECKOUT)

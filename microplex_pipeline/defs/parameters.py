@@ -77,6 +77,11 @@ class PopulationParameters(Strict):
     min_households: int = Field(
         5000, ge=1, description="smallest number of synthetic households if households is 0"
     )
+    compositions: Literal["resampled", "synthesized"] = Field(
+        "resampled",
+        description="who lives with whom. resampled: the survey's households, drawn by weight; synthesized: "
+        "drawn from a model fitted to them, so that no household's composition need be real",
+    )
 
     def number(self, surveyed: int) -> int:
         """Return the number of synthetic households of a state in which so many were surveyed."""

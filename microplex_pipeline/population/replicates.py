@@ -24,7 +24,7 @@ import polars as pl
 from microplex_pipeline.calibration.bootstrap_weights import household_factors
 from microplex_pipeline.calibration.targets.sources import TargetSources
 from microplex_pipeline.population.calibrated_records import calibrated_records
-from microplex_pipeline.population.synthetic_records import synthetic_records
+from microplex_pipeline.population.synthetic_records import Compositions, synthetic_records
 from microplex_pipeline.population.training import training_records
 from microplex_pipeline.survey import SurveySchema
 from microplex_pipeline.synthesis import (
@@ -56,6 +56,7 @@ class Chain:
     targets : returns the table of targets, given the survey. It is sent to other processes, and so must be
         a function of a module, or a partial one.
     bounds : of the ratios of weights to design weights; None for no bounds.
+    compositions : see `synthetic_records`.
     """
 
     schema: SurveySchema
@@ -68,6 +69,7 @@ class Chain:
     sources: TargetSources
     targets: Callable[[pl.DataFrame], pl.DataFrame]
     bounds: tuple[float, float] | None = None
+    compositions: Compositions = "resampled"
 
     def records(
         self, survey: pl.DataFrame, seed: int, factors: np.ndarray | None = None
@@ -94,6 +96,7 @@ class Chain:
             self.n_households,
             seed,
             self.growth,
+            self.compositions,
         )
         return calibrated_records(
             drawn, self.targets(replicate), schema, self.sources, self.bounds

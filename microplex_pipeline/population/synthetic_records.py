@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
+from microplex_pipeline.population.synthetic_compositions import synthesized_households
 from microplex_pipeline.population.training import later_frame, summaries_of
 from microplex_pipeline.survey import (
     SurveySchema,
@@ -24,6 +26,8 @@ from microplex_pipeline.synthesis import (
     without_copies,
 )
 
+Compositions = Literal["resampled", "synthesized"]
+
 
 def synthetic_records(
     survey: pl.DataFrame,
@@ -33,14 +37,15 @@ def synthetic_records(
     n_households: int,
     seed: int,
     growth: Mapping[str, float],
+    compositions: Compositions = "resampled",
 ) -> pl.DataFrame:
     """Return synthetic tax units in households, with equal weights that add up to the survey's.
 
-    Compositions of households are those of surveyed ones, drawn with probability proportional to weight;
-    ages of dependants are drawn within the survey's age bands. Amounts are drawn unit by unit, given those
-    of the household's earlier units; then the household's own amounts, and the columns that hang on all of
-    them. Every identity of the schema holds in every row. A row that copies a
-    respondent's record is drawn again.
+    Compositions of households are those of surveyed ones, drawn with probability proportional to weight, or
+    drawn from a model; ages of dependants are drawn within the survey's age bands. Amounts are drawn unit by
+    unit, given those of the household's earlier units; then the household's own amounts, and the columns that
+    hang on all of them. Every identity of the schema holds in every row. A row that copies a respondent's
+    record is drawn again.
 
     Parameters
     ----------
@@ -50,17 +55,13 @@ def synthetic_records(
     n_households : number of households to draw.
     seed : decides all draws.
     growth : growth of each amount from the surveyed year to that of the records, from `amount_growth`.
+    compositions : "resampled", those of surveyed households; "synthesized", drawn from a model that is fitted
+        to them.
     """
-    keys = [schema.state, schema.year, schema.household, schema.unit, schema.weight]
-    columns = dict.fromkeys([*keys, *schema.condition_columns, *schema.carried])
-    skeleton = resample_households(
-        survey.select(list(columns)),
-        n_households,
-        seed,
-        household_id=schema.household,
-        weight=schema.weight,
-        unit_id=schema.unit,
-    ).drop("source_household_id")
+    if compositions == "synthesized":
+        skeleton = synthesized_households(survey, schema, n_households, _another(seed, 0))
+    else:
+        skeleton = _resampled_households(survey, schema, n_households, seed)
     skeleton = draw_ages(skeleton, schema, seed)
     records = describe_households(
         _with_amounts(skeleton, survey, synthesizer, schema, seed), schema
@@ -68,6 +69,21 @@ def synthetic_records(
     records = add_computed(records, schema.computed_before)
     later = _later_columns(records, survey, completion, schema, _another(seed))
     return with_every_column(records, later, schema, growth)
+
+
+def _resampled_households(
+    survey: pl.DataFrame, schema: SurveySchema, n_households: int, seed: int
+) -> pl.DataFrame:
+    keys = [schema.state, schema.year, schema.household, schema.unit, schema.weight]
+    columns = dict.fromkeys([*keys, *schema.condition_columns, *schema.carried])
+    return resample_households(
+        survey.select(list(columns)),
+        n_households,
+        seed,
+        household_id=schema.household,
+        weight=schema.weight,
+        unit_id=schema.unit,
+    ).select(list(columns))
 
 
 def _with_amounts(

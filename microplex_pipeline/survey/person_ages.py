@@ -35,7 +35,7 @@ def draw_ages(records: pl.DataFrame, schema: SurveySchema, seed: int) -> pl.Data
     SurveyError
         If a band has fewer than no persons in a unit, or all bands have more persons than the unit.
     """
-    head, spouse, has_spouse, counts, unseen = _members(records, schema)
+    head, spouse, has_spouse, counts, unseen = members_of(records, schema)
     if faults := contradicting_ages(records, schema):
         raise SurveyError(f"{faults[0]}. Repair the survey, or correct `ages` in its schema")
     rng = np.random.default_rng(seed)
@@ -57,7 +57,7 @@ def draw_ages(records: pl.DataFrame, schema: SurveySchema, seed: int) -> pl.Data
 
 def contradicting_ages(records: pl.DataFrame, schema: SurveySchema) -> list[str]:
     """Return a message if in some units a band has fewer than no persons, or all have too many."""
-    *_, counts, unseen = _members(records, schema)
+    *_, counts, unseen = members_of(records, schema)
     wrong = np.any([count < 0 for count in (*counts, unseen)], axis=0)
     if not wrong.any():
         return []
@@ -68,7 +68,7 @@ def contradicting_ages(records: pl.DataFrame, schema: SurveySchema) -> list[str]
     ]
 
 
-def _members(
+def members_of(
     records: pl.DataFrame, schema: SurveySchema
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray], np.ndarray]:
     """Return the head's and spouse's age, whether there is a spouse, dependants by band, and the others."""
@@ -78,7 +78,7 @@ def _members(
     counts = [
         _sum(records, band.count)
         - _sum(records, band.less)
-        - _filers(band.filers, head, spouse, has_spouse)
+        - filers_in(band.filers, head, spouse, has_spouse)
         for band in ages.bands
     ]
     return head, spouse, has_spouse, counts, persons - 1 - has_spouse - np.sum(counts, axis=0)
@@ -90,7 +90,7 @@ def _sum(records: pl.DataFrame, columns: Sequence[str]) -> np.ndarray:
     return records.select(pl.sum_horizontal(pl.col(columns).cast(pl.Int64))).to_series().to_numpy()
 
 
-def _filers(
+def filers_in(
     ages: tuple[int, int] | None, head: np.ndarray, spouse: np.ndarray, has_spouse: np.ndarray
 ) -> np.ndarray:
     """Return how many of head and spouse a band counts."""

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from microplex_pipeline.synthesis.compositions import SynthesizedCompositions
     from microplex_pipeline.synthesis.copies import without_copies
     from microplex_pipeline.synthesis.fitted_model import FittedModel
     from microplex_pipeline.synthesis.flow import Flow
@@ -49,6 +50,7 @@ __all__ = [
     "Product",
     "Sum",
     "Summary",
+    "SynthesizedCompositions",
     "Synthesizer",
     "TrainingSettings",
     "Transformer",
@@ -77,6 +79,7 @@ _HOMES = {
     "Product": "identities",
     "Sum": "identities",
     "Summary": "summaries",
+    "SynthesizedCompositions": "compositions",
     "Synthesizer": "synthesizer",
     "TrainingSettings": "training_settings",
     "Transformer": "transformer",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,12 +16,14 @@ from microplex_pipeline.synthesis.household_schema import (
     N_MEMBERS,
     HouseholdSchema,
 )
+from microplex_pipeline.synthesis.identities import Between
 from microplex_pipeline.synthesis.input_checks import CATEGORY_TYPES
 from microplex_pipeline.synthesis.membership import WEIGHT
 from microplex_pipeline.synthesis.skeleton import resample_households
 from microplex_pipeline.synthesis.summaries import as_known, draw_in_turn, with_earlier
 from microplex_pipeline.synthesis.synthesizer import Synthesizer
 
+ATOM_SHARE = 0.025  # of the members, at least, have a number that is drawn as a point mass
 MAX_CATEGORIES = 12  # a whole number with more values is drawn as an amount
 
 
@@ -97,7 +100,18 @@ class SynthesizedCompositions:
             return cls(of_size, None)
         frame = with_earlier(members, schema.earlier_kinds, schema.group_id)
         conditions = schema.composition_conditions["kinds"]
-        model = Synthesizer(own, conditions, _categories(members, own), **options)
+        categories = _categories(members, own)
+        # kinds of members stay within what was seen: nobody is twice as old as the oldest
+        seen = {
+            name: Between(float(members[name].min()), float(members[name].max()))  # type: ignore[arg-type]
+            for name in own
+            if name not in categories
+        }
+        # an age that a few have is no heap: only top codes and the like come back as such
+        atoms = max(3, math.ceil(ATOM_SHARE * members.height))
+        model = Synthesizer(
+            own, conditions, categories, identities=seen, atom_holders=atoms, **options
+        )
         return cls(of_size, model.fit(frame, WEIGHT, epochs=epochs))
 
     def draw(self, n_groups: int, seed: int, schema: HouseholdSchema) -> pl.DataFrame:

@@ -1,5 +1,7 @@
 """Replicates of a state: the same bytes again, whatever the number of processes, and other samples."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -67,3 +69,12 @@ def test_years_of_one_survey_share_samples_and_states_do_not():
     keys = {replicate_key(*k) for k in [(0, "RI", 2014), (1, "RI", 2014), (0, "VT", 2014),
                                         (0, "RI", 2013)]}  # fmt: skip
     assert len(keys) == 4
+
+
+def test_a_chain_can_synthesize_compositions(chain, rhode_island, schema):
+    records = replace(chain, compositions="synthesized").records(rhode_island, 1)
+    assert broken_identities(records, schema) == []
+    assert (records["weight"] * records["n_persons"]).sum() == pytest.approx(1_055_936, rel=1e-6)
+    resampled = chain.records(rhode_island, 1)
+    assert records.columns == resampled.columns
+    assert not records["age_head"].equals(resampled["age_head"])

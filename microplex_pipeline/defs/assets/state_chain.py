@@ -50,4 +50,5 @@ def chain_of(
             pooled=pooled_totals(data, state, year),
         ),
         parameters.calibration.bounds,
+        parameters.population.compositions,
     )

@@ -32,11 +32,11 @@ def synthetic_population(
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One row per synthetic tax unit, in households: the records that calibration will reweight.
 
-    Compositions of households are those of surveyed ones, drawn with probability proportional to weight;
-    ages of dependants are drawn within the survey's age bands; amounts are drawn from the models, and then
-    what the source imputed from them: deductions, benefits in kind. Every column of the source is there.
-    Every identity of the survey's schema (totals, parts, structural zeros) holds in every row. A row that
-    copies a respondent's record is drawn again.
+    Compositions of households are those of surveyed ones, drawn with probability proportional to weight (or,
+    by `population.compositions`, drawn from a model); ages of dependants are drawn within the survey's age
+    bands; amounts are drawn from the models, and then what the source imputed from them: deductions, benefits
+    in kind. Every column of the source is there. Every identity of the survey's schema (totals, parts,
+    structural zeros) holds in every row. A row that copies a respondent's record is drawn again.
     """
     schema = data.survey_schema
     _, year = state_and_year(context)
@@ -50,6 +50,7 @@ def synthetic_population(
         n_households,
         parameters.seed,
         amount_growth(schema, data.path, int(survey["survey_year"][0]), year),
+        parameters.population.compositions,
     )
     context.log.info(f"drew {records.height} units in {n_households} households of {year}")
     return stored_records(
