@@ -52,7 +52,7 @@ def load_case(name: str, seed: int) -> Case:
     name : a state, NATION (a sample of it), WIDE (California with more targets) or EVERYONE.
     seed : decides the split and the samples.
     """
-    units = _units()
+    units = units_of_all_years()
     if name != EVERYONE:
         units = units.filter(pl.col("year") == YEAR)
     targets = [*TARGETS, *MORE_TARGETS] if name == WIDE else TARGETS
@@ -74,7 +74,7 @@ def load_case(name: str, seed: int) -> Case:
     )  # fmt: skip
 
 
-def _units() -> pl.DataFrame:
+def units_of_all_years() -> pl.DataFrame:
     """Return the tax units of all years, with the state factors removed from wages."""
     data = CHECKOUT / "data"
     factors = pl.read_csv(data / "cps_state_wage_factors.csv").select("state", "wage_factor")

@@ -185,8 +185,13 @@ def drawn(
     data: str,
     seed: int,
     skeletons: Sequence[Compositions],
-) -> tuple[list[pl.DataFrame], float]:
-    """Return synthetic units of a state by skeleton, four times as many households; the models' seconds."""
+    held: int,
+) -> tuple[list[tuple[pl.DataFrame, pl.DataFrame]], float]:
+    """Return synthetic units of a state by skeleton, and the seconds of its models.
+
+    Four times as many households as trained, and as many as were held out: among the former, copies of one
+    composition would tell a classifier that they are synthetic.
+    """
     training = TrainingSettings(**PRIOR_TRAINING)
     prior = synthesizer_of(schema, training, seed).fit(unit_frame(others, schema), WEIGHT)
     later_of = completion_synthesizer(schema, training, seed)
@@ -198,12 +203,13 @@ def drawn(
         later_frame(train, schema), WEIGHT, epochs=4, prior=later
     )
     cost = time.process_time() - start
-    return [
-        synthetic_records(
-            train, own, completion, schema, 4 * train[HOUSEHOLD].n_unique(), seed,
-            amount_growth(schema, data, YEAR, YEAR), skeleton,
-        ) for skeleton in skeletons
-    ], cost  # fmt: skip
+    growth = amount_growth(schema, data, YEAR, YEAR)
+
+    def records(n: int, skeleton: Compositions) -> pl.DataFrame:
+        return synthetic_records(train, own, completion, schema, n, seed, growth, skeleton)
+
+    many = 4 * train[HOUSEHOLD].n_unique()
+    return [(records(many, skeleton), records(held, skeleton)) for skeleton in skeletons], cost
 
 
 def unique_compositions(
@@ -249,19 +255,20 @@ def compared(
     others = order.join(nation, on=HOUSEHOLD, maintain_order="left_right").head(PRIOR_RECORDS)
     true, errors = measures(held), standard_errors(held, seed)
     rows: list[dict[str, object]] = []
-    found_by_kind: dict[str, pl.DataFrame] = {}
+    found_by_kind: dict[str, tuple[pl.DataFrame, pl.DataFrame]] = {}
+    real = described(held)
     for told, skeletons in KINDS_OF.items():
         of = schema if told else schema.model_copy(update={"earlier_units": []})
         both, cost = drawn(
-            train, others.select(nation.columns), of, data, seed, list(skeletons.values())
-        )
+            train, others.select(nation.columns), of, data, seed, list(skeletons.values()),
+            real.height,
+        )  # fmt: skip
         found_by_kind |= dict(zip(skeletons, both, strict=True))
         print(
             f"{state}, seed {seed}, {', '.join(skeletons)}: {cost:.1f} CPU s of models", flush=True
         )
-    for kind, records in found_by_kind.items():
-        real, synthetic = described(held), described(records)
-        synthetic = synthetic.sample(real.height, seed=seed)
+    for kind, (records, few) in found_by_kind.items():
+        synthetic = described(few)
         values = [f.select(FEATURES).cast(pl.Float64).to_numpy() for f in (real, synthetic)]
         weights = real[WEIGHT].to_numpy(), synthetic[WEIGHT].to_numpy()
         test = grouped_auc(values[0], values[1], weights, np.arange(2 * real.height), seed)
@@ -271,10 +278,11 @@ def compared(
             {"measure": name, "kind": kind, "held out": of_real[name], "synthetic": found[name],
              "error": errors.get(name, test.error)} for name in found
         ]  # fmt: skip
-    back, chance = unique_compositions(train, held, found_by_kind["synthesized"], seed)
+    modelled = found_by_kind["synthesized"][0]
+    back, chance = unique_compositions(train, held, modelled, seed)
     print(
         f"{state}, seed {seed}, synthesized: {back} households like exactly one of training, {chance} like "
-        f"exactly one held out, of {found_by_kind['synthesized'][HOUSEHOLD].n_unique()}",
+        f"exactly one held out, of {modelled[HOUSEHOLD].n_unique()}",
         flush=True,
     )
     return rows
