@@ -4,8 +4,8 @@
 
 Prints, per state and target, the weighted mean and share of holders of 2012, of 2014 itself and of what was
 fused onto 2014's units, with the distance of the latter two in standard errors of the two surveys; then how
-well a classifier tells fused records from 2014's own, beside telling 2012's records from them; then, for pairs
-of amounts, the bounds that two surveys leave, and the joint share that 2014 itself has.
+well a classifier tells fused records from 2014's own, beside telling 2012's records from them; then, for
+pairs of amounts, the bounds that two surveys leave, and the joint share that 2014 itself has.
 """
 
 from __future__ import annotations

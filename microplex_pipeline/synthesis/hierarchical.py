@@ -11,14 +11,16 @@ import numpy as np
 import polars as pl
 
 from microplex_pipeline.estimator import Estimator, NotFittedError
-from microplex_pipeline.frames import empty_like, like, to_polars
+from microplex_pipeline.frames import empty_like, like, to_polars, with_columns
 from microplex_pipeline.synthesis.compositions import (
     ResampledCompositions,
     SynthesizedCompositions,
     seed_of,
 )
+from microplex_pipeline.synthesis.group_imputation import impute_groups
 from microplex_pipeline.synthesis.hierarchical_file import read_hierarchy, write_hierarchy
 from microplex_pipeline.synthesis.household_schema import N_MEMBERS, HouseholdSchema
+from microplex_pipeline.synthesis.input_checks import check_options
 from microplex_pipeline.synthesis.membership import (
     WEIGHT,
     check_membership,
@@ -153,13 +155,13 @@ class HierarchicalSynthesizer(Estimator):
         options: dict[str, Any] = {"settings": self.settings, "seed": self.seed}
         members_model = Synthesizer(
             schema.member_vars, schema.member_conditions, schema.discrete_of_members,
-            only_where=schema.only_where, **options,
+            only_where=schema.only_where, missing=schema.missing_of_members, **options,
         ).fit(told, WEIGHT, epochs=epochs, prior=None if prior is None else prior.members_)  # fmt: skip
         groups_model = None
         if schema.group_target_vars:
             groups_model = Synthesizer(
                 schema.group_target_vars, schema.group_conditions, schema.discrete_of_groups,
-                **options,
+                missing=schema.missing_of_groups, **options,
             ).fit(
                 described(of_groups, whole, schema), WEIGHT, epochs=epochs,
                 prior=None if prior is None else prior.groups_,
@@ -251,6 +253,42 @@ class HierarchicalSynthesizer(Estimator):
         known = of_members.drop(schema.member_vars, strict=False)
         whole = joined(of_groups, known, schema)
         return self._complete(whole, int(np.random.SeedSequence(seed).entropy), draws)  # type: ignore[arg-type]
+
+    def impute(
+        self, groups: Any, members: Any, seed: int | None = None, *, particles: int = 16
+    ) -> tuple[Any, Any]:
+        """Fill the nulls of members' variables and groups' targets, given all that is observed in the group.
+
+        Each incomplete group is completed `particles` times, member by member, each by as many candidates
+        (see `Synthesizer.impute`); one completion is kept, drawn in proportion to the probability that it
+        gives to what is observed of the later members and of the group. Observed values are never changed.
+
+        Parameters
+        ----------
+        groups, members : as for `fit`, with nulls.
+        seed : the same seed gives the same values; None draws new ones at each call.
+        particles : number of completions of a group, and of candidates per member, from 1 to 1,000.
+
+        Returns
+        -------
+        The two frames, of the caller's kind, with their columns and rows in order.
+
+        Raises
+        ------
+        ValueError
+            As `fit` and `Synthesizer.impute`.
+        NotFittedError
+            If the synthesizer is not fitted.
+        """
+        self._require_fitted()
+        check_options({}, {"particles": (particles, 1, 1_000)})
+        of_groups, of_members = to_polars(groups), to_polars(members)
+        check_membership(of_groups, of_members, self.schema, None, drawn=True)
+        entropy = int(np.random.SeedSequence(seed).entropy)  # type: ignore[arg-type]
+        columns = impute_groups(
+            of_groups, of_members, self.schema, self.members_, self.groups_, entropy, particles
+        )
+        return with_columns(groups, columns[0]), with_columns(members, columns[1])
 
     def reweight(
         self, groups: Any, members: Any, targets: Any, calibration: Calibration

@@ -19,6 +19,7 @@ from microplex_pipeline.synthesis.stored_form import (
     read_json,
 )
 from microplex_pipeline.synthesis.synthesizer import Synthesizer
+from microplex_pipeline.synthesis.target_transforms import Missing
 
 FILE = "schema.json"
 LARGEST = 2**24  # bytes of the schema
@@ -37,6 +38,7 @@ class StoredSchema(Stored):
     only_where: (
         dict[Text, Text | Annotated[tuple[Text, Scalar | None], Field(strict=False)]] | None
     )
+    missing: dict[Text, Missing]
     group_id: Text
     member_id: Text
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from microplex_pipeline.synthesis.input_checks import check_options
+from microplex_pipeline.synthesis.input_checks import check_missing, check_options
 from microplex_pipeline.synthesis.summaries import Summary
+from microplex_pipeline.synthesis.target_transforms import Missing
 
 N_MEMBERS = "n_members"
 MEMBER_NUMBER = "member_number"
@@ -41,6 +42,8 @@ class HouseholdSchema:
         and last value of every amount, last value of every category, and first and last of every condition.
     discrete_vars : the variables to draw that are categories.
     only_where : structural zeros of the members' variables, as in `Synthesizer`.
+    missing : what nulls are, by variable of members or target of groups that may have any, as in
+        `Synthesizer`. Summaries of members are those of what is known.
     group_id, member_id : columns of the groups' and members' numbers.
 
     Raises
@@ -57,6 +60,7 @@ class HouseholdSchema:
     earlier_vars: Mapping[str, str] | None = None
     discrete_vars: Sequence[str] = ()
     only_where: Mapping[str, str | tuple[str, Any]] | None = None
+    missing: Mapping[str, Missing] = field(default_factory=dict)
     group_id: str = "household_id"
     member_id: str = "person_id"
 
@@ -78,6 +82,7 @@ class HouseholdSchema:
         drawn = {*self.member_vars, *self.group_target_vars}
         if unknown := sorted({*self.discrete_vars} - drawn):
             raise ValueError(f"discrete_vars that are not drawn: {', '.join(unknown)}")
+        check_missing(self.missing, sorted(drawn))
         known = {*self.member_vars, *self.member_condition_vars}
         for key, summaries in (("earlier_vars", self.earlier), ("derived_vars", self.derived)):
             for name, summary in summaries.items():
@@ -141,6 +146,16 @@ class HouseholdSchema:
     def group_conditions(self) -> list[str]:
         """What a group's targets are drawn from."""
         return [N_MEMBERS, *self.group_vars, *self.derived_vars, *self.of_all]
+
+    @property
+    def missing_of_members(self) -> dict[str, Missing]:
+        """What nulls are, by the members' variables."""
+        return {name: m for name, m in self.missing.items() if name in self.member_vars}
+
+    @property
+    def missing_of_groups(self) -> dict[str, Missing]:
+        """What nulls are, by the groups' targets."""
+        return {name: m for name, m in self.missing.items() if name in self.group_target_vars}
 
     @property
     def discrete_of_members(self) -> list[str]:

@@ -39,8 +39,11 @@ AT_ONCE = 200_000  # particles that are in memory together
 
 def impute_records(
     data: pl.DataFrame, parts: Parts, seed: int | None, particles: int
-) -> list[pl.Series]:
+) -> tuple[list[pl.Series], np.ndarray]:
     """Return all targets, in order, with their missing values drawn and the others unchanged.
+
+    Also the estimated log-probability of what is observed in each incomplete row given its conditions, (n,),
+    in nats; 0 for rows that are complete.
 
     Parameters
     ----------
@@ -63,14 +66,17 @@ def impute_records(
     kept = [name for name, meaning in transformer.missing.items() if meaning == "class"]
     lacking = [data[name].is_null().to_numpy() for name in targets if name not in kept]
     incomplete = np.flatnonzero(np.any([np.zeros(data.height, bool), *lacking], axis=0))
+    evidence = np.zeros(data.height)
     if not len(incomplete):
-        return [data[name] for name in targets]
+        return [data[name] for name in targets], evidence
     rng = np.random.default_rng(seed)
     size = max(1, AT_ONCE // particles)
     chunks = [incomplete[k : k + size] for k in range(0, len(incomplete), size)]
     with one_thread():
-        drawn = pl.concat([_impute(data[rows], *parts, particles, rng) for rows in chunks])
-    return [_filled(data[name], drawn[name], incomplete) for name in targets]
+        found = [_impute(data[rows], *parts, particles, rng) for rows in chunks]
+    drawn = pl.concat([frame for frame, _ in found])
+    evidence[incomplete] = np.concatenate([nats for _, nats in found])
+    return [_filled(data[name], drawn[name], incomplete) for name in targets], evidence
 
 
 def imputed_shares(
@@ -131,6 +137,7 @@ class _Particles:
         self.count, self.rng = count, rng
         self.row = np.repeat(np.arange(rows), count)
         self._log_weights = np.zeros((rows, count))
+        self._log_evidence = np.zeros(rows)
 
     def weigh(self, particles: np.ndarray, log_likelihood: np.ndarray) -> None:
         """Multiply the weights of some particles by what is observed given them."""
@@ -151,6 +158,7 @@ class _Particles:
         ends[:, -1] = 1.0
         chosen = np.tile(np.arange(self.count), (len(shares), 1))
         chosen[uneven] = [np.searchsorted(e, p) for e, p in zip(ends, points, strict=True)]
+        self._log_evidence[uneven] += self._log_means()[uneven]
         self._log_weights[uneven] = 0.0
         return (chosen + np.arange(len(shares))[:, None] * self.count).ravel()
 
@@ -158,6 +166,14 @@ class _Particles:
         """Return one particle per row, drawn by weight, (m,)."""
         chosen, _ = invert(self._shares(), self.rng.random(len(self._log_weights)))
         return chosen + np.arange(len(chosen)) * self.count
+
+    def log_evidence(self) -> np.ndarray:
+        """Return the log of the estimated probability of what was observed in each row, (m,)."""
+        return self._log_evidence + self._log_means()
+
+    def _log_means(self) -> np.ndarray:
+        highest = self._log_weights.max(axis=1)
+        return highest + np.log(np.exp(self._log_weights - highest[:, None]).mean(axis=1))
 
     def _shares(self) -> np.ndarray:
         highest = self._log_weights.max(axis=1, keepdims=True)
@@ -175,14 +191,15 @@ def _impute(
     flow: Flow,
     count: int,
     rng: np.random.Generator,
-) -> pl.DataFrame:
-    """Return the targets of incomplete rows, drawn where they are missing."""
+) -> tuple[pl.DataFrame, np.ndarray]:
+    """Return the targets of incomplete rows, drawn where they are missing, and the log of the evidence."""
     given = transformer.classes(data)
     _refuse_unknown(given, transformer)
     particles = _Particles(data.height, count, rng)
     context = transformer.context(data)[particles.row]
     classes = _impute_classes(data, given, context, transformer, zero_model, particles)
-    return _impute_values(data, given, context, classes, transformer, flow, particles)
+    drawn = _impute_values(data, given, context, classes, transformer, flow, particles)
+    return drawn, particles.log_evidence()
 
 
 def _refuse_unknown(classes: np.ndarray, transformer: Transformer) -> None:

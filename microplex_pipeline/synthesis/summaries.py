@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 Expression = Callable[[pl.Expr], pl.Expr]
 
 OF_EARLIER: dict[str, Expression] = {
-    "sum": lambda x: x.cum_sum().shift(1),
-    "count": lambda x: (x != 0).cast(pl.Int64).cum_sum().shift(1),
-    "max": lambda x: x.cum_max().shift(1),
-    "min": lambda x: x.cum_min().shift(1),
+    "sum": lambda x: x.fill_null(0).cum_sum().shift(1),
+    "count": lambda x: (x != 0).fill_null(False).cast(pl.Int64).cum_sum().shift(1),
+    "max": lambda x: x.cum_max().forward_fill().shift(1),
+    "min": lambda x: x.cum_min().forward_fill().shift(1),
     "first": lambda x: x.first(),
     "last": lambda x: x.shift(1),
 }
@@ -83,6 +83,7 @@ class Summary:
     def _value(self) -> pl.Expr:
         if len(self.of) == 1 and self.take not in NUMERIC:
             return pl.col(self.of[0])
+        # of what is known
         return pl.sum_horizontal(pl.col(name).cast(pl.Float64) for name in self.of)
 
 

@@ -366,7 +366,7 @@ class Synthesizer(Estimator):
         )
         check_targets(frame, self.target_vars, self._discrete, self.target_vars)
         known = identities.solved(frame)
-        columns = impute_records(identities.free(known), parts, seed, particles)
+        columns, _ = impute_records(identities.free(known), parts, seed, particles)
         if identities.of_target:
             whole = identities.complete(known.with_columns(columns))
             # a part goes through its share, which is rounded
