@@ -1,7 +1,7 @@
 """Kills a build with kill -9 in every step: what is left, and what a repeated build gives.
 
 python -m benchmarks.kills FOLDER         prints a Markdown table; takes about ten minutes on two cores
-python -m benchmarks.kills FOLDER N       kills N builds and backfills at random moments
+python -m benchmarks.kills FOLDER N SEED  kills N builds and backfills at random moments
 
 The first: a state is built with one seed and short training. Then it is built again and again with another
 seed, and killed in a different step each time. Afterwards, every table must be either unchanged or the same
@@ -26,6 +26,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
+import duckdb
 import yaml
 
 from benchmarks import CHECKOUT
@@ -46,6 +47,7 @@ BRIEFEST = {
     "completion": {"epochs": 1},
     "population": {"households": 800},
 }
+RELEASED = 20.0  # seconds, at most, until a killed backfill's processes have ended
 PREAMBLE = [sys.executable, "-m", "microplex_pipeline"]
 BUILD = [*PREAMBLE, "build", "RI", "2014"]
 AGAIN = [*PREAMBLE, "backfill", "--states", "RI", "--year", "2014", "--jobs", "1"]
@@ -55,7 +57,7 @@ BOTH = [*PREAMBLE, "backfill", "--states", "RI,VT", "--year", "2014", "--jobs", 
 def main() -> None:
     folder = Path(sys.argv[1])
     if len(sys.argv) > 2:
-        at_random(folder, int(sys.argv[2]))
+        at_random(folder, int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0)
     else:
         in_every_step(folder)
 
@@ -94,7 +96,7 @@ def in_every_step(folder: Path) -> None:
         shutil.rmtree(project)
 
 
-def at_random(folder: Path, times: int) -> None:
+def at_random(folder: Path, times: int, seed: int) -> None:
     old, new = folder / "old", folder / "new"
     (old / "home").mkdir(parents=True)
     shutil.copyfile(CHECKOUT / "dagster.yaml", old / "home" / "dagster.yaml")
@@ -107,7 +109,7 @@ def at_random(folder: Path, times: int) -> None:
     undisturbed = time.monotonic() - started
     before, after = contents(old), contents(new)
     was, will = digests(old / "w.duckdb"), digests(new / "w.duckdb")
-    draw = random.Random(0)
+    draw = random.Random(seed)
     equal, mixed, ended = 0, 0, 0
     for number in range(times):
         project = Path(shutil.copytree(old, folder / str(number)))
@@ -126,6 +128,7 @@ def at_random(folder: Path, times: int) -> None:
         else:
             ended += 1
         run.wait()
+        wait_for_release(project / "w.duckdb")
         partly = digests(project / "w.duckdb")
         mixed += any(h not in (was.get(key), will.get(key)) for key, h in partly.items())
         again = subprocess.run(BOTH, env=environment(project), capture_output=True, text=True)
@@ -142,6 +145,19 @@ def at_random(folder: Path, times: int) -> None:
         )
     assert before != after
     print(f"of {times} kills {ended} came after the end; re-run equal to undisturbed: {equal}")
+
+
+def wait_for_release(warehouse: Path) -> None:
+    """Wait until the processes of a killed backfill, which end with it, have let go of the file."""
+    end = time.monotonic() + RELEASED
+    while True:
+        try:
+            duckdb.connect(str(warehouse), read_only=True).close()
+            return
+        except duckdb.IOException:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
 
 
 def children_of(process: int) -> list[int]:
