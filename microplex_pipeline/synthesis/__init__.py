@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from microplex_pipeline.synthesis.fusion import Fusion, fuse
     from microplex_pipeline.synthesis.hierarchical import HierarchicalSynthesizer
     from microplex_pipeline.synthesis.household_schema import HouseholdSchema
-    from microplex_pipeline.synthesis.identities import Between, PartOf, Product, Sum
+    from microplex_pipeline.synthesis.identity_kinds import Between, PartOf, Product, Sum
     from microplex_pipeline.synthesis.imputation import imputed_shares
     from microplex_pipeline.synthesis.prior import Prior
     from microplex_pipeline.synthesis.skeleton import resample_households
@@ -67,17 +67,17 @@ __all__ = [
 # imported when they are first used: settings of a project need no numpy
 _HOMES = {
     "FINE_TUNING": "training_settings",
-    "Between": "identities",
+    "Between": "identity_kinds",
     "FineTuningSettings": "training_settings",
     "FittedModel": "fitted_model",
     "Flow": "flow",
     "Fusion": "fusion",
     "HierarchicalSynthesizer": "hierarchical",
     "HouseholdSchema": "household_schema",
-    "PartOf": "identities",
+    "PartOf": "identity_kinds",
     "Prior": "prior",
-    "Product": "identities",
-    "Sum": "identities",
+    "Product": "identity_kinds",
+    "Sum": "identity_kinds",
     "Summary": "summaries",
     "SynthesizedCompositions": "compositions",
     "Synthesizer": "synthesizer",

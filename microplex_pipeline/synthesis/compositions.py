@@ -16,7 +16,7 @@ from microplex_pipeline.synthesis.household_schema import (
     N_MEMBERS,
     HouseholdSchema,
 )
-from microplex_pipeline.synthesis.identities import Between
+from microplex_pipeline.synthesis.identity_kinds import Between
 from microplex_pipeline.synthesis.input_checks import CATEGORY_TYPES
 from microplex_pipeline.synthesis.membership import WEIGHT
 from microplex_pipeline.synthesis.skeleton import resample_households

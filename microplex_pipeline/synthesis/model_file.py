@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from microplex_pipeline.synthesis.fitted_model import FittedModel
 from microplex_pipeline.synthesis.flow import Flow
-from microplex_pipeline.synthesis.identities import StoredIdentity
+from microplex_pipeline.synthesis.identity_kinds import StoredIdentity
 from microplex_pipeline.synthesis.parts import Parts
 from microplex_pipeline.synthesis.stored_form import Listed, Stored, Text, one_line, read_json
 from microplex_pipeline.synthesis.training_settings import TrainingSettings

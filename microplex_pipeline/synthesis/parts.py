@@ -11,7 +11,7 @@ import polars as pl
 from microplex_pipeline.synthesis.copies import without_copies
 from microplex_pipeline.synthesis.drawing import draw_records
 from microplex_pipeline.synthesis.flow import Flow
-from microplex_pipeline.synthesis.identities import Between
+from microplex_pipeline.synthesis.identity_kinds import Between
 from microplex_pipeline.synthesis.input_checks import check_targets, require_columns
 from microplex_pipeline.synthesis.only_where import OnlyWhere
 from microplex_pipeline.synthesis.target_transforms import Missing

@@ -13,7 +13,8 @@ from narwhals.typing import IntoFrameT
 from microplex_pipeline.estimator import Estimator, NotFittedError
 from microplex_pipeline.frames import to_polars, with_columns
 from microplex_pipeline.synthesis.flow import Flow
-from microplex_pipeline.synthesis.identities import Identities, Identity, parse_identities
+from microplex_pipeline.synthesis.identities import Identities, parse_identities
+from microplex_pipeline.synthesis.identity_kinds import Identity
 from microplex_pipeline.synthesis.imputation import impute_records
 from microplex_pipeline.synthesis.input_checks import (
     check_missing,

@@ -16,7 +16,7 @@ from microplex_pipeline.synthesis.conditions import (
     fit_condition,
 )
 from microplex_pipeline.synthesis.fitted_model import FittedModel, arrays_under
-from microplex_pipeline.synthesis.identities import Between
+from microplex_pipeline.synthesis.identity_kinds import Between
 from microplex_pipeline.synthesis.input_checks import check_names
 from microplex_pipeline.synthesis.only_where import OnlyWhere, given_form, parse_only_where
 from microplex_pipeline.synthesis.stored_form import (
