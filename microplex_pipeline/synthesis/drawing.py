@@ -147,7 +147,8 @@ def class_probabilities(
     if possible.all():
         return p
     p = np.where(possible, p, 0.0)
-    return p / p.sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        return _usable(p / p.sum(axis=1, keepdims=True), "zero model", transformer.target_vars[j])
 
 
 def draw_amounts(

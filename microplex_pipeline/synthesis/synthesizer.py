@@ -387,8 +387,9 @@ class Synthesizer(Estimator):
     ) -> list[Any]:
         """Fill the nulls n times, each time like `impute` with a new seed: multiple imputation.
 
-        Combine the estimates by Rubin's rules (`inference.combined`). The model's parameters are the same in
-        all of them: with few training records, fit one model per imputation to a bootstrap sample.
+        Combine the estimates by Rubin's rules (`evaluation.combining_rules.combine_implicates`). The model's
+        parameters are the same in all of them: with few training records, fit one model per imputation to a
+        bootstrap sample.
 
         Raises
         ------
