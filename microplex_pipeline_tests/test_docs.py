@@ -31,7 +31,15 @@ def text_of(page):
 
 @pytest.mark.parametrize(
     "page",
-    ["areas.md", "fusion.md", "households.md", "identities.md", "imputation.md", "inference.md"],
+    [
+        "areas.md",
+        "disclosure.md",
+        "fusion.md",
+        "households.md",
+        "identities.md",
+        "imputation.md",
+        "inference.md",
+    ],
 )
 def test_the_code_of_a_page_runs(page, monkeypatch):
     monkeypatch.chdir(CHECKOUT)

@@ -7,6 +7,7 @@ from microplex_pipeline.defs.assets import (
     calibrated_population,
     concentration,
     county_weights,
+    disclosure_report,
     fidelity_report,
     raw_survey,
     survey,
@@ -24,7 +25,7 @@ from microplex_pipeline.evaluation.disclosure import whole_record_copies
 from microplex_pipeline.survey import EditionLimits, earlier_edition, implausible_totals
 from microplex_pipeline.survey.identities import broken_identities
 
-CODE_VERSION = "2"  # raised when a blocking check may judge otherwise, see `defs.code_versions`
+CODE_VERSION = "3"  # raised when a blocking check may judge otherwise, see `defs.code_versions`
 SEVERITIES = {"error": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
 WHAT_TO_DO_WITH_IDENTITIES = (
     "the models were fitted to another schema, or the schema lacks a rule: rebuild the state from "
@@ -250,6 +251,26 @@ def no_record_copied(
     )
 
 
+@state_year_check(
+    disclosure_report,
+    blocking=True,
+    limits=["max_disclosure_z", "max_disclosure_excess", "disclosure_blocks"],
+)
+def disclosure_by_chance(
+    disclosure_report: pl.DataFrame, parameters: dg.ResourceParam[Parameters]
+) -> dg.AssetCheckResult:
+    """The records tell no more of respondents than of others (a warning, or blocking by configuration)."""
+    limits = parameters.checks
+    return _result(
+        judgements.disclosure_by_chance(
+            disclosure_report,
+            limits.max_disclosure_z,
+            limits.max_disclosure_excess,
+            limits.disclosure_blocks,
+        )
+    )
+
+
 @state_year_check(county_weights, beside=["calibrated_population"])
 def counties_add_up(
     data: dg.ResourceParam[DataFolder],
@@ -270,6 +291,7 @@ CHECKS = check_steps(
         parts_plausible,
         identities_hold,
         no_record_copied,
+        disclosure_by_chance,
         weights_usable,
         weights_even,
         totals_spread,

@@ -188,6 +188,22 @@ class CheckParameters(Strict):
     max_record_share_blocking: float = Field(
         0.5, gt=0, le=1, description="largest share of a target on one household"
     )
+    max_disclosure_z: float = Field(
+        3.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="largest excess of a measure of disclosure over chance, in standard errors",
+    )
+    max_disclosure_excess: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="the same as a share; a measure beyond both is above chance",
+    )
+    disclosure_blocks: bool = Field(
+        False,
+        description="whether a measure of disclosure above chance stops the state, or is a warning",
+    )
 
 
 class Parameters(Strict):

@@ -42,6 +42,40 @@ class Judgement:
     measures: Mapping[str, float] = field(default_factory=dict)
 
 
+def disclosure_by_chance(
+    disclosure: pl.DataFrame, max_z: float, max_excess: float, blocks: bool
+) -> Judgement:
+    """Judge whether synthetic records tell more of respondents than of people whom no model saw.
+
+    Parameters
+    ----------
+    disclosure : see `evaluation.disclosure.disclosure_table`.
+    max_z, max_excess : largest excess over chance, in standard errors and as a share. Beyond both, a measure
+        is above chance: the difference matters, and is not one of chance.
+    blocks : whether the severity is then "error".
+    """
+    excess = pl.col("value") - pl.col("chance")
+    above = disclosure.filter(excess > max_excess, pl.col("z") > max_z)
+    message = f"None of {disclosure.height} measures of disclosure is above chance."
+    if above.height:
+        named = ", ".join(
+            f"{row['measure']} {row['value']:.2%} for {row['chance']:.2%} by chance ({row['meaning']})"
+            for row in above.iter_rows(named=True)
+        )
+        message = (
+            f"{named}. At most {max_excess:.1%} or {max_z:g} standard errors more than by chance are "
+            "allowed: do not release the records; raise margins.atom_holders, draw fewer households, or set "
+            "population.compositions to synthesized"
+        )
+    return Judgement(
+        "disclosure_by_chance",
+        not above.height,
+        message,
+        "error" if blocks else "warning",
+        {"above_chance": above.height},
+    )
+
+
 def totals_plausible(
     survey: pl.DataFrame,
     targets: pl.DataFrame,

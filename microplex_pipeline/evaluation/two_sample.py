@@ -78,6 +78,30 @@ def paired_auc(
     return PairedAUC(auc_of(np.arange(n)), float(low), float(high))
 
 
+def out_of_fold_probabilities(
+    real: np.ndarray,
+    synthetic: np.ndarray,
+    weights: tuple[np.ndarray, np.ndarray],
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Return the probability of being synthetic of real (n,) and synthetic rows (m,), and the weights.
+
+    Boosted trees are trained on other rows than those to which they give probabilities; both kinds weigh the
+    same in total.
+    """
+    data = _binned(np.concatenate([real, synthetic]), GROUP_BINS)
+    labels = np.repeat([0, 1], [len(real), len(synthetic)])
+    both = np.concatenate([w / w.sum() for w in weights]) * len(data) / 2
+    folds = np.random.default_rng(seed).permutation(np.arange(len(data)) % GROUP_FOLDS)
+    found = np.empty(len(data))
+    for k in range(GROUP_FOLDS):
+        train, test = folds != k, folds == k
+        model = _trees(seed, max_iter=40, max_bins=GROUP_BINS)
+        model.fit(data[train], labels[train], sample_weight=both[train])
+        found[test] = model.predict_proba(data[test])[:, 1]
+    return found[: len(real)], found[len(real) :], weights
+
+
 def _trees(seed: int, max_iter: int, max_bins: int = 255) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 

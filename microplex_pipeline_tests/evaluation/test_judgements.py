@@ -1,9 +1,9 @@
-"""Judgements of published and pooled figures by the survey's own estimates."""
+"""Judgements: of published and pooled figures by the survey's own estimates, of disclosure by chance."""
 
 import polars as pl
 import pytest
 
-from microplex_pipeline.evaluation.judgements import totals_plausible
+from microplex_pipeline.evaluation.judgements import disclosure_by_chance, totals_plausible
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,31 @@ def test_a_pooled_total_may_be_farther_from_the_survey_than_a_published_one(
     if parameter:
         assert f"{ratio * own:,.0f} {kind}" in found.message
         assert f"raise checks.{parameter}" in found.message
+
+
+@pytest.mark.parametrize(
+    ("value", "z", "passed"),
+    [
+        (0.018, 0.5, True),
+        (0.024, 4.0, True),  # certain, and too small to matter
+        (0.060, 2.0, True),  # large, and perhaps chance
+        (0.060, 4.0, False),
+    ],
+)
+@pytest.mark.parametrize("blocks", [False, True])
+def test_disclosure_is_above_chance_if_it_matters_and_is_certain(value, z, passed, blocks):
+    table = pl.DataFrame(
+        {
+            "measure": ["copies", "attribution"],
+            "value": [0.0, value],
+            "chance": [0.0, 0.018],
+            "z": [None, z],
+            "meaning": ["", "amounts are learnt"],
+        }
+    )
+    found = disclosure_by_chance(table, 3.0, 0.01, blocks)
+    assert found.passed == passed
+    if not passed:
+        assert found.severity == ("error" if blocks else "warning")
+        assert "attribution 6.00% for 1.80% by chance (amounts are learnt)" in found.message
+        assert "do not release" in found.message

@@ -24,7 +24,7 @@ from microplex_pipeline.survey import edition_title
 @state_year_asset(
     "evaluation",
     "html",
-    code_version="5",
+    code_version="6",
     reads=["checks", "calibration"],
     files=["boundaries", "column_descriptions", "citations", "target_files"],
 )
@@ -67,6 +67,12 @@ def state_report(
         judgements.weights_even(records, schema, limits.max_weight_ratio),
         judgements.totals_spread(concentration, *spread, limits.max_record_share_blocking),
         judgements.targets_met(target_report, *met),
+        judgements.disclosure_by_chance(
+            disclosure_report,
+            limits.max_disclosure_z,
+            limits.max_disclosure_excess,
+            limits.disclosure_blocks,
+        ),
         judgements.counties_add_up(county_weights, records, schema),
         judgements.county_totals_spread(concentration, *spread),
     ]
