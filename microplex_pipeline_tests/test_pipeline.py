@@ -54,7 +54,7 @@ def test_both_states_are_built_and_pass_their_checks(backfilled):
                 for e in events
                 if e.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
             ]
-            assert len(evaluations) == 13
+            assert len(evaluations) == 14
             # few people farm in these states, and the models were trained briefly
             failed = [e for e in evaluations if not e.passed]
             assert {e.check_name for e in failed} <= {
