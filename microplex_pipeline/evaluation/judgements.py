@@ -18,6 +18,7 @@ from microplex_pipeline.evaluation.diagnostics import published_over_surveyed
 from microplex_pipeline.survey import SurveySchema
 
 SUMS_TOLERANCE = 1e-9
+JUDGED_BY_CHANCE = ("copies", "unique_amounts", "attribution")  # measures of disclosure
 NAMED = 5  # figures named in a message
 Severity = Literal["error", "warning"]
 
@@ -49,14 +50,16 @@ def disclosure_by_chance(
 
     Parameters
     ----------
-    disclosure : see `evaluation.disclosure.disclosure_table`.
+    disclosure : see `evaluation.disclosure.disclosure_table`. Nearness and membership are not judged: people
+        of other states are less like the records than the state's own, respondents or not.
     max_z, max_excess : largest excess over chance, in standard errors and as a share. Beyond both, a measure
         is above chance: the difference matters, and is not one of chance.
     blocks : whether the severity is then "error".
     """
     excess = pl.col("value") - pl.col("chance")
-    above = disclosure.filter(excess > max_excess, pl.col("z") > max_z)
-    message = f"None of {disclosure.height} measures of disclosure is above chance."
+    judged = disclosure.filter(pl.col("measure").is_in(JUDGED_BY_CHANCE))
+    above = judged.filter(excess > max_excess, pl.col("z") > max_z)
+    message = f"None of {judged.height} measures of disclosure is above chance."
     if above.height:
         named = ", ".join(
             f"{row['measure']} {row['value']:.2%} for {row['chance']:.2%} by chance ({row['meaning']})"

@@ -46,11 +46,11 @@ def test_a_pooled_total_may_be_farther_from_the_survey_than_a_published_one(
 def test_disclosure_is_above_chance_if_it_matters_and_is_certain(value, z, passed, blocks):
     table = pl.DataFrame(
         {
-            "measure": ["copies", "attribution"],
-            "value": [0.0, value],
-            "chance": [0.0, 0.018],
-            "z": [None, z],
-            "meaning": ["", "amounts are learnt"],
+            "measure": ["copies", "attribution", "membership_auc"],
+            "value": [0.0, value, 0.6],
+            "chance": [0.0, 0.018, 0.5],
+            "z": [None, z, 9.0],  # people of other states are no chance of membership
+            "meaning": ["", "amounts are learnt", "who was a respondent shows"],
         }
     )
     found = disclosure_by_chance(table, 3.0, 0.01, blocks)

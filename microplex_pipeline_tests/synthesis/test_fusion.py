@@ -5,10 +5,12 @@ import polars as pl
 import pytest
 
 from microplex_pipeline import fuse
+from microplex_pipeline.synthesis import TrainingSettings
 from microplex_pipeline.synthesis.frechet_bounds import MIN_ROWS, joint_bounds
 
 ON = ["age_head", "filing_status", "n_persons"]
 EXACT = 1e-9
+QUICK = {"epochs": 1, "settings": TrainingSettings(min_steps=20)}
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +106,7 @@ def test_strata_narrow_the_bounds_where_rows_suffice(n):
 def test_rows_unlike_all_donors_are_flagged(surveys):
     donor, recipient = surveys
     young = donor.filter(pl.col("age_head") < 60)
-    fusion = fuse(young, recipient.select(*ON, "weight"), on=ON, targets=["ssi"], epochs=1, seed=0)
+    fusion = fuse(young, recipient.select(*ON, "weight"), on=ON, targets=["ssi"], seed=0, **QUICK)
     old = pl.col("age_head") > young["age_head"].max()
     assert fusion.records.filter(old)["beyond_support"].all()
     assert fusion.records.filter(~old)["beyond_support"].mean() < 0.05
@@ -122,12 +124,12 @@ def test_codings_are_harmonized(surveys):
     coded = recipient.select(*ON).with_columns(pl.col("filing_status").replace_strict(names))
     same = (names, {name: name for name in names.values()})
     fusion = fuse(
-        donor, coded, on=ON, targets=["ssi"], recipient_weight=None, epochs=1, seed=0,
+        donor, coded, on=ON, targets=["ssi"], recipient_weight=None, seed=0, **QUICK,
         codings={"filing_status": same},
     )  # fmt: skip
     assert fusion.records["filing_status"].equals(coded["filing_status"])
     plain = fuse(donor, coded.with_columns(filing_status=recipient["filing_status"]), on=ON,
-                 targets=["ssi"], recipient_weight=None, epochs=1, seed=0)  # fmt: skip
+                 targets=["ssi"], recipient_weight=None, seed=0, **QUICK)  # fmt: skip
     assert fusion.overlap.equals(plain.overlap)
 
 
@@ -139,7 +141,7 @@ def test_the_assumption_is_in_the_summary(fused):
 
 def test_frames_keep_their_kind(surveys):
     donor, recipient = (half[:300].to_pandas() for half in surveys)
-    fusion = fuse(donor, recipient.drop(columns=["ssi"]), on=ON, targets=["ssi"], epochs=1)
+    fusion = fuse(donor, recipient.drop(columns=["ssi"]), on=ON, targets=["ssi"], **QUICK)
     assert type(fusion.records) is type(fusion.overlap) is type(fusion.means) is type(donor)
 
 
@@ -184,7 +186,7 @@ def test_surveys_that_cannot_be_fused_are_refused_by_name(surveys, change, optio
     with pytest.raises(ValueError, match=message):
         fuse(
             donor, change(recipient.select(*ON, "weight")),
-            **{"on": ON, "targets": ["ssi"], "epochs": 1, **options},
+            **{"on": ON, "targets": ["ssi"], **QUICK, **options},
         )  # fmt: skip
 
 

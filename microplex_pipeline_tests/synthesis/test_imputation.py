@@ -7,10 +7,11 @@ import polars as pl
 import pytest
 
 from microplex_pipeline import Synthesizer
-from microplex_pipeline.synthesis import imputation, imputed_shares
+from microplex_pipeline.synthesis import TrainingSettings, imputation, imputed_shares
 
 TARGETS = ["kind", "wage", "pension"]
 RANDOM = dict.fromkeys(TARGETS, "at_random")
+QUICK = TrainingSettings(min_steps=20)
 
 
 def people(n: int, seed: int = 0) -> pl.DataFrame:
@@ -160,7 +161,9 @@ def test_nulls_can_be_a_class_of_their_own(data):
 
 def test_a_stored_synthesizer_imputes_the_same(data, tmp_path):
     incomplete = without(data, 0.3)
-    synthesizer = Synthesizer(TARGETS, ["age"], ["kind"], missing=RANDOM).fit(incomplete, epochs=2)
+    synthesizer = Synthesizer(TARGETS, ["age"], ["kind"], missing=RANDOM, settings=QUICK).fit(
+        incomplete, epochs=2
+    )
     synthesizer.save(tmp_path / "model.zip")
     loaded = Synthesizer.load(tmp_path / "model.zip")
     assert loaded.missing == RANDOM
@@ -169,7 +172,9 @@ def test_a_stored_synthesizer_imputes_the_same(data, tmp_path):
 
 
 def test_a_prior_must_say_the_same_of_nulls(data):
-    prior = Synthesizer(TARGETS, ["age"], ["kind"], missing=RANDOM).fit(data, epochs=1)
+    prior = Synthesizer(TARGETS, ["age"], ["kind"], missing=RANDOM, settings=QUICK).fit(
+        data, epochs=1
+    )
     local = without(data[:500], 0.3)
     tuned = Synthesizer(TARGETS, ["age"], ["kind"], missing=RANDOM).fit(
         local, epochs=1, prior=prior
