@@ -76,7 +76,11 @@ def impute_records(
         found = [_impute(data[rows], *parts, particles, rng) for rows in chunks]
     drawn = pl.concat([frame for frame, _ in found])
     evidence[incomplete] = np.concatenate([nats for _, nats in found])
-    return [_filled(data[name], drawn[name], incomplete) for name in targets], evidence
+    filled = [
+        data[name] if name in kept else _filled(data[name], drawn[name], incomplete)
+        for name in targets
+    ]
+    return filled, evidence
 
 
 def imputed_shares(
@@ -177,9 +181,10 @@ class _Particles:
 
     def _shares(self) -> np.ndarray:
         highest = self._log_weights.max(axis=1, keepdims=True)
-        # what no particle explains, such as an amount beyond the fitted tail, says nothing
+        # what no particle explains, such as an amount beyond the fitted tail, says nothing of the others
         hopeless = ~np.isfinite(highest[:, 0])
         self._log_weights[hopeless] = 0.0
+        self._log_evidence[hopeless] = -np.inf
         weights = np.exp(self._log_weights - np.where(np.isfinite(highest), highest, 0.0))
         return weights / weights.sum(axis=1, keepdims=True)
 
@@ -261,6 +266,8 @@ def _impute_values(
             continue
         amounts = {n: g * _resolution(transformer, n) for n, g in grids.items()}
         grid = transform.grid(data[name])[row]
+        # missing, and zero by a rule of structural zeros
+        grid[np.isnan(grid) & (given[row, j] == transformer.zero_class(j))] = 0.0
         draw = np.flatnonzero(given[row, j] >= transform.n_classes)
         grid[draw] = draw_amounts(transform, classes[:, j], draw, parts, amounts, flow, uniforms)
         drawn = np.zeros(len(row), bool)

@@ -223,3 +223,28 @@ def test_what_nulls_are_must_be_said_and_known(data, synthesizer):
         synthesizer.impute(data, particles=0)
     with pytest.raises(ValueError, match="at least one imputation"):
         synthesizer.imputations(data, 0)
+
+
+def test_what_a_rule_says_is_zero_is_filled_with_zero(data):
+    ruled = data.with_columns(pension=pl.when(pl.col("wage") > 0).then("pension").otherwise(0))
+    synthesizer = Synthesizer(
+        ["wage", "pension"], ["age"], only_where={"pension": "wage"}, settings=QUICK
+    ).fit(ruled, epochs=1)
+    incomplete = ruled.with_columns(pension=pl.lit(None, pl.Int64))
+    filled = synthesizer.impute(incomplete, seed=0, particles=4)
+    assert filled["pension"].null_count() == 0
+    assert (filled.filter(wage=0)["pension"] == 0).all()
+    assert (filled.filter(pl.col("wage") > 0)["pension"] > 0).any()
+
+
+def test_what_no_completion_explains_says_so(data):
+    """A wage beyond the fitted tail has no probability, whatever the kind; the others are still filled."""
+    synthesizer = Synthesizer(TARGETS, ["age"], ["kind"], settings=QUICK).fit(data, epochs=1)
+    impossible = data[:2].with_columns(
+        kind=pl.lit(None, pl.String), wage=pl.Series([10**14, 20_000])
+    )
+    parts = synthesizer._fitted_parts()
+    columns, evidence = imputation.impute_records(impossible, parts, 0, 8)
+    assert np.isneginf(evidence[0])
+    assert np.isfinite(evidence[1])
+    assert columns[0].null_count() == 0
