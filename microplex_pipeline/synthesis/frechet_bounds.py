@@ -102,7 +102,8 @@ def _strata(
         both = pl.concat([recipient.select(name), donor.select(name)], how="vertical_relaxed")[
             name
         ]
-        finer = np.unique(strata * 1000 + _codes(both), return_inverse=True)[1]
+        codes = _codes(both)
+        finer = np.unique(strata * (codes.max() + 1) + codes, return_inverse=True)[1]
         counts_r = np.bincount(finer[of_recipient], minlength=finer.max() + 1)
         counts_d = np.bincount(finer[~of_recipient], minlength=finer.max() + 1)
         small = (counts_r < MIN_ROWS) | (counts_d < MIN_ROWS)
