@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import sys
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -14,11 +11,11 @@ import click
 from microplex_pipeline.cli.places import no_warehouse, read_settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars as pl
 
-CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 EPOCH = date(1970, 1, 1).toordinal()
-UNBROKEN = 10_000  # characters per line: columns that do not fit are omitted, not wrapped
 
 
 @click.command(short_help="Read the warehouse with SQL.")
@@ -54,80 +51,61 @@ def query(sql: str, kind: str, limit: int) -> None:
     Exit code 0, or 1 if the statement fails, with DuckDB's message.
     """
     import duckdb
-    import polars as pl
 
     from microplex_pipeline.warehouse.reading import QueryRefused
-    from microplex_pipeline.warehouse.reading import query as run
 
     warehouse = read_settings().warehouse
     try:
-        # one more than shown, to know whether there are more
-        rows = run(warehouse, sql, first=limit + 1 if kind == "table" else None)
+        shown = _table(warehouse, sql, limit) if kind == "table" else _whole(warehouse, sql, kind)
     except FileNotFoundError as error:
         raise click.ClickException(no_warehouse(warehouse)) from error
     except (QueryRefused, duckdb.Error) as error:
         raise click.ClickException(str(error)) from error
+    click.echo(shown, nl=kind != "csv")
+
+
+def _table(warehouse: Path, sql: str, limit: int) -> str:
+    from microplex_pipeline.cli.text_table import text_table
+    from microplex_pipeline.warehouse.reading import query_texts
+
+    # one more than shown, to know whether there are more
+    return text_table(query_texts(warehouse, sql, first=limit + 1), limit)
+
+
+def _whole(warehouse: Path, sql: str, kind: str) -> str:
+    import polars as pl
+
+    from microplex_pipeline.warehouse.reading import query as run
+
+    try:
+        rows = run(warehouse, sql)
     except pl.exceptions.PolarsError as error:  # two columns of one name, intervals
         raise click.ClickException(
-            f"the result cannot be shown as a table: {error}. Give all columns different names, and "
+            f"the result cannot be written as {kind}: {error}. Give all columns different names, and "
             "select intervals as text, e.g. name::varchar"
         ) from error
     _refuse_far_dates(rows)
     try:
-        shown = {"table": _table, "csv": _csv, "json": _json}[kind](rows, limit)
+        return {"csv": _csv, "json": _json}[kind](rows)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise click.ClickException(
             f"the result has values that {kind} cannot represent: {error}. Select them as text, e.g. "
             "name::varchar"
         ) from error
-    click.echo(shown, nl=kind != "csv")
 
 
-def _table(rows: pl.DataFrame, limit: int) -> str:
-    """Return rows as a table: on a terminal only the columns that fit, in a file or pipe all of them."""
-    message = f"{rows.height:,} row{'' if rows.height == 1 else 's'}"
-    if rows.height > limit:
-        row = "row" if limit == 1 else f"{limit:,} rows"
-        message = f"the first {row}; --limit shows more, --format csv gives all"
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for columns in range(rows.width, 0, -1):
-        table = _drawn(rows.head(limit), columns)
-        if width is None or len(table.split("\n", 1)[0]) <= width:
-            break
-    if columns < rows.width:
-        message += f"; {columns} of {rows.width} columns fit on the screen"
-    return f"{table}\n{message}"
-
-
-def _drawn(rows: pl.DataFrame, columns: int) -> str:
-    import polars as pl
-
-    with pl.Config(
-        tbl_rows=rows.height,
-        tbl_cols=columns,
-        tbl_width_chars=UNBROKEN,
-        fmt_str_lengths=60,
-        fmt_float="full",
-        tbl_hide_dataframe_shape=True,
-    ):
-        # a terminal would interpret control characters
-        return CONTROL.sub(lambda found: repr(found[0])[1:-1], str(rows))
-
-
-def _csv(rows: pl.DataFrame, limit: int) -> str:
+def _csv(rows: pl.DataFrame) -> str:
     from microplex_pipeline.data_files import inert_texts, lists_as_texts
 
-    del limit
     flat = lists_as_texts(rows)
     _refuse(flat, "CSV", nested=True)
     return inert_texts(flat).write_csv()
 
 
-def _json(rows: pl.DataFrame, limit: int) -> str:
+def _json(rows: pl.DataFrame) -> str:
     import polars as pl
     import polars.selectors as cs
 
-    del limit
     _refuse(rows, "JSON", nested=False)
     # DuckDB's sums of whole numbers are 128 bits wide; polars would write them to JSON as text
     whole = [n for n, t in rows.schema.items() if isinstance(t, pl.Decimal) and t.scale == 0]

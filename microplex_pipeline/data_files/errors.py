@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import polars as pl
-
 from microplex_pipeline.data_files.limits import SHOWN, WORDS
 
 Item = TypeVar("Item")
@@ -60,11 +58,17 @@ def reading(
     except OSError as fault:
         message = fault.strerror or in_one_line(str(fault), path)
         raise error(f"{label} cannot be read: {message}. Make it readable") from fault
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as fault:
+    except _faults_of_polars() as fault:
         message = in_one_line(str(fault), path)
         raise error(
             f"{label} is damaged or truncated: {message}. Restore it or copy it again"
         ) from fault
+
+
+def _faults_of_polars() -> tuple[type[BaseException], ...]:
+    import polars as pl  # only where something failed: settings are read without it
+
+    return pl.exceptions.PolarsError, pl.exceptions.PanicException
 
 
 def listed(items: Sequence[Item], words: Callable[[Item], str], separator: str = "; ") -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import duckdb
-import polars as pl
 
 from microplex_pipeline.warehouse.access import READER_WAIT, reading
 from microplex_pipeline.warehouse.names import identifier, literal
 from microplex_pipeline.warehouse.partition import Partition
 
+if TYPE_CHECKING:
+    import polars as pl
+
+Result = TypeVar("Result")
 READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 VALUES = (
     100_000_000  # values of a result, about 1 GB; frames are not part of DuckDB's own memory limit
@@ -23,13 +27,16 @@ class QueryRefused(ValueError):
     """Text that is not exactly one SQL statement that only reads."""
 
 
+class Texts(NamedTuple):
+    """Rows whose values are texts as DuckDB writes them; None is null."""
+
+    columns: list[str]
+    types: list[str]
+    rows: list[tuple[str | None, ...]]
+
+
 def query(
-    warehouse: Path,
-    sql: str,
-    parameters: Sequence[object] = (),
-    *,
-    first: int | None = None,
-    patience: float = READER_WAIT,
+    warehouse: Path, sql: str, parameters: Sequence[object] = (), *, patience: float = READER_WAIT
 ) -> pl.DataFrame:
     """Run one SQL statement that only reads the warehouse, between the writes of runs.
 
@@ -38,7 +45,6 @@ def query(
     warehouse : path of the DuckDB file.
     sql : the statement.
     parameters : values of the statement's placeholders.
-    first : largest number of rows to fetch; None for all.
     patience : seconds to wait while the warehouse is being written.
 
     Raises
@@ -53,6 +59,26 @@ def query(
     duckdb.Error
         If DuckDB reports an error, e.g. because the statement reaches beyond the warehouse.
     """
+    return _read(warehouse, sql, parameters, patience, _frame)
+
+
+def query_texts(warehouse: Path, sql: str, first: int) -> Texts:
+    """Run one SQL statement as `query` does, for people to read: the first rows, as texts.
+
+    Parameters
+    ----------
+    first : largest number of rows to fetch.
+    """
+    return _read(warehouse, sql, (), READER_WAIT, lambda relation: _texts(relation.limit(first)))
+
+
+def _read(
+    warehouse: Path,
+    sql: str,
+    parameters: Sequence[object],
+    patience: float,
+    fetch: Callable[[duckdb.DuckDBPyRelation], Result],
+) -> Result:
     with reading(warehouse, patience) as connection:
         statements = connection.extract_statements(sql)
         if len(statements) != 1:
@@ -63,20 +89,16 @@ def query(
                 "as select or describe"
             )
         return _interruptible(
-            connection, lambda: _rows(connection, statements[0], list(parameters), first)
+            connection, lambda: fetch(connection.sql(statements[0], params=list(parameters)))
         )
 
 
-def _rows(
-    connection: duckdb.DuckDBPyConnection,
-    statement: duckdb.Statement,
-    parameters: list[object],
-    first: int | None,
-) -> pl.DataFrame:
-    # as a relation, which polars reads without pyarrow: loading that takes longer than most queries
-    relation = connection.sql(statement, params=parameters)
+def _frame(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
+    import polars as pl  # here: reading texts needs none
+
     most = VALUES // len(relation.columns)
-    rows = pl.DataFrame(relation.limit(most + 1 if first is None else first))
+    # as a relation, which polars reads without pyarrow: loading that takes longer than most queries
+    rows = pl.DataFrame(relation.limit(most + 1))
     if rows.height > most:
         raise QueryRefused(
             f"the result has more than {most:,} rows of {len(relation.columns)} columns: ask for fewer rows "
@@ -85,9 +107,12 @@ def _rows(
     return rows
 
 
-def _interruptible(
-    connection: duckdb.DuckDBPyConnection, work: Callable[[], pl.DataFrame]
-) -> pl.DataFrame:
+def _texts(relation: duckdb.DuckDBPyRelation) -> Texts:
+    rows = relation.project("columns(*)::varchar").fetchall()
+    return Texts(relation.columns, [str(dtype) for dtype in relation.types], rows)
+
+
+def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], Result]) -> Result:
     """Do work on a connection that Ctrl-C ends at once, even if it is pressed several times.
 
     DuckDB notices signals only if the calling thread itself happens to do the work. A signal may be
