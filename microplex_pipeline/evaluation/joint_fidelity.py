@@ -16,6 +16,7 @@ import polars as pl
 from microplex_pipeline.evaluation.columns import JOINT_COLUMNS
 from microplex_pipeline.evaluation.encoding import as_numbers
 from microplex_pipeline.evaluation.margins import correlations, signed_log
+from microplex_pipeline.evaluation.threads import one_thread
 from microplex_pipeline.evaluation.two_sample import coverage, grouped_auc
 
 SPLITS = 40
@@ -25,6 +26,7 @@ SAMPLE = 2000  # most records for coverage, whose cost is quadratic, and for the
 Z95 = 1.96
 
 
+@one_thread()
 def joint_fidelity(
     survey: pl.DataFrame,
     synthetic: pl.DataFrame,
@@ -56,38 +58,31 @@ def joint_fidelity(
 
     Amounts with fewer than MIN_HOLDERS respondents are left out of the correlations.
     """
-    import sklearn.ensemble  # noqa: F401  loads the OpenMP library that the limits must find
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):  # on so few rows several threads cost more than they save
-        rng = np.random.default_rng(seed)
-        held = [name for name in targets if (survey[name] != 0).sum() >= MIN_HOLDERS]
-        rows = []
-        if len(held) > 1:
-            halves = [_halves(survey, household_id, rng) for _ in range(SPLITS)]
-            for measure, transform in (
-                ("amount_correlations", signed_log),
-                ("sign_correlations", np.sign),
-            ):
-                frames = [
-                    transform(f.select(held).cast(pl.Float64).to_numpy())
-                    for f in (survey, synthetic)
-                ]
-                weights = [f[weight].cast(pl.Float64).to_numpy() for f in (survey, synthetic)]
-                pairs = list(combinations(range(len(held)), 2))
-                gaps = _correlation_gaps(frames, weights, halves, held, pairs)
-                rows.append({"measure": measure, **gaps})
-        rows += _within_households(survey, synthetic, targets, weight, household_id, rng)
-        columns = [*conditions, *targets]
-        rows.append(
-            {"measure": "coverage", **_coverage(survey, synthetic, columns, household_id, rng)}
-        )
-        rows.append(
-            {"measure": "auc", **_auc(survey, synthetic, columns, conditions, weight, seed)}
-        )
-        return pl.DataFrame(rows, infer_schema_length=None).select(
-            [c if c in rows[-1] or c in rows[0] else pl.lit(None).alias(c) for c in JOINT_COLUMNS]
-        )
+    rng = np.random.default_rng(seed)
+    held = [name for name in targets if (survey[name] != 0).sum() >= MIN_HOLDERS]
+    rows = []
+    if len(held) > 1:
+        halves = [_halves(survey, household_id, rng) for _ in range(SPLITS)]
+        for measure, transform in (
+            ("amount_correlations", signed_log),
+            ("sign_correlations", np.sign),
+        ):
+            frames = [
+                transform(f.select(held).cast(pl.Float64).to_numpy()) for f in (survey, synthetic)
+            ]
+            weights = [f[weight].cast(pl.Float64).to_numpy() for f in (survey, synthetic)]
+            pairs = list(combinations(range(len(held)), 2))
+            gaps = _correlation_gaps(frames, weights, halves, held, pairs)
+            rows.append({"measure": measure, **gaps})
+    rows += _within_households(survey, synthetic, targets, weight, household_id, rng)
+    columns = [*conditions, *targets]
+    rows.append(
+        {"measure": "coverage", **_coverage(survey, synthetic, columns, household_id, rng)}
+    )
+    rows.append({"measure": "auc", **_auc(survey, synthetic, columns, conditions, weight, seed)})
+    return pl.DataFrame(rows, infer_schema_length=None).select(
+        [c if c in rows[-1] or c in rows[0] else pl.lit(None).alias(c) for c in JOINT_COLUMNS]
+    )
 
 
 def _within_households(

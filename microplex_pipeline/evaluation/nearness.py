@@ -10,6 +10,7 @@ import polars as pl
 
 from microplex_pipeline.evaluation.encoding import as_numbers
 from microplex_pipeline.evaluation.sampling_error import Estimate
+from microplex_pipeline.evaluation.threads import one_thread
 from microplex_pipeline.evaluation.two_sample import rank_scale
 
 SAMPLE = 3000  # most records for measures with nearest neighbours, whose cost is quadratic
@@ -31,6 +32,7 @@ class AgainstChance(NamedTuple):
     standard_error: float
 
 
+@one_thread()
 def nearness(
     train: pl.DataFrame, holdout: pl.DataFrame, synthetic: pl.DataFrame, columns: Sequence[str]
 ) -> tuple[AgainstChance, AgainstChance]:
@@ -65,6 +67,7 @@ def nearness(
     return near, AgainstChance(auc, 0.5, float(((2 * n + 1) / (12 * n * n)) ** 0.5))
 
 
+@one_thread()
 def attribution(
     people: pl.DataFrame,
     synthetic: pl.DataFrame,

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from microplex_pipeline.evaluation.threads import one_thread
+
 FOLDS = 5
 GROUP_FOLDS = 3
 GROUP_BINS = 32
@@ -28,6 +30,7 @@ class PairedAUC:
     high: float
 
 
+@one_thread()
 def paired_auc(
     real: np.ndarray,
     synthetic: np.ndarray,
@@ -78,6 +81,7 @@ def paired_auc(
     return PairedAUC(auc_of(np.arange(n)), float(low), float(high))
 
 
+@one_thread()
 def out_of_fold_probabilities(
     real: np.ndarray,
     synthetic: np.ndarray,
@@ -119,6 +123,7 @@ class GroupedAUC:
     error: float
 
 
+@one_thread()
 def grouped_auc(
     real: np.ndarray,
     synthetic: np.ndarray,
@@ -180,6 +185,7 @@ def _binned(data: np.ndarray, bins: int) -> np.ndarray:
     return binned
 
 
+@one_thread()
 def coverage(real: np.ndarray, synthetic: np.ndarray, neighbours: int = 5) -> float:
     """Return the share of real records with a synthetic record nearby.
 

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 
@@ -60,3 +62,11 @@ def test_a_constant_column_does_not_change_distances():
     assert coverage(*with_constant) == coverage(real, noisy) > 0.5
     elsewhere = rank_scale(constant, np.array([[-1.0], [0.0], [1.0]]))
     assert np.ptp(elsewhere) == 1
+
+
+def test_one_core_is_used(people):
+    age, real = people
+    paired_auc(real[:200], real[:200])  # loads the libraries
+    busy, began = time.process_time(), time.perf_counter()
+    paired_auc(real, fresh(age, 1))
+    assert time.process_time() - busy < 1.3 * (time.perf_counter() - began)
