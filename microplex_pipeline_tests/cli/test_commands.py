@@ -235,7 +235,7 @@ def test_text_that_is_not_ascii_is_understood_and_written_in_the_c_locale(backfi
     for kind, expected in (
         ("csv", "x\né\n"),
         ("json", '[\n {\n  "x": "é"\n }\n]\n'),
-        ("table", "│ é   │"),
+        ("table", "│ é       │"),
     ):
         result = subprocess.run(
             [*command, kind], env={**environment, **in_c}, capture_output=True, check=True
