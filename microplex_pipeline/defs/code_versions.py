@@ -60,7 +60,7 @@ def code_version(asset: str) -> str:
     if known and digests == {module: record["modules"].get(module) for module in modules}:
         return str(known["code_version"])
     declared = known["code_version"] if known else "unrecorded"
-    return f"{declared}+{_hash(json.dumps(digests, sort_keys=True))[:10]}"
+    return f"{declared}+{_hash(json.dumps(digests, sort_keys=True).encode())[:10]}"
 
 
 def changes_without_a_version() -> dict[str, list[str]]:
@@ -86,7 +86,11 @@ def write_record() -> None:
         for name in asset_names()
     }
     modules = sorted({module for asset in assets.values() for module in asset["modules"]})
-    record = {"assets": assets, "modules": {module: _digest_of(module) for module in modules}}
+    record = {
+        "assets": assets,
+        "modules": {module: _digest_of(module) for module in modules},
+        "bytes": {module: _hash(_bytes_of(_files_of(module)))[:16] for module in modules},
+    }
     RECORD.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
 
 
@@ -159,28 +163,44 @@ def _whole_strings(source: str) -> Iterator[tokenize.TokenInfo]:
 
 
 def _record() -> dict[str, dict[str, Any]]:
-    empty: dict[str, dict[str, Any]] = {"assets": {}, "modules": {}}
+    empty: dict[str, dict[str, Any]] = {"assets": {}, "modules": {}, "bytes": {}}
     return json.loads(RECORD.read_text("utf-8")) if RECORD.exists() else empty
 
 
 def _digest_of(module: str) -> str | None:
     """Return a digest of a module's code and of the templates beside it, or None if it does not exist."""
-    file = _file_of(module)
-    if file is None:
-        return None
-    files = [file]
-    if file.name != "__init__.py" and (folder := file.parent / "templates").is_dir():
-        files += sorted(folder.iterdir())
-    return _digest_of_files(tuple((f, *_stamp(f)) for f in files))
+    files = _files_of(module)
+    return _digest_of_files(module, tuple((f, *_stamp(f)) for f in files)) if files else None
 
 
 @cache
-def _digest_of_files(files: tuple[tuple[Path, int, int], ...]) -> str:
+def _digest_of_files(module: str, files: tuple[tuple[Path, int, int], ...]) -> str:
     """Digest a module and its templates, anew only if a file's time or size changed."""
-    (module, *_), *templates = files
-    parts = [code_of(module.read_text("utf-8"))]
+    content = _bytes_of([file for file, *_ in files])
+    record = _record()
+    # finding comments and docstrings in all modules takes a second of each command
+    if record["bytes"].get(module) == _hash(content)[:16]:
+        return str(record["modules"][module])
+    (code, *_), *templates = files
+    parts = [code_of(code.read_text("utf-8"))]
     parts += [f"{file.name}\n{file.read_text('utf-8')}" for file, *_ in templates]
-    return _hash("\n".join(parts))[:16]
+    return _hash("\n".join(parts).encode())[:16]
+
+
+def _files_of(module: str) -> list[Path]:
+    """Return a module's file and the templates beside it; none if it does not exist."""
+    file = _file_of(module)
+    if file is None:
+        return []
+    if file.name != "__init__.py" and (folder := file.parent / "templates").is_dir():
+        return [file, *sorted(folder.iterdir())]
+    return [file]
+
+
+def _bytes_of(files: list[Path]) -> bytes:
+    return b"".join(
+        b"%s %d\n%s" % (f.name.encode(), f.stat().st_size, f.read_bytes()) for f in files
+    )
 
 
 def _stamp(file: Path) -> tuple[int, int]:
@@ -188,8 +208,8 @@ def _stamp(file: Path) -> tuple[int, int]:
     return about.st_mtime_ns, about.st_size
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _file_of(module: str) -> Path | None:
@@ -205,7 +225,7 @@ def _imported(module: str) -> set[str]:
     found = set()
     file = _file_of(module)
     assert file is not None
-    for node in _imports(ast.parse(file.read_text("utf-8"))):
+    for node in _imports_of(file, *_stamp(file))[0]:
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= {_home(node.module, alias.name) for alias in node.names}
         elif isinstance(node, ast.Import):
@@ -223,6 +243,17 @@ def _is_followed(module: str) -> bool:
     )
 
 
+@cache
+def _imports_of(
+    file: Path, changed: int, size: int
+) -> tuple[list[ast.Import | ast.ImportFrom], list[ast.ImportFrom]]:
+    """Return a file's imports but for those only for types, and all that import from a module."""
+    del changed, size  # a file is read again if they differ
+    tree = ast.parse(file.read_text("utf-8"))
+    every = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return list(_imports(tree)), every
+
+
 def _imports(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -238,8 +269,8 @@ def _home(module: str, name: str) -> str:
     file = _file_of(module)
     if file is None or file.name != "__init__.py":
         return module
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if not isinstance(node, ast.ImportFrom) or not node.module:
+    for node in _imports_of(file, *_stamp(file))[1]:
+        if not node.module:
             continue
         names = [alias.asname or alias.name for alias in node.names]
         if name in names:
