@@ -131,13 +131,24 @@ def stored_stream(
 
 
 def metadata_table(rows: pl.DataFrame) -> dg.TableMetadataValue:
-    """Return a few rows as a table for the UI, with numbers rounded to be readable."""
+    """Return a few rows, or none, as a table for the UI, with numbers rounded to be readable."""
     return dg.MetadataValue.table(
         [
             dg.TableRecord({k: _rounded(v) if isinstance(v, float) else v for k, v in r.items()})
             for r in rows.to_dicts()
-        ]
+        ],
+        # Dagster finds the types itself, but not if there are no rows
+        schema=dg.TableSchema(
+            [dg.TableColumn(name, _type_shown(dtype)) for name, dtype in rows.schema.items()]
+        ),
     )
+
+
+def _type_shown(dtype: pl.DataType) -> str:
+    """Return a type by the name by which Dagster's UI aligns columns."""
+    if dtype.is_numeric():
+        return "int" if dtype.is_integer() else "float"
+    return "bool" if dtype == pl.Boolean else "string"
 
 
 def _rounded(value: float) -> float:
