@@ -296,7 +296,9 @@ def _train_density(
         set_parameters(network, prior.parameters_of(observed.key))
     history = train(
         network,
-        lambda net, rows: net.negative_log_prob(x[rows], y[rows]),  # type: ignore[operator]
+        lambda net, rows: net.negative_log_prob(  # type: ignore[operator]
+            x.index_select(0, rows), y.index_select(0, rows)
+        ),
         weights, settings, seed + 1,
         observed.label, progress,
     )  # fmt: skip

@@ -15,6 +15,8 @@ from scipy.special import ndtri
 from torch import Tensor, nn
 from zuko.nn import MaskedLinear
 
+from microplex_pipeline.synthesis.dropout import ByteDropout
+
 IMPOSSIBLE = -1e9  # logit of a class that cannot be
 
 
@@ -72,7 +74,7 @@ class ClassNetwork(nn.Module):
         self.register_buffer("zero_without", constant, persistent=False)
         self.register_buffer("zero_with", effects, persistent=False)
         self.register_buffer("target_of", degree_out - 1, persistent=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = ByteDropout(dropout)
         self.base = nn.Parameter(base.clone(), requires_grad=False)
         for layer in (self.out, self.skip, self.nothing_else):
             nn.init.zeros_(layer.weight)
@@ -238,7 +240,7 @@ class RankDensity(nn.Module):
         sizes = [n_inputs] + [hidden] * layers
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.out = nn.Linear(hidden, bins + bumps + 1)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = ByteDropout(dropout)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
         rank = (np.arange(bins) + 0.5) / bins
@@ -254,13 +256,15 @@ class RankDensity(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the bins' log-probabilities (n, bins) given inputs x (n, p)."""
+        return self._logits(x).log_softmax(-1)
+
+    def _logits(self, x: Tensor) -> Tensor:
         first, *others = self.hidden
         h = self.dropout(nn.functional.silu(first(x)))
         for layer in others:
             h = h + self.dropout(nn.functional.silu(layer(h)))
         o = self.out(h)
-        logits = self.residual * o[:, : self.bins] + o[:, self.bins :] @ self.basis
-        return logits.log_softmax(-1)
+        return self.residual * o[:, : self.bins] + o[:, self.bins :] @ self.basis
 
     def negative_log_prob(self, x: Tensor, log_overlap: Tensor) -> Tensor:
         """Return the negative log-probability of rank cells, (n,), in nats.
@@ -270,7 +274,8 @@ class RankDensity(nn.Module):
         x : (n, p) inputs.
         log_overlap : (n, bins) log of each cell's overlap with each bin, relative to the bin's width.
         """
-        return -torch.logsumexp(self.forward(x) + log_overlap, dim=-1)
+        logits = self._logits(x)
+        return logits.logsumexp(-1) - (logits + log_overlap).logsumexp(-1)
 
 
 def parameters_of(network: nn.Module) -> dict[str, np.ndarray]:

@@ -42,7 +42,7 @@ def train(
     ----------
     network : its initial parameters count as epoch 0 and are kept if training does not improve on them.
         It trains on the settings' device and is moved back to the CPU afterwards.
-    loss : maps (network, row indices (b,) on the CPU) to losses (b,) on the device, in nats.
+    loss : maps (network, row indices (b,)) to losses (b,), in nats, all on the device.
     weights : (n,) tempered weights of mean one.
     seed : decides split, shuffling and dropout; the caller's random state is not changed.
     label : name of the network in the history and in progress messages.
@@ -117,16 +117,19 @@ class _Training:
         n = len(weights)
         order = torch.randperm(n, generator=self.rng)
         n_held_out = max(1, int(n * settings.validation_share))
-        self.held_out, self.rows = order[:n_held_out], order[n_held_out:]
+        self.held_out = order[:n_held_out].to(settings.device)
+        self.rows = order[n_held_out:]
         self.batch = min(settings.batch_size, max(32, len(self.rows) // 8))
         self.steps = max(1, len(self.rows) // self.batch)
         self.epochs = max(settings.epochs, math.ceil(settings.min_steps / self.steps))
         self.check_every = max(1, math.ceil(STEPS_PER_CHECK / self.steps))
 
-        self.parameters: list[Tensor] = list(network.parameters())
-        self.averaged = [p.detach().clone() for p in self.parameters]
+        # one vector: an optimizer's step on many small tensors takes longer than its arithmetic
+        self.trained, self.gradient = _as_one_vector(network)
+        self.trained.grad = self.gradient
+        self.averaged = self.trained.clone()
         self.optimizer = torch.optim.AdamW(
-            self.parameters,
+            [self.trained],
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
             fused=True,
@@ -139,33 +142,34 @@ class _Training:
         )
         self.steps_done = 0
         self.evaluated = copy.deepcopy(network).eval()  # a copy that holds the averaged parameters
+        self.evaluated_at, _ = _as_one_vector(self.evaluated)
         network.train()
 
     def run_epoch(self) -> float:
         """Pass once over the training rows in random order; return the mean loss of the steps."""
-        shuffled = self.rows[torch.randperm(len(self.rows), generator=self.rng)]
+        order = torch.randperm(len(self.rows), generator=self.rng)
+        shuffled = self.rows[order].to(self.settings.device)
         total = 0.0
         for i in range(self.steps):
             total += self._step(shuffled[i * self.batch : (i + 1) * self.batch])
         return total / self.steps
 
     def _step(self, rows: Tensor) -> float:
+        self.gradient.zero_()
         value = (self.loss(self.network, rows) * self.weights[rows]).mean()
-        self.optimizer.zero_grad(set_to_none=True)
         value.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, MAX_GRADIENT_NORM)
+        self.gradient.mul_((MAX_GRADIENT_NORM / self.gradient.norm()).clamp_(max=1))
         self.optimizer.step()
         self.schedule.step()
         self.steps_done += 1
         # the average follows closely at first, when parameters change fast
         decay = min(self.settings.averaging, (1 + self.steps_done) / (10 + self.steps_done))
-        with torch.no_grad():
-            torch._foreach_lerp_(self.averaged, self.parameters, 1 - decay)
+        self.averaged.lerp_(self.trained, 1 - decay)
         return float(value.detach())
 
     def held_out_loss(self) -> float:
         """Return the weighted mean loss of the averaged parameters on the held-out rows."""
-        _load(self.evaluated, self.averaged)
+        self.evaluated_at.copy_(self.averaged)
         with torch.no_grad():
             total = sum(
                 float((self.loss(self.evaluated, rows) * self.weights[rows]).sum())
@@ -173,18 +177,29 @@ class _Training:
             )
         return total / float(self.weights[self.held_out].sum())
 
-    def averages(self) -> list[Tensor]:
+    def averages(self) -> Tensor:
         """Return a copy of the averaged parameters."""
-        return [a.clone() for a in self.averaged]
+        return self.averaged.clone()
 
-    def finish(self, parameters: list[Tensor]) -> None:
+    def finish(self, parameters: Tensor) -> None:
         """Load the parameters into the network, and move it to the CPU for evaluation."""
-        _load(self.network, parameters)
+        self.trained.copy_(parameters)
+        for parameter in self.network.parameters():
+            parameter.grad = None
         self.network.to("cpu").eval()
 
 
-def _load(network: nn.Module, values: list[Tensor]) -> None:
-    """Copy values into the network's parameters, in order."""
-    with torch.no_grad():
-        for parameter, value in zip(network.parameters(), values, strict=True):
-            parameter.copy_(value)
+def _as_one_vector(network: nn.Module) -> tuple[Tensor, Tensor]:
+    """Make all trained parameters of a network parts of one vector, and their gradients of another.
+
+    Returns
+    -------
+    Both vectors, (number of parameters,).
+    """
+    trained = [p for p in network.parameters() if p.requires_grad]
+    values = torch.cat([p.detach().flatten() for p in trained])
+    gradient = torch.zeros_like(values)
+    sizes = [p.numel() for p in trained]
+    for p, value, slope in zip(trained, values.split(sizes), gradient.split(sizes), strict=True):
+        p.data, p.grad = value.view_as(p), slope.view_as(p)
+    return values, gradient

@@ -253,7 +253,8 @@ def _train(
     return train(
         network,
         lambda net, rows: net.negative_log_prob(  # type: ignore[operator]
-            x[rows], y[rows], counts[rows], None if can_be is None else can_be[rows]
+            x.index_select(0, rows), y.index_select(0, rows), counts.index_select(0, rows),
+            None if can_be is None else can_be.index_select(0, rows),
         ),
         weights, settings, seed, "zero model", progress,
     )  # fmt: skip
