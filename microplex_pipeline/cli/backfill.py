@@ -17,7 +17,9 @@ from microplex_pipeline.cli.stopping import stoppable
 
 
 @click.command(short_help="Build many states; skip what is up to date.")
-@click.option("--states", help="postal codes, e.g. RI,VT,DE, or all; all 51 by default, with --year")
+@click.option(
+    "--states", help="postal codes, e.g. RI,VT,DE, or all; all 51 by default, with --year"
+)
 @click.option("--year", "years_", help="a year, a list (2013,2014) or a range (2012-2014)")
 @click.option(
     "--jobs", default=2, show_default=True, help="number of parallel processes, one core each"

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 NUMBER = re.compile(r"(TINY|SMALL|BIG|HUGE|U\w*)?INT(EGER)?|DECIMAL.*|FLOAT|DOUBLE")
 LONGEST = 60  # letters of a line within a cell
-tabulate.MIN_PADDING = (
-    0  # names need no more room than values, so that more columns fit on a screen
-)
+# names need no more room than values, so that more columns fit on a screen
+tabulate.MIN_PADDING = 0
 
 
 def text_table(texts: Texts, limit: int) -> str:
@@ -34,11 +33,13 @@ def text_table(texts: Texts, limit: int) -> str:
     if count > limit:
         row = "row" if limit == 1 else f"{limit:,} rows"
         message = f"the first {row}; --limit shows more, --format csv gives all"
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for columns in range(len(texts.columns), 0, -1):
-        table = _drawn(texts, limit, columns)
-        if width is None or len(table.split("\n", 1)[0]) <= width:
-            break
+    columns = len(texts.columns)
+    table = _drawn(texts, limit, columns)
+    if sys.stdout.isatty():
+        ends = [place for place, mark in enumerate(table.split("\n", 1)[0], 1) if mark in "┬┐"]
+        columns = max(1, sum(end <= shutil.get_terminal_size().columns for end in ends))
+        if columns < len(ends):
+            table = _drawn(texts, limit, columns)
     if columns < len(texts.columns):
         message += f"; {columns} of {len(texts.columns)} columns fit on the screen"
     return f"{table}\n{message}"

@@ -13,8 +13,9 @@ import duckdb
 import polars as pl
 import pytest
 
+from microplex_pipeline.cli.text_table import text_table
 from microplex_pipeline.warehouse import access, reading
-from microplex_pipeline.warehouse.reading import query
+from microplex_pipeline.warehouse.reading import Texts, query
 from microplex_pipeline_tests.conftest import CHECKOUT, variables
 from microplex_pipeline_tests.warehouse.test_access import another_program
 
@@ -128,6 +129,18 @@ def test_a_table_shows_what_files_cannot_hold(microplex):
         refused = microplex("query", "select 1 as a, 2 as a", "--format", kind)
         assert refused.exit_code == 1
         assert "Give all columns different names" in refused.stderr
+
+
+@pytest.mark.parametrize(("width", "columns"), [(8, 1), (20, 1), (21, 2), (30, 2), (31, 3)])
+def test_on_a_terminal_only_the_columns_that_fit_are_shown(monkeypatch, width, columns):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    table = text_table(Texts(["a", "b", "c"], ["VARCHAR"] * 3, [("1", "2", "日本")]), 50)
+    lines = table.splitlines()
+    assert lines[1].count("│") == columns + 1
+    assert len(lines[0]) <= width or columns == 1
+    fit = f"1 row; {columns} of 3 columns fit on the screen"
+    assert lines[-1] == ("1 row" if columns == 3 else fit)
 
 
 def test_a_plan_is_shown_over_several_lines(microplex):
