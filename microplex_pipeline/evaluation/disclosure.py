@@ -8,7 +8,12 @@ import numpy as np
 import polars as pl
 
 from microplex_pipeline.evaluation.columns import DISCLOSURE_COLUMNS
-from microplex_pipeline.evaluation.nearness import AgainstChance, attribution, nearness
+from microplex_pipeline.evaluation.nearness import (
+    AgainstChance,
+    attribution,
+    attribution_beside_others,
+    nearness,
+)
 
 MIN_AMOUNTS = 2
 POSSIBLY, CLEARLY = 2.0, 3.0  # standard errors above chance
@@ -39,8 +44,6 @@ def disclosure(
     synthetic: pl.DataFrame,
     targets: Sequence[str],
     conditions: Sequence[str],
-    *,
-    compared: Sequence[str] | None = None,
 ) -> dict[str, float]:
     """Return the measures of disclosure; each compares training records with held-out records.
 
@@ -50,8 +53,6 @@ def disclosure(
     holdout : records that no model saw.
     synthetic : synthetic records.
     targets, conditions : columns of amounts, and columns known before the amounts are drawn.
-    compared : columns in which nearness is measured, by default conditions and targets. Give only the
-        targets if the conditions of the synthetic records are those of training records.
 
     Returns
     -------
@@ -71,7 +72,7 @@ def disclosure(
     """
     unique = unique_amounts(train, holdout, synthetic, targets)
     copies = copied_records(train, holdout, synthetic, targets, conditions)
-    near, membership = nearness(train, holdout, synthetic, compared or [*conditions, *targets])
+    near, membership = nearness(train, holdout, synthetic, [*conditions, *targets])
     attributed = [attribution(p, synthetic, targets, conditions) for p in (train, holdout)]
     return {
         "copies": copies.value,
@@ -96,35 +97,38 @@ def disclosure_table(
     synthetic: pl.DataFrame,
     targets: Sequence[str],
     conditions: Sequence[str],
+    household: str,
 ) -> pl.DataFrame:
     """Return the measures of `disclosure` as a table, for records with conditions of respondents.
 
-    Because the conditions are those of respondents, nearness is measured in the targets alone.
+    Because the conditions are those of respondents, nearness is measured in the targets alone. Attribution
+    is compared with what the other respondents tell, see `nearness.attribution_beside_others`.
 
     Parameters
     ----------
     others : people whom no model saw. If they are of another population, such as other states, their
         rates give only the order of magnitude of chance.
+    household : column of the households of `train`, of which there are at least two.
 
     Returns
     -------
     One row per measure, with the columns of DISCLOSURE_COLUMNS.
     """
-    m = disclosure(train, others, synthetic, targets, conditions, compared=targets)
+    copies = copied_records(train, others, synthetic, targets, conditions)
+    unique = unique_amounts(train, others, synthetic, targets)
+    near, membership = nearness(train, others, synthetic, targets)
+    attributed = attribution_beside_others(train, synthetic, targets, conditions, household)
     rows = [
-        ("copies", m["copies"], m["copies_by_chance"], m["copies_error"],
-         "whole records of respondents come back"),
-        ("unique_amounts", m["unique_amounts"], m["unique_amounts_by_chance"],
-         m["unique_amounts_error"], "amounts that one respondent alone holds come back"),
-        ("nearer_to_respondents", m["nearer_to_train"], 0.5, m["nearer_to_train_error"],
-         "synthetic amounts crowd around respondents'"),
-        ("membership_auc", m["membership_auc"], 0.5, m["membership_auc_error"],
+        ("copies", copies, "whole records of respondents come back"),
+        ("unique_amounts", unique, "amounts that one respondent alone holds come back"),
+        ("nearer_to_respondents", near, "synthetic amounts crowd around respondents'"),
+        ("membership_auc", membership,
          "who was a respondent can be told from the synthetic records"),
-        ("attribution", m["attribution_train"], m["attribution_holdout"], m["attribution_error"],
-         "who knows a respondent's conditions learns his or her amounts"),
+        ("attribution", attributed,
+         "who knows a respondent's conditions learns his or her amounts, and not from the other respondents"),
     ]  # fmt: skip
     judged = []
-    for measure, value, chance, error, meaning in rows:
+    for measure, (value, chance, error), meaning in rows:
         z = (value - chance) / error if error > 0 else None
         judged.append((measure, value, chance, error, z, disclosure_verdict(z), meaning))
     return pl.DataFrame(

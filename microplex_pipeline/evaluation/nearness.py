@@ -85,20 +85,83 @@ def attribution(
     ----------
     within : relative error up to which a prediction is correct.
     """
-    from sklearn.neighbors import NearestNeighbors
-
     known, drawn = as_numbers((people, synthetic), conditions)
-    index = NearestNeighbors(n_neighbors=1).fit(rank_scale(drawn, drawn))
-    nearest = index.kneighbors(rank_scale(drawn, known))[1][:, 0]
-    right, held = np.zeros(people.height), np.zeros(people.height)
-    for target in targets:
-        truth = people[target].cast(pl.Float64).to_numpy()
-        guess = synthetic[target].cast(pl.Float64).to_numpy()[nearest]
-        has = truth != 0
-        held += has
-        right += has & (np.abs(guess - truth) <= within * np.abs(truth))
+    nearest = _nearest(rank_scale(drawn, drawn), rank_scale(drawn, known), 1)[:, 0]
+    right, held = _predicted(people, synthetic, nearest, targets, within)
     total = max(float(held.sum()), 1.0)
     share = float(right.sum()) / total
     # a person's amounts are right or wrong together: linearization of the ratio over persons
     error = float(np.square(right - share * held).sum()) ** 0.5 / total
     return Estimate(share, error)
+
+
+@one_thread()
+def attribution_beside_others(
+    people: pl.DataFrame,
+    synthetic: pl.DataFrame,
+    targets: Sequence[str],
+    conditions: Sequence[str],
+    household: str,
+    within: float = 0.05,
+) -> AgainstChance:
+    """Return the attribution of respondents, and as chance what other respondents tell of them.
+
+    The same prediction from the nearest respondent of another household is what is known of people like
+    them: it needs nobody who was left out of the survey, and is of the same population. The standard error
+    is that of the paired difference.
+
+    Parameters
+    ----------
+    people : respondents, of at least two households.
+    household : column of their households.
+    within : see `attribution`.
+    """
+    known, drawn = as_numbers((people, synthetic), conditions)
+    nearest = _nearest(rank_scale(drawn, drawn), rank_scale(drawn, known), 1)[:, 0]
+    own = rank_scale(known, known)
+    other = _nearest_of_another(own, people[household].rank("dense").to_numpy())
+    right, held = _predicted(people, synthetic, nearest, targets, within)
+    by_others, _ = _predicted(people, people, other, targets, within)
+    total = max(float(held.sum()), 1.0)
+    value, chance = float(right.sum()) / total, float(by_others.sum()) / total
+    error = float(np.square(right - by_others - (value - chance) * held).sum()) ** 0.5 / total
+    return AgainstChance(value, chance, error)
+
+
+def _nearest(to: np.ndarray, of: np.ndarray, neighbours: int) -> np.ndarray:
+    """Return the places in `to` (n, k) of the nearest rows to each row of `of` (m, k), (m, neighbours)."""
+    from sklearn.neighbors import NearestNeighbors
+
+    places: np.ndarray = NearestNeighbors(n_neighbors=neighbours).fit(to).kneighbors(of)[1]
+    return places
+
+
+def _nearest_of_another(rows: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Return the place of the nearest row (n, k) of another group (n,) to each row."""
+    found = np.full(len(rows), -1)
+    neighbours = 8
+    while (left := np.flatnonzero(found < 0)).size:
+        neighbours = min(2 * neighbours, len(rows))
+        places = _nearest(rows, rows[left], neighbours)
+        apart = group[places] != group[left][:, None]
+        first = apart.argmax(axis=1)
+        found[left] = np.where(apart.any(axis=1), places[np.arange(left.size), first], -1)
+    return found
+
+
+def _predicted(
+    people: pl.DataFrame,
+    records: pl.DataFrame,
+    places: np.ndarray,
+    targets: Sequence[str],
+    within: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many non-zero amounts of each person the given records predict, and how many there are."""
+    right, held = np.zeros(people.height), np.zeros(people.height)
+    for target in targets:
+        truth = people[target].cast(pl.Float64).to_numpy()
+        guess = records[target].cast(pl.Float64).to_numpy()[places]
+        has = truth != 0
+        held += has
+        right += has & (np.abs(guess - truth) <= within * np.abs(truth))
+    return right, held

@@ -15,7 +15,11 @@ from microplex_pipeline.evaluation.disclosure import (
     whole_record_copies,
 )
 from microplex_pipeline.evaluation.fidelity import fidelity, fidelity_by_variable
-from microplex_pipeline.evaluation.nearness import attribution, nearness
+from microplex_pipeline.evaluation.nearness import (
+    attribution,
+    attribution_beside_others,
+    nearness,
+)
 
 TARGETS, CONDITIONS = ["wages_head", "social_security", "snap"], ["age_head", "n_persons"]
 
@@ -113,7 +117,8 @@ def test_copies_of_people_with_missing_conditions_are_copies():
 def test_every_measure_has_a_verdict_by_its_standard_error(halves):
     train, holdout, fresh = halves
     of_fresh, of_copies = (
-        disclosure_table(train, holdout, drawn, TARGETS, CONDITIONS) for drawn in (fresh, train)
+        disclosure_table(train, holdout, drawn, TARGETS, CONDITIONS, "household_id")
+        for drawn in (fresh, train)
     )
     assert ABOVE not in of_fresh["verdict"].to_list()
     assert of_copies["verdict"].to_list() == [ABOVE] * 5
@@ -135,3 +140,37 @@ def test_the_standard_error_of_nearness_is_over_all_divisions_of_people():
     assert np.mean([near.value for near in found]) == pytest.approx(0.5)
     spread = np.std([near.value for near in found])
     assert np.mean([near.standard_error for near in found]) == pytest.approx(spread)
+
+
+def test_attribution_is_compared_with_respondents_of_other_households():
+    people = pl.DataFrame(
+        {"age": [30, 30, 40, 40, 80], "household_id": [1, 1, 2, 3, 4], "x": [7, 7, 9, 9, 5]}
+    )
+    drawn = pl.DataFrame({"age": [30, 40, 80], "x": [7, 8, 5]})
+    found = attribution_beside_others(people, drawn, ["x"], ["age"], "household_id")
+    # the synthetic records tell the amounts of households 1 and 4, the respondents those of 2 and 3
+    assert found.value == pytest.approx(3 / 5)
+    assert found.chance == pytest.approx(2 / 5)
+    assert found.standard_error == pytest.approx((5 - 5 * 0.2**2) ** 0.5 / 5)
+
+
+def test_a_large_household_is_compared_with_others_too():
+    alike = [{"age": 30, "household_id": 1, "x": 7}] * 40
+    people = pl.DataFrame([*alike, {"age": 60, "household_id": 2, "x": 7}])
+    found = attribution_beside_others(people, people, ["x"], ["age"], "household_id")
+    assert (found.value, found.chance) == (1, 1)
+    apart = people.with_columns(x=pl.when(pl.col("age") == 60).then(1).otherwise("x"))
+    assert attribution_beside_others(apart, apart, ["x"], ["age"], "household_id").chance == 0
+
+
+def test_another_population_does_not_count_as_disclosure_in_attribution(rhode_island):
+    """Amounts that everybody of a state has are no secret of its respondents."""
+    rng = np.random.default_rng(0)
+    local = rhode_island.with_columns(pl.lit(16_728).alias("social_security"))
+    shuffled = local.with_columns(
+        pl.Series(name, rng.permutation(local[name])) for name in ("wages_head", "snap")
+    )
+    table = disclosure_table(local, rhode_island, shuffled, TARGETS, CONDITIONS, "household_id")
+    by_measure = {row["measure"]: row for row in table.iter_rows(named=True)}
+    assert by_measure["attribution"]["value"] > 0.3
+    assert by_measure["attribution"]["verdict"] == NO_MORE

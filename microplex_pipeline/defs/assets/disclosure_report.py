@@ -14,7 +14,7 @@ from microplex_pipeline.evaluation.columns import DISCLOSURE_COLUMNS
 from microplex_pipeline.evaluation.disclosure import disclosure_table
 
 
-@state_year_asset("evaluation", "polars", code_version="2")
+@state_year_asset("evaluation", "polars", code_version="3")
 def disclosure_report(
     context: dg.AssetExecutionContext,
     data: dg.ResourceParam[DataFolder],
@@ -25,7 +25,8 @@ def disclosure_report(
     """One row per measure of disclosure risk: its value, the value that chance gives, and a verdict.
 
     Chance is the same measure for people of other states on whom no model was trained: some of their
-    amounts and records occur among the synthetic ones, too, because many people are alike.
+    amounts and records occur among the synthetic ones, too, because many people are alike. What
+    respondents' conditions tell of their amounts is compared with what the other respondents tell.
     """
     state, year = state_and_year(context)
     schema = data.survey_schema
@@ -36,6 +37,7 @@ def disclosure_report(
         synthetic_population,
         schema.target_columns,
         schema.condition_columns,
+        schema.household,
     )
     return stored_records(
         table.select(pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()),
