@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+MOST_ROWS = 1_000_000  # of a table for the screen
 EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -30,7 +31,7 @@ EPOCH = date(1970, 1, 1).toordinal()
 )
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST_ROWS),
     default=50,
     show_default=True,
     help="largest number of rows shown by --format table",

@@ -113,6 +113,11 @@ def disclosure_table(
     Returns
     -------
     One row per measure, with the columns of DISCLOSURE_COLUMNS.
+
+    Raises
+    ------
+    ValueError
+        If all people of `train` are of one household.
     """
     copies = copied_records(train, others, synthetic, targets, conditions)
     unique = unique_amounts(train, others, synthetic, targets)

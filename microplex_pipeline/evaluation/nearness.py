@@ -115,7 +115,16 @@ def attribution_beside_others(
     people : respondents, of at least two households.
     household : column of their households.
     within : see `attribution`.
+
+    Raises
+    ------
+    ValueError
+        If all people are of one household.
     """
+    if people[household].n_unique() < 2:
+        raise ValueError(
+            "all respondents are of one household: there are no others to compare attribution with"
+        )
     known, drawn = as_numbers((people, synthetic), conditions)
     nearest = _nearest(rank_scale(drawn, drawn), rank_scale(drawn, known), 1)[:, 0]
     own = rank_scale(known, known)
@@ -137,7 +146,7 @@ def _nearest(to: np.ndarray, of: np.ndarray, neighbours: int) -> np.ndarray:
 
 
 def _nearest_of_another(rows: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Return the place of the nearest row (n, k) of another group (n,) to each row."""
+    """Return the place of the nearest row (n, k) of another group (n,); there are at least two groups."""
     found = np.full(len(rows), -1)
     neighbours = 8
     while (left := np.flatnonzero(found < 0)).size:

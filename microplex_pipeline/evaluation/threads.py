@@ -10,8 +10,8 @@ from contextlib import contextmanager
 def one_thread() -> Iterator[None]:
     """Run scikit-learn and linear algebra on one thread, for a block of code or a decorated function.
 
-    On some thousands of rows several threads save little. Beside other processes they cost many times the
-    work, because each step waits, and counts as busy, for threads that are not running.
+    On a few thousand rows several threads save little. Beside other processes they take many times as long:
+    each step waits for threads that are not running, and this waiting keeps a core busy.
     """
     import sklearn.ensemble  # noqa: F401  loads the OpenMP library that the limits must find
     from threadpoolctl import threadpool_limits

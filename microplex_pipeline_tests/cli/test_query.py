@@ -143,6 +143,13 @@ def test_on_a_terminal_only_the_columns_that_fit_are_shown(monkeypatch, width, c
     assert lines[-1] == ("1 row" if columns == 3 else fit)
 
 
+@pytest.mark.parametrize("limit", [0, 1_000_001, 2**63 - 1, 10**30])
+def test_a_limit_out_of_range_is_refused(microplex, limit):
+    refused = microplex("query", "select 1", "--limit", limit)
+    assert refused.exit_code == 2
+    assert f"{limit} is not in the range 1<=x<=1000000" in refused.stderr
+
+
 def test_a_plan_is_shown_over_several_lines(microplex):
     plan = microplex("query", "explain select state from survey.survey")
     assert plan.output.count("SEQ_SCAN") == 1

@@ -174,3 +174,9 @@ def test_another_population_does_not_count_as_disclosure_in_attribution(rhode_is
     by_measure = {row["measure"]: row for row in table.iter_rows(named=True)}
     assert by_measure["attribution"]["value"] > 0.3
     assert by_measure["attribution"]["verdict"] == NO_MORE
+
+
+def test_people_of_one_household_cannot_be_compared_with_others():
+    alike = pl.DataFrame([{"age": 30, "household_id": 1, "x": 7}] * 20)
+    with pytest.raises(ValueError, match="all respondents are of one household"):
+        attribution_beside_others(alike, alike, ["x"], ["age"], "household_id")
