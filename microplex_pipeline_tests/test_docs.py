@@ -39,6 +39,7 @@ def text_of(page):
         "identities.md",
         "imputation.md",
         "inference.md",
+        "privacy.md",
     ],
 )
 def test_the_code_of_a_page_runs(page, monkeypatch):

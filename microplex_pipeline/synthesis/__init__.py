@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from microplex_pipeline.synthesis.identity_kinds import Between, PartOf, Product, Sum
     from microplex_pipeline.synthesis.imputation import imputed_shares
     from microplex_pipeline.synthesis.prior import Prior
+    from microplex_pipeline.synthesis.privacy_budget import PrivacyBudget
     from microplex_pipeline.synthesis.skeleton import resample_households
     from microplex_pipeline.synthesis.summaries import (
         Summary,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from microplex_pipeline.synthesis.training_settings import (
         FINE_TUNING,
         FineTuningSettings,
+        PrivateTrainingSettings,
         TrainingSettings,
     )
     from microplex_pipeline.synthesis.transformer import Transformer
@@ -47,6 +49,8 @@ __all__ = [
     "HouseholdSchema",
     "PartOf",
     "Prior",
+    "PrivacyBudget",
+    "PrivateTrainingSettings",
     "Product",
     "Sum",
     "Summary",
@@ -76,6 +80,8 @@ _HOMES = {
     "HouseholdSchema": "household_schema",
     "PartOf": "identity_kinds",
     "Prior": "prior",
+    "PrivacyBudget": "privacy_budget",
+    "PrivateTrainingSettings": "training_settings",
     "Product": "identity_kinds",
     "Sum": "identity_kinds",
     "Summary": "summaries",

@@ -9,7 +9,7 @@ target that is zero drops out of the likelihood of its record, while the record 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
@@ -80,7 +80,7 @@ class Flow(TrainedModel):
         inputs: dict[str, int] = {}
         parameters: dict[str, np.ndarray] = {}
         history: list[dict[str, Any]] = []
-        for observed in _magnitudes(data, transformer):
+        for observed in magnitudes_in(data, transformer):
             key = observed.key
             if prior is not None and key not in prior.inputs:
                 continue
@@ -104,6 +104,30 @@ class Flow(TrainedModel):
             layers=settings.layers,
             parameters=parameters,
             history=history,
+            inputs=inputs,
+        )
+
+    @classmethod
+    def of_networks(
+        cls,
+        networks: Mapping[str, RankDensity],
+        widths: Mapping[str, int],
+        settings: TrainingSettings,
+    ) -> Self:
+        """Take over the parameters of trained networks, by "variable/sign", with their numbers of inputs."""
+        from microplex_pipeline.synthesis.networks import parameters_of
+
+        parameters = {
+            f"{key}/{name}": array
+            for key, network in networks.items()
+            for name, array in parameters_of(network).items()
+        }
+        inputs = {key: widths[key] for key in networks}
+        return cls(
+            hidden=settings.density_hidden,
+            layers=settings.layers,
+            parameters=parameters,
+            history=[],
             inputs=inputs,
         )
 
@@ -149,7 +173,7 @@ class Flow(TrainedModel):
         magnitude lies beyond the fitted tail.
         """
         result = np.zeros(data.height)
-        for observed in _magnitudes(data, transformer):
+        for observed in magnitudes_in(data, transformer):
             result[observed.rows] += self.magnitude_log_prob(observed)
         return result
 
@@ -217,7 +241,7 @@ class Magnitudes(NamedTuple):
         return share.clip(0, LARGEST_TIED_SHARE)
 
 
-def _magnitudes(data: pl.DataFrame, transformer: Transformer) -> Iterator[Magnitudes]:
+def magnitudes_in(data: pl.DataFrame, transformer: Transformer) -> Iterator[Magnitudes]:
     """Yield the magnitudes of each target and sign, in the order in which they are drawn."""
     classes = transformer.classes(data)
     parts = [transformer.context(data), transformer.encode_classes(classes)]
@@ -267,6 +291,21 @@ def _label(variable: str, sign: str) -> str:
     return f"{variable} {'<' if sign == '-1' else '>'} 0"
 
 
+def new_density(n_inputs: int, settings: TrainingSettings, seed: int) -> RankDensity:
+    """Return the network of a density to train."""
+    from microplex_pipeline.synthesis.networks import RankDensity
+
+    with seeded(seed + 1):
+        return RankDensity(
+            n_inputs, BINS, settings.density_hidden, settings.layers, settings.dropout, BUMPS
+        )
+
+
+def log_overlaps(observed: Magnitudes) -> np.ndarray:
+    """Return the log of the magnitudes' overlap with the bins, as the likelihood takes it, (m, BINS)."""
+    return np.log(observed.overlap + 1e-12).astype(np.float32)
+
+
 def _train_density(
     observed: Magnitudes,
     weights: np.ndarray,
@@ -278,20 +317,12 @@ def _train_density(
     """Train one density; return its parameters and training history."""
     import torch
 
-    from microplex_pipeline.synthesis.networks import (
-        RankDensity,
-        parameters_of,
-        set_parameters,
-    )
+    from microplex_pipeline.synthesis.networks import parameters_of, set_parameters
     from microplex_pipeline.synthesis.training import train
 
-    log_overlap = np.log(observed.overlap + 1e-12).astype(np.float32)
     x = torch.from_numpy(observed.inputs).to(settings.device)
-    y = torch.from_numpy(log_overlap).to(settings.device)
-    with seeded(seed + 1):
-        network = RankDensity(
-            x.shape[1], BINS, settings.density_hidden, settings.layers, settings.dropout, BUMPS
-        )
+    y = torch.from_numpy(log_overlaps(observed)).to(settings.device)
+    network = new_density(x.shape[1], settings, seed)
     if prior is not None:
         set_parameters(network, prior.parameters_of(observed.key))
     history = train(

@@ -18,12 +18,13 @@ from microplex_pipeline.synthesis.fitted_model import FittedModel
 from microplex_pipeline.synthesis.flow import Flow
 from microplex_pipeline.synthesis.identity_kinds import StoredIdentity
 from microplex_pipeline.synthesis.parts import Parts
+from microplex_pipeline.synthesis.privacy_budget import StoredPrivacy
 from microplex_pipeline.synthesis.stored_form import Listed, Stored, Text, one_line, read_json
 from microplex_pipeline.synthesis.training_settings import TrainingSettings
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.zero_model import ZeroModel
 
-FORMAT = "microplex synthesizer 3"
+FORMAT = "microplex synthesizer 4"
 LARGEST_FILE = 2**31  # bytes
 PARTS: tuple[type[FittedModel], ...] = (Transformer, ZeroModel, Flow)
 ENTRIES = ["format.json", *(f"{p.kind}.{form}" for p in PARTS for form in ("json", "safetensors"))]
@@ -48,6 +49,7 @@ class StoredOptions(Stored):
     settings: Settings
     target_vars: Annotated[Listed[Text], Field(min_length=1)]
     identities: dict[Text, StoredIdentity]
+    privacy: StoredPrivacy | None
 
 
 def _this_version(found: str) -> str:

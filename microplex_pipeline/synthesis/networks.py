@@ -37,6 +37,8 @@ class ClassNetwork(nn.Module):
     zeros : index of each target's class zero; -1 if it has none, as a category.
     base : (sum(n_classes),) logits to start from.
     hidden : units per hidden layer.
+    context_units : how many of them depend on the context alone, at least; all targets use these. The others
+        are divided among the targets.
     layers : number of hidden layers.
     dropout : share of the hidden units dropped in training.
     unobserved : whether a target's inputs have one more column, for values that were not observed; none
@@ -49,17 +51,19 @@ class ClassNetwork(nn.Module):
 
     def __init__(
         self, n_context: int, n_classes: list[int], zeros: list[int], base: Tensor, hidden: int,
-        layers: int, dropout: float, unobserved: Sequence[bool] = (),
+        context_units: int, layers: int, dropout: float, unobserved: Sequence[bool] = (),
     ) -> None:  # fmt: skip
         super().__init__()
         self.n_classes = n_classes
         self.n_columns = class_columns(n_classes, unobserved)
-        self.n_context = n_context
+        self.n_context, self.context_units = n_context, context_units
         self.offsets = np.concatenate([[0], np.cumsum(n_classes)]).tolist()
         degree_in = torch.tensor(
             [0] * n_context + [j + 1 for j, k in enumerate(self.n_columns) for _ in range(k)]
         )
-        degree_hidden = torch.arange(hidden) % len(n_classes)
+        # the first target has no others: of 200 units divided among 20 targets it could use 10
+        alone = torch.zeros(context_units, dtype=torch.int64)
+        degree_hidden = torch.cat([alone, torch.arange(hidden - context_units) % len(n_classes)])
         self.degrees = degree_hidden.tolist()
         degree_out = torch.tensor([j + 1 for j, k in enumerate(n_classes) for _ in range(k)])
         sizes = [degree_in] + [degree_hidden] * layers

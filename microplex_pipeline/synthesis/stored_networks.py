@@ -48,12 +48,15 @@ class StoredZeroModel(StoredNetworks):
     """A `ZeroModel` as it is stored, beside its parameters."""
 
     n_context: Size
+    context_units: Annotated[int, Field(ge=0, le=LARGEST_SIZE)]
     n_states: Annotated[Listed[Size], Field(min_length=1)]
     zeros: Listed[Annotated[int, Field(ge=-1, le=LARGEST_SIZE)]]
     unobserved: Listed[bool]
 
     @model_validator(mode="after")
     def _zeros_are_classes(self) -> Self:
+        if self.context_units > self.hidden:
+            raise ValueError("context_units must not be more than hidden")
         if len(self.zeros) != len(self.n_states) or any(
             zero >= k for zero, k in zip(self.zeros, self.n_states, strict=False)
         ):

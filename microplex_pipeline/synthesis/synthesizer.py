@@ -32,8 +32,14 @@ from microplex_pipeline.synthesis.model_file import (
 )
 from microplex_pipeline.synthesis.only_where import OnlyWhere, given_form, parse_only_where
 from microplex_pipeline.synthesis.parts import Parts, Variables, fit_parts
+from microplex_pipeline.synthesis.privacy_budget import PrivacyBudget, PrivacySpent, StoredPrivacy
+from microplex_pipeline.synthesis.private_parts import fit_private_parts
 from microplex_pipeline.synthesis.target_transforms import Missing
-from microplex_pipeline.synthesis.training_settings import FINE_TUNING, TrainingSettings
+from microplex_pipeline.synthesis.training_settings import (
+    FINE_TUNING,
+    PRIVATE_TRAINING,
+    TrainingSettings,
+)
 from microplex_pipeline.synthesis.transformer import Transformer
 from microplex_pipeline.synthesis.weights import checked_weights
 from microplex_pipeline.synthesis.zero_model import ZeroModel
@@ -70,7 +76,9 @@ class Synthesizer(Estimator):
         mass; every other amount is drawn from a density.
     max_knots : number of knots of each continuous margin; fewer knots smooth more.
     tail_factor : bound of the amounts drawn, as a multiple of the largest training amount.
-    settings : hyper-parameters of the networks; None for the defaults of `TrainingSettings`.
+    settings : hyper-parameters of the networks; None for the defaults of `TrainingSettings`, or of
+        `PrivateTrainingSettings` with a privacy budget.
+    privacy : budget of a differentially private fit; None for a fit without a formal guarantee.
     seed : decides training; `generate` takes its own seed.
 
     Attributes
@@ -78,8 +86,9 @@ class Synthesizer(Estimator):
     is_fitted_ : whether `fit` has run.
     transformer_, zero_model_, flow_model_ : the fitted parts, each of which can be stored by itself.
     training_history_ : frame with one row per network and check (nats per record).
-    n_records_ : number of records that trained; None if the synthesizer was loaded or composed from
-        parts.
+    privacy_ : the privacy that the fit spent; None without a budget, and if composed from parts.
+    n_records_ : number of records that trained; None with a privacy budget, and if the synthesizer was
+        loaded or composed from parts.
 
     Raises
     ------
@@ -122,6 +131,7 @@ class Synthesizer(Estimator):
         max_knots: int = 80,
         tail_factor: float = 2.0,
         settings: TrainingSettings | None = None,
+        privacy: PrivacyBudget | None = None,
         seed: int = 0,
     ) -> None:
         check_options(
@@ -146,10 +156,16 @@ class Synthesizer(Estimator):
         self.max_knots = max_knots
         self.tail_factor = tail_factor
         self.settings = settings
+        self.privacy = privacy
         self.seed = seed
         check_names(self.target_vars, self.condition_vars, self._discrete)
         check_missing(self.missing or {}, self.target_vars)
         self._variables()  # refuses impossible rules
+        if privacy is not None and self.identities:
+            raise ValueError(
+                "identities are learned from the records without noise, which a privacy budget does not "
+                "allow: compute the columns after `generate`"
+            )
 
     def fit(
         self,
@@ -182,7 +198,10 @@ class Synthesizer(Estimator):
         ------
         ValueError
             For missing columns, missing or infinite targets, unusable weights, too few records, an
-            identity that does not hold in some records, or a prior of other variables.
+            identity that does not hold in some records, or a prior of other variables. With a privacy
+            budget also for a prior, and for values outside of the budget's bounds and categories.
+        ImportError
+            With a privacy budget, if opacus is not installed.
         NotFittedError
             If the prior is not fitted.
         """
@@ -190,20 +209,24 @@ class Synthesizer(Estimator):
         changed = {k: v for k, v in given.items() if v is not None}
         start = self._training_settings if prior is None else FINE_TUNING
         settings = TrainingSettings(**{**start.model_dump(), **changed})
+        if prior is not None and self.privacy is not None:
+            raise ValueError("a privacy budget does not account for what a prior has learned")
         frame, weights = self.training_records(to_polars(data), weight_col)
         progress = progress or (print if verbose else None)
+        margins = {name: getattr(self, name) for name in MARGINS}
+        variables, spent = self._variables(), None
         identities = self._parsed_identities().fitted(frame)
-        parts = fit_parts(
-            identities.free(frame),
-            weights,
-            self._variables(),
-            {name: getattr(self, name) for name in MARGINS},
-            settings,
-            self.seed,
-            prior=None if prior is None else prior._fitted_parts(),
-            progress=progress,
-        )
-        self._set_parts(parts, frame.height, identities)
+        if self.privacy is None:
+            parts = fit_parts(
+                identities.free(frame), weights, variables, margins, settings, self.seed,
+                prior=None if prior is None else prior._fitted_parts(), progress=progress,
+            )  # fmt: skip
+        else:
+            weights = self.privacy.scaled(frame, weight_col)
+            parts, spent = fit_private_parts(
+                frame, weights, variables, margins, settings, self.seed, self.privacy, progress
+            )
+        self._set_parts(parts, None if spent else frame.height, identities, spent)
         return self
 
     def training_records(
@@ -236,7 +259,13 @@ class Synthesizer(Estimator):
         return cls._composed(Parts(transformer, zero_model, flow).checked())
 
     @classmethod
-    def _composed(cls, parts: Parts, identities: Identities | None = None, **options: Any) -> Self:
+    def _composed(
+        cls,
+        parts: Parts,
+        identities: Identities | None = None,
+        spent: PrivacySpent | None = None,
+        **options: Any,
+    ) -> Self:
         transformer = parts.transformer
         identities = identities or Identities(transformer.bounds, {})
         result = cls(
@@ -251,10 +280,17 @@ class Synthesizer(Estimator):
         modelled, _, _, _, _, bounds = result._variables()
         if list(modelled) != transformer.target_vars or bounds != transformer.bounds:
             raise ValueError("the identities do not fit the transformer's targets: fit it again")
-        result._set_parts(parts, None, identities)
+        result._set_parts(parts, None, identities, spent)
         return result
 
-    def _set_parts(self, parts: Parts, n_records: int | None, identities: Identities) -> None:
+    def _set_parts(
+        self,
+        parts: Parts,
+        n_records: int | None,
+        identities: Identities,
+        spent: PrivacySpent | None,
+    ) -> None:
+        self.privacy_ = spent
         self.transformer_, self.zero_model_, self.flow_model_ = parts
         self.training_history_ = parts.training_history()
         self.n_records_ = n_records
@@ -288,13 +324,18 @@ class Synthesizer(Estimator):
         ------
         ValueError
             For a missing column, an unknown category, or a value that is missing although training had
-            no missing values; also if some conditions allow nothing but copies.
+            no missing values; if some conditions allow nothing but copies; for `no_copies_of` after a fit
+            with a privacy budget.
         NotFittedError
             If the synthesizer is not fitted.
         """
         parts = self._fitted_parts()
         if draws not in ("stratified", "independent"):
             raise ValueError(f"draws must be 'stratified' or 'independent', not {draws!r}")
+        if no_copies_of is not None and self.privacy_ is not None:
+            raise ValueError(
+                "no_copies_of would tell which records there are: the privacy budget does not allow it"
+            )
         given, identities = to_polars(conditions), self._identities
         columns = parts.draw(
             given,
@@ -435,6 +476,7 @@ class Synthesizer(Estimator):
         options = {name: getattr(self, name) for name in STORED}
         options["settings"] = self._training_settings.model_dump()
         options["identities"] = self._identities.stored()
+        options["privacy"] = StoredPrivacy.of(self.privacy, self.privacy_)
         write_model(path, parts, options)
 
     @classmethod
@@ -450,13 +492,16 @@ class Synthesizer(Estimator):
         """
         parts, stored = read_model(path)
         options = {name: getattr(stored, name) for name in STORED}
-        if stored.settings != TrainingSettings():
+        default = TrainingSettings() if stored.privacy is None else PRIVATE_TRAINING
+        if stored.settings.model_dump() != default.model_dump():
             options["settings"] = stored.settings
         given = stored.identities
         identities = Identities(
             {name: identity.identity() for name, identity in given.items()},
             {name: identity.resolution for name, identity in given.items()},
         )
+        if stored.privacy:
+            options |= {"privacy": stored.privacy.budget, "spent": stored.privacy.spent}
         return cls._composed(parts, identities, **options)
 
     @property
@@ -465,7 +510,10 @@ class Synthesizer(Estimator):
         return "transformer_" in vars(self)
 
     def _fit_summary(self) -> str | None:
-        return self._fitted_parts().summary(self.n_records_) if self.is_fitted_ else None
+        if not self.is_fitted_:
+            return None
+        summary = self._fitted_parts().summary(self.n_records_)
+        return summary if self.privacy_ is None else f"{summary}\n  private: {self.privacy_}"
 
     @property
     def _discrete(self) -> list[str]:
@@ -473,7 +521,7 @@ class Synthesizer(Estimator):
 
     @property
     def _training_settings(self) -> TrainingSettings:
-        return self.settings or TrainingSettings()
+        return self.settings or (TrainingSettings() if self.privacy is None else PRIVATE_TRAINING)
 
     def _variables(self) -> Variables:
         """Return the variables with the rules in checked form."""

@@ -47,11 +47,20 @@ class TrainingSettings(BaseModel):
 class FineTuningSettings(TrainingSettings):
     """The same settings, with defaults for fine-tuning a prior's networks."""
 
-    epochs: int = Field(30, ge=1, description="largest number of passes over the data")
-    learning_rate: float = Field(1e-4, gt=0, description="peak of the one-cycle schedule")
+    epochs: int = Field(15, ge=1, description="largest number of passes over the data")
+    learning_rate: float = Field(2e-4, gt=0, description="peak of the one-cycle schedule")
     min_steps: int = Field(
         0, ge=0, description="small data get more epochs, up to this many steps"
     )
 
 
+class PrivateTrainingSettings(TrainingSettings):
+    """The same settings, with defaults for training under a privacy budget: few steps of large batches."""
+
+    epochs: int = Field(30, ge=1, description="passes over the data, on average")
+    batch_size: int = Field(1024, ge=1, description="records per step, on average")
+    learning_rate: float = Field(2e-3, gt=0, description="peak of the one-cycle schedule")
+
+
 FINE_TUNING = FineTuningSettings()
+PRIVATE_TRAINING = PrivateTrainingSettings()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import polars as pl
 
+from microplex_pipeline.synthesis.class_records import class_records, log_shares
 from microplex_pipeline.synthesis.stored_form import Stored, require_arrays
 from microplex_pipeline.synthesis.stored_networks import StoredZeroModel
 from microplex_pipeline.synthesis.target_transforms import UNKNOWN
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from microplex_pipeline.synthesis.training import Progress
 
 HIDDEN_PER_TARGET = 10  # hidden units are divided among the targets: many targets need many units
+CONTEXT_UNITS = 64  # hidden units of the conditions alone, e.g. for who does not work
 RAKING_RECORDS = 10.0
 RAKING_RECORDS_WITH_PRIOR = 50.0  # a prior knows better than a small area's shares
 RAKING_ROUNDS = 4  # each round divides the gap by about ten
@@ -35,6 +37,7 @@ class ZeroModel(TrainedModel):
     Attributes
     ----------
     n_context : number of columns of the encoded conditions.
+    context_units : number of hidden units that depend on the conditions alone.
     n_classes : number of classes of each target.
     zeros : index of each target's class zero; -1 if it has none, as a category.
     unobserved : whether some values of each target were not observed.
@@ -45,6 +48,7 @@ class ZeroModel(TrainedModel):
     form: ClassVar[type[Stored]] = StoredZeroModel
 
     n_context: int
+    context_units: int
     n_classes: list[int]
     zeros: list[int]
     unobserved: list[bool]
@@ -89,30 +93,36 @@ class ZeroModel(TrainedModel):
         """
         import torch
 
-        from microplex_pipeline.synthesis.networks import parameters_of
-
-        context, classes = transformer.context(data), transformer.classes(data)
-        inputs = torch.from_numpy(np.column_stack([context, transformer.encode_classes(classes)]))
-        applies = transformer.all_apply(data, classes)
-        _refuse_unknown(classes, transformer)
-        observed = classes < np.array(transformer.n_classes)
-        _refuse_broken_rules(classes, applies | ~observed, transformer)
-        applies &= observed
-        possible = transformer.all_possible(classes)
-        classes = np.where(observed, classes, 0)
+        records = class_records(data, transformer)
+        _, classes, applies, possible = records
+        inputs = torch.from_numpy(records.inputs)
         likelihood = tempered(weights, settings.weight_power)
         if factors is not None:
             weights, likelihood = weights * factors, likelihood * factors
-        shares = _log_shares(classes, weights, applies, transformer.n_classes)
-        network = _new_network(context.shape[1], shares, transformer, settings, seed, prior)
+        shares = log_shares(classes, weights, applies, transformer.n_classes)
+        network = new_network(transformer, shares, settings, seed, prior)
         history = _train(
             network, inputs, classes, applies, possible, likelihood, settings, seed, progress
         )
         if raking_records is None:
             raking_records = RAKING_RECORDS if prior is None else RAKING_RECORDS_WITH_PRIOR
         _rake_intercepts(network, inputs, classes, weights, applies, possible, raking_records)
+        return cls.of_network(network, transformer, settings, history)
+
+    @classmethod
+    def of_network(
+        cls,
+        network: ClassNetwork,
+        transformer: Transformer,
+        settings: TrainingSettings,
+        history: list[dict[str, Any]],
+    ) -> Self:
+        """Take over the parameters of a trained network."""
+        from microplex_pipeline.synthesis.networks import parameters_of
+
         return cls(
-            n_context=context.shape[1],
+            n_context=network.n_context,
+            context_units=network.context_units,
             n_classes=transformer.n_classes,
             zeros=network.zeros,
             unobserved=transformer.unobserved,
@@ -132,8 +142,8 @@ class ZeroModel(TrainedModel):
         base = torch.zeros(sum(self.n_classes))
         with torch.random.fork_rng(devices=[]):
             network = ClassNetwork(
-                self.n_context, self.n_classes, self.zeros, base, self.hidden, self.layers, 0.0,
-                self.unobserved,
+                self.n_context, self.n_classes, self.zeros, base, self.hidden, self.context_units,
+                self.layers, 0.0, self.unobserved,
             )  # fmt: skip
         set_parameters(network, self.parameters)
         return network
@@ -183,7 +193,11 @@ class ZeroModel(TrainedModel):
 
     def architecture(self) -> dict[str, Any]:
         """Return the JSON part: sizes and training history."""
-        sizes = {"n_context": self.n_context, "n_states": self.n_classes}
+        sizes = {
+            "n_context": self.n_context,
+            "context_units": self.context_units,
+            "n_states": self.n_classes,
+        }
         return {
             **super().architecture(), **sizes, "zeros": self.zeros, "unobserved": self.unobserved,
         }  # fmt: skip
@@ -194,6 +208,7 @@ class ZeroModel(TrainedModel):
         require_arrays(arrays, stored.expected())
         return cls(
             n_context=stored.n_context,
+            context_units=stored.context_units,
             n_classes=list(stored.n_states),
             zeros=list(stored.zeros),
             unobserved=list(stored.unobserved),
@@ -204,26 +219,25 @@ class ZeroModel(TrainedModel):
         )
 
 
-def _new_network(
-    n_context: int,
-    log_shares: np.ndarray,
+def new_network(
     transformer: Transformer,
+    shares: np.ndarray,
     settings: TrainingSettings,
     seed: int,
-    prior: ZeroModel | None,
+    prior: ZeroModel | None = None,
 ) -> ClassNetwork:
-    """Return a network to train, which starts from the classes' shares or from the prior."""
+    """Return a network to train, which starts from the classes' log-shares or from the prior."""
     import torch
 
     from microplex_pipeline.synthesis.networks import ClassNetwork, set_parameters
 
     n_classes = transformer.n_classes
-    hidden = max(settings.hidden, HIDDEN_PER_TARGET * len(n_classes))
+    hidden = CONTEXT_UNITS + max(settings.hidden, HIDDEN_PER_TARGET * len(n_classes))
     with seeded(seed):
         network = ClassNetwork(
-            n_context, n_classes, transformer.zero_classes,
-            torch.tensor(log_shares, dtype=torch.float32), hidden, settings.layers, settings.dropout,
-            transformer.unobserved,
+            transformer.n_context, n_classes, transformer.zero_classes,
+            torch.tensor(shares, dtype=torch.float32), hidden, CONTEXT_UNITS, settings.layers,
+            settings.dropout, transformer.unobserved,
         )  # fmt: skip
     if prior is not None:
         set_parameters(network, prior.parameters)
@@ -258,17 +272,6 @@ def _train(
         ),
         weights, settings, seed, "zero model", progress,
     )  # fmt: skip
-
-
-def _log_shares(
-    classes: np.ndarray, weights: np.ndarray, applies: np.ndarray, n_classes: list[int]
-) -> np.ndarray:
-    """Return the log of each class's weighted share, with half a record added to each class."""
-    counts = [
-        np.bincount(classes[:, j], weights * applies[:, j], minlength=k) + 0.5
-        for j, k in enumerate(n_classes)
-    ]
-    return np.concatenate([np.log(c / c.sum()) for c in counts])
 
 
 def _rake_intercepts(
@@ -307,26 +310,3 @@ def _rake_intercepts(
                 )  # none has such a tie
                 moved += torch.from_numpy(np.log(ratio))
             network.base[columns] += moved.float()
-
-
-def _refuse_unknown(classes: np.ndarray, transformer: Transformer) -> None:
-    """Raise ValueError naming a target with a sign or category that the prior does not have."""
-    for variable, unknown in zip(transformer.target_vars, (classes == UNKNOWN).T, strict=True):
-        if unknown.any():
-            raise ValueError(
-                f"target {variable!r} has a sign or category in {unknown.sum()} records that does "
-                "not occur in the prior's training data: fit the prior on data that contain it"
-            )
-
-
-def _refuse_broken_rules(
-    classes: np.ndarray, applies: np.ndarray, transformer: Transformer
-) -> None:
-    """Raise ValueError naming a target that is not zero although `only_where` requires it."""
-    for j, variable in enumerate(transformer.target_vars):
-        broken = ~applies[:, j] & (classes[:, j] != transformer.zero_class(j))
-        if broken.any():
-            raise ValueError(
-                f"target {variable!r} is not zero in {broken.sum()} records where only_where "
-                f"({transformer.only_where[variable].column!r}) requires zero"
-            )

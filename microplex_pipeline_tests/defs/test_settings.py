@@ -48,7 +48,7 @@ def test_the_environment_takes_precedence_over_the_file(written, monkeypatch, tm
     assert settings.parameters.population.households == 1234
     # values missing in a section keep that section's own defaults
     assert settings.parameters.fine_tuning.epochs == 3
-    assert settings.parameters.fine_tuning.learning_rate == 1e-4
+    assert settings.parameters.fine_tuning.learning_rate == 2e-4
 
 
 @pytest.mark.parametrize(

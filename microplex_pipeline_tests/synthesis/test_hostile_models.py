@@ -61,7 +61,10 @@ def test_hostile_texts_are_refused(stored, text):
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        (ZeroModel, ["hidden", "layers", "n_context", "n_states", "zeros", "unobserved"]),
+        (
+            ZeroModel,
+            ["hidden", "layers", "n_context", "context_units", "n_states", "zeros", "unobserved"],
+        ),
         (Flow, ["hidden", "layers", "inputs"]),
         (Transformer, ["conditions", "targets", "only_where"]),
     ],

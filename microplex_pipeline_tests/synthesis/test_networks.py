@@ -20,7 +20,7 @@ def scrambled(network):
 
 @pytest.fixture
 def network():
-    return scrambled(ClassNetwork(2, [3, 2, 4], [1, 0, -1], torch.zeros(9), 16, 2, 0.1))
+    return scrambled(ClassNetwork(2, [3, 2, 4], [1, 0, -1], torch.zeros(9), 16, 4, 2, 0.1))
 
 
 def test_targets_depend_on_context_and_earlier_targets_alone(network):
@@ -30,6 +30,15 @@ def test_targets_depend_on_context_and_earlier_targets_alone(network):
     for rows, allowed in ((slice(0, 3), 2), (slice(3, 5), 4), (slice(5, 9), 5)):
         assert jacobian[rows, :allowed].abs().min() > 0
         assert jacobian[rows, allowed:].abs().max() == 0
+
+
+def test_the_first_target_has_the_units_of_the_context_and_its_share_of_the_others(network):
+    # 4 of 16 units see the context alone; the other 12 are divided among three targets
+    assert [network.degrees.count(j) for j in range(3)] == [4 + 4, 4, 4]
+    with torch.no_grad():
+        used = torch.autograd.functional.jacobian(network.out, torch.ones(16)).ne(0)
+    assert used[:3].any(0).sum() == 8
+    assert used[5:].any(0).sum() == 16
 
 
 def test_probabilities_of_all_class_patterns_add_up_to_one(network):

@@ -20,6 +20,7 @@ PARAMETERS = {
     "max_knots": 40,
     "tail_factor": 1.5,
     "settings": TrainingSettings(hidden=16, min_steps=5),
+    "privacy": None,
     "seed": 3,
 }
 
@@ -168,7 +169,7 @@ def test_the_reprs_of_the_parts_give_sizes_and_losses(fitted):
     size = sum(array.size for array in zero_model.parameters.values())
     loss = min(row["validation_loss"] for row in zero_model.history)
     assert repr(zero_model).startswith("ZeroModel(targets=3, classes=6, context=")
-    assert f"layers=2, hidden=30, parameters={size}, held_out_loss={loss:.4f})" in repr(zero_model)
+    assert f"layers=2, hidden=94, parameters={size}, held_out_loss={loss:.4f})" in repr(zero_model)
     assert repr(flow).startswith(f"Flow(densities={len(flow.inputs)}, layers=2, hidden=64, ")
 
 

@@ -17,7 +17,7 @@ from microplex_pipeline.synthesis import Flow, Prior, Transformer
 @state_year_asset(
     "models",
     "pytorch",
-    code_version="5",
+    code_version="6",
     reads=["seed", "fine_tuning"],
     pool="training",
     deps=[zero_model],

@@ -12,7 +12,7 @@ from microplex_pipeline.synthesis import Prior
 
 
 @year_asset(
-    "models", "pytorch", code_version="7", reads=["seed", "prior", "completion"], pool="training"
+    "models", "pytorch", code_version="8", reads=["seed", "prior", "completion"], pool="training"
 )
 def national_completion(
     context: dg.AssetExecutionContext,

@@ -11,7 +11,7 @@ from microplex_pipeline.population.training import synthesizer_of, unit_frame
 from microplex_pipeline.synthesis import Prior
 
 
-@year_asset("models", "pytorch", code_version="7", reads=["seed", "prior"], pool="training")
+@year_asset("models", "pytorch", code_version="8", reads=["seed", "prior"], pool="training")
 def national_prior(
     context: dg.AssetExecutionContext,
     data: dg.ResourceParam[DataFolder],

@@ -12,7 +12,7 @@ from microplex_pipeline.synthesis import Prior, Transformer, ZeroModel
 
 
 @state_year_asset(
-    "models", "pytorch", code_version="7", reads=["seed", "fine_tuning"], pool="training"
+    "models", "pytorch", code_version="8", reads=["seed", "fine_tuning"], pool="training"
 )
 def zero_model(
     data: dg.ResourceParam[DataFolder],
