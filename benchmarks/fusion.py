@@ -18,7 +18,7 @@ import polars as pl
 from benchmarks.cases import CONDITIONS, TARGETS, WEIGHT, units_of_all_years
 from microplex_pipeline import fuse
 from microplex_pipeline.evaluation.two_sample import grouped_auc
-from microplex_pipeline.synthesis.frechet_bounds import joint_bounds
+from microplex_pipeline.synthesis.fusion.frechet_bounds import joint_bounds
 
 DONOR, RECIPIENT = 2012, 2014
 PAIRS = [("wages", "social_security"), ("wages", "ssi"), ("pensions_total", "taxable_interest")]

@@ -29,7 +29,7 @@ from benchmarks.cases import CONDITIONS, NATION, WEIGHT, Case, load_case
 from microplex_pipeline import Synthesizer
 from microplex_pipeline.evaluation.fidelity import fidelity
 from microplex_pipeline.synthesis import PrivacyBudget
-from microplex_pipeline.synthesis.private_margins import Cells, number_cells
+from microplex_pipeline.synthesis.privacy.private_margins import Cells, number_cells
 
 EPSILONS = [1.0, 3.0, 10.0]
 DELTA = 1e-6

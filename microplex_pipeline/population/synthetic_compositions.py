@@ -11,8 +11,8 @@ from microplex_pipeline.survey.free_counts import counted, free_counts, with_cou
 from microplex_pipeline.survey.preparation import describe_households
 from microplex_pipeline.survey.schema import DERIVED_CONDITIONS
 from microplex_pipeline.synthesis import HouseholdSchema, SynthesizedCompositions
-from microplex_pipeline.synthesis.household_schema import MEMBER_NUMBER
-from microplex_pipeline.synthesis.membership import WEIGHT, numbered
+from microplex_pipeline.synthesis.households.household_schema import MEMBER_NUMBER
+from microplex_pipeline.synthesis.households.membership import WEIGHT, numbered
 
 
 def synthesized_households(

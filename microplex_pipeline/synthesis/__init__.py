@@ -10,33 +10,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from microplex_pipeline.synthesis.compositions import SynthesizedCompositions
     from microplex_pipeline.synthesis.copies import without_copies
     from microplex_pipeline.synthesis.fitted_model import FittedModel
-    from microplex_pipeline.synthesis.flow import Flow
-    from microplex_pipeline.synthesis.fusion import Fusion, fuse
-    from microplex_pipeline.synthesis.hierarchical import HierarchicalSynthesizer
-    from microplex_pipeline.synthesis.household_schema import HouseholdSchema
-    from microplex_pipeline.synthesis.identity_kinds import Between, PartOf, Product, Sum
-    from microplex_pipeline.synthesis.imputation import imputed_shares
-    from microplex_pipeline.synthesis.prior import Prior
-    from microplex_pipeline.synthesis.privacy_budget import PrivacyBudget
-    from microplex_pipeline.synthesis.skeleton import resample_households
-    from microplex_pipeline.synthesis.summaries import (
+    from microplex_pipeline.synthesis.fusion.fusion import Fusion, fuse
+    from microplex_pipeline.synthesis.households.compositions import SynthesizedCompositions
+    from microplex_pipeline.synthesis.households.hierarchical import HierarchicalSynthesizer
+    from microplex_pipeline.synthesis.households.household_schema import HouseholdSchema
+    from microplex_pipeline.synthesis.households.skeleton import resample_households
+    from microplex_pipeline.synthesis.households.summaries import (
         Summary,
         draw_in_turn,
         summarized,
         with_earlier,
     )
-    from microplex_pipeline.synthesis.synthesizer import Synthesizer
-    from microplex_pipeline.synthesis.training_settings import (
+    from microplex_pipeline.synthesis.imputation import imputed_shares
+    from microplex_pipeline.synthesis.models.flow import Flow
+    from microplex_pipeline.synthesis.models.training_settings import (
         FINE_TUNING,
         FineTuningSettings,
         PrivateTrainingSettings,
         TrainingSettings,
     )
-    from microplex_pipeline.synthesis.transformer import Transformer
-    from microplex_pipeline.synthesis.zero_model import ZeroModel
+    from microplex_pipeline.synthesis.models.zero_model import ZeroModel
+    from microplex_pipeline.synthesis.prior import Prior
+    from microplex_pipeline.synthesis.privacy.privacy_budget import PrivacyBudget
+    from microplex_pipeline.synthesis.synthesizer import Synthesizer
+    from microplex_pipeline.synthesis.transforms.identity_kinds import (
+        Between,
+        PartOf,
+        Product,
+        Sum,
+    )
+    from microplex_pipeline.synthesis.transforms.transformer import Transformer
 
 __all__ = [
     "FINE_TUNING",
@@ -70,32 +75,32 @@ __all__ = [
 
 # imported when they are first used: settings of a project need no numpy
 _HOMES = {
-    "FINE_TUNING": "training_settings",
-    "Between": "identity_kinds",
-    "FineTuningSettings": "training_settings",
+    "FINE_TUNING": "models.training_settings",
+    "Between": "transforms.identity_kinds",
+    "FineTuningSettings": "models.training_settings",
     "FittedModel": "fitted_model",
-    "Flow": "flow",
-    "Fusion": "fusion",
-    "HierarchicalSynthesizer": "hierarchical",
-    "HouseholdSchema": "household_schema",
-    "PartOf": "identity_kinds",
+    "Flow": "models.flow",
+    "Fusion": "fusion.fusion",
+    "HierarchicalSynthesizer": "households.hierarchical",
+    "HouseholdSchema": "households.household_schema",
+    "PartOf": "transforms.identity_kinds",
     "Prior": "prior",
-    "PrivacyBudget": "privacy_budget",
-    "PrivateTrainingSettings": "training_settings",
-    "Product": "identity_kinds",
-    "Sum": "identity_kinds",
-    "Summary": "summaries",
-    "SynthesizedCompositions": "compositions",
+    "PrivacyBudget": "privacy.privacy_budget",
+    "PrivateTrainingSettings": "models.training_settings",
+    "Product": "transforms.identity_kinds",
+    "Sum": "transforms.identity_kinds",
+    "Summary": "households.summaries",
+    "SynthesizedCompositions": "households.compositions",
     "Synthesizer": "synthesizer",
-    "TrainingSettings": "training_settings",
-    "Transformer": "transformer",
-    "ZeroModel": "zero_model",
-    "draw_in_turn": "summaries",
-    "fuse": "fusion",
+    "TrainingSettings": "models.training_settings",
+    "Transformer": "transforms.transformer",
+    "ZeroModel": "models.zero_model",
+    "draw_in_turn": "households.summaries",
+    "fuse": "fusion.fusion",
     "imputed_shares": "imputation",
-    "resample_households": "skeleton",
-    "summarized": "summaries",
-    "with_earlier": "summaries",
+    "resample_households": "households.skeleton",
+    "summarized": "households.summaries",
+    "with_earlier": "households.summaries",
     "without_copies": "copies",
 }
 

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from microplex_pipeline.synthesis.flow import Flow, density_inputs
-from microplex_pipeline.synthesis.marginal import Marginal
-from microplex_pipeline.synthesis.stored_networks import BINS
-from microplex_pipeline.synthesis.target_transforms import (
+from microplex_pipeline.synthesis.models.flow import Flow, density_inputs
+from microplex_pipeline.synthesis.models.stored_networks import BINS
+from microplex_pipeline.synthesis.models.torch_state import one_thread
+from microplex_pipeline.synthesis.models.zero_model import ZeroModel
+from microplex_pipeline.synthesis.transforms.marginal import Marginal
+from microplex_pipeline.synthesis.transforms.target_transforms import (
     ABSENT,
     AmountTransform,
     CategoryTransform,
 )
-from microplex_pipeline.synthesis.torch_state import one_thread
-from microplex_pipeline.synthesis.transformer import Transformer
-from microplex_pipeline.synthesis.zero_model import ZeroModel
+from microplex_pipeline.synthesis.transforms.transformer import Transformer
 
 if TYPE_CHECKING:
-    from microplex_pipeline.synthesis.networks import ClassSteps
+    from microplex_pipeline.synthesis.models.networks import ClassSteps
 
 ROUNDS = 20  # draws of an amount that must not be tied
 

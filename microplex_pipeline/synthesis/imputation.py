@@ -24,12 +24,12 @@ from microplex_pipeline.synthesis.drawing import (
     in_data_units,
     invert,
 )
-from microplex_pipeline.synthesis.flow import Flow, magnitudes_of
 from microplex_pipeline.synthesis.input_checks import check_targets, require_columns
-from microplex_pipeline.synthesis.target_transforms import UNKNOWN, AmountTransform
-from microplex_pipeline.synthesis.torch_state import one_thread
-from microplex_pipeline.synthesis.transformer import Transformer
-from microplex_pipeline.synthesis.zero_model import ZeroModel
+from microplex_pipeline.synthesis.models.flow import Flow, magnitudes_of
+from microplex_pipeline.synthesis.models.torch_state import one_thread
+from microplex_pipeline.synthesis.models.zero_model import ZeroModel
+from microplex_pipeline.synthesis.transforms.target_transforms import UNKNOWN, AmountTransform
+from microplex_pipeline.synthesis.transforms.transformer import Transformer
 
 if TYPE_CHECKING:
     from microplex_pipeline.synthesis.parts import Parts

@@ -15,14 +15,14 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from microplex_pipeline.synthesis.fitted_model import FittedModel
-from microplex_pipeline.synthesis.flow import Flow
-from microplex_pipeline.synthesis.identity_kinds import StoredIdentity
+from microplex_pipeline.synthesis.models.flow import Flow
+from microplex_pipeline.synthesis.models.training_settings import TrainingSettings
+from microplex_pipeline.synthesis.models.zero_model import ZeroModel
 from microplex_pipeline.synthesis.parts import Parts
-from microplex_pipeline.synthesis.privacy_budget import StoredPrivacy
+from microplex_pipeline.synthesis.privacy.privacy_budget import StoredPrivacy
 from microplex_pipeline.synthesis.stored_form import Listed, Stored, Text, one_line, read_json
-from microplex_pipeline.synthesis.training_settings import TrainingSettings
-from microplex_pipeline.synthesis.transformer import Transformer
-from microplex_pipeline.synthesis.zero_model import ZeroModel
+from microplex_pipeline.synthesis.transforms.identity_kinds import StoredIdentity
+from microplex_pipeline.synthesis.transforms.transformer import Transformer
 
 FORMAT = "microplex synthesizer 4"
 LARGEST_FILE = 2**31  # bytes

@@ -10,17 +10,17 @@ import polars as pl
 
 from microplex_pipeline.synthesis.copies import without_copies
 from microplex_pipeline.synthesis.drawing import draw_records
-from microplex_pipeline.synthesis.flow import Flow
-from microplex_pipeline.synthesis.identity_kinds import Between
 from microplex_pipeline.synthesis.input_checks import check_targets, require_columns
-from microplex_pipeline.synthesis.only_where import OnlyWhere
-from microplex_pipeline.synthesis.target_transforms import Missing
-from microplex_pipeline.synthesis.training_settings import TrainingSettings
-from microplex_pipeline.synthesis.transformer import Transformer
-from microplex_pipeline.synthesis.zero_model import ZeroModel
+from microplex_pipeline.synthesis.models.flow import Flow
+from microplex_pipeline.synthesis.models.training_settings import TrainingSettings
+from microplex_pipeline.synthesis.models.zero_model import ZeroModel
+from microplex_pipeline.synthesis.transforms.identity_kinds import Between
+from microplex_pipeline.synthesis.transforms.only_where import OnlyWhere
+from microplex_pipeline.synthesis.transforms.target_transforms import Missing
+from microplex_pipeline.synthesis.transforms.transformer import Transformer
 
 if TYPE_CHECKING:
-    from microplex_pipeline.synthesis.training import Progress
+    from microplex_pipeline.synthesis.models.training import Progress
 
 
 HISTORY = {

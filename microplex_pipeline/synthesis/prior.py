@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from microplex_pipeline.synthesis.fitted_model import FittedModel, arrays_under
-from microplex_pipeline.synthesis.flow import Flow
+from microplex_pipeline.synthesis.models.flow import Flow
+from microplex_pipeline.synthesis.models.stored_networks import StoredFlow, StoredZeroModel
+from microplex_pipeline.synthesis.models.zero_model import ZeroModel
 from microplex_pipeline.synthesis.parts import Parts
 from microplex_pipeline.synthesis.stored_form import Stored
-from microplex_pipeline.synthesis.stored_networks import StoredFlow, StoredZeroModel
-from microplex_pipeline.synthesis.transformer import StoredTransformer, Transformer
-from microplex_pipeline.synthesis.zero_model import ZeroModel
+from microplex_pipeline.synthesis.transforms.transformer import StoredTransformer, Transformer
 
 PARTS: tuple[type[FittedModel], ...] = (Transformer, ZeroModel, Flow)
 

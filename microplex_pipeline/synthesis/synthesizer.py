@@ -12,9 +12,6 @@ from narwhals.typing import IntoFrameT
 
 from microplex_pipeline.estimator import Estimator, NotFittedError
 from microplex_pipeline.frames import to_polars, with_columns
-from microplex_pipeline.synthesis.flow import Flow
-from microplex_pipeline.synthesis.identities import Identities, parse_identities
-from microplex_pipeline.synthesis.identity_kinds import Identity
 from microplex_pipeline.synthesis.imputation import impute_records
 from microplex_pipeline.synthesis.input_checks import (
     check_missing,
@@ -30,22 +27,33 @@ from microplex_pipeline.synthesis.model_file import (
     read_model,
     write_model,
 )
-from microplex_pipeline.synthesis.only_where import OnlyWhere, given_form, parse_only_where
-from microplex_pipeline.synthesis.parts import Parts, Variables, fit_parts
-from microplex_pipeline.synthesis.privacy_budget import PrivacyBudget, PrivacySpent, StoredPrivacy
-from microplex_pipeline.synthesis.private_parts import fit_private_parts
-from microplex_pipeline.synthesis.target_transforms import Missing
-from microplex_pipeline.synthesis.training_settings import (
+from microplex_pipeline.synthesis.models.flow import Flow
+from microplex_pipeline.synthesis.models.training_settings import (
     FINE_TUNING,
     PRIVATE_TRAINING,
     TrainingSettings,
 )
-from microplex_pipeline.synthesis.transformer import Transformer
-from microplex_pipeline.synthesis.weights import checked_weights
-from microplex_pipeline.synthesis.zero_model import ZeroModel
+from microplex_pipeline.synthesis.models.weights import checked_weights
+from microplex_pipeline.synthesis.models.zero_model import ZeroModel
+from microplex_pipeline.synthesis.parts import Parts, Variables, fit_parts
+from microplex_pipeline.synthesis.privacy.privacy_budget import (
+    PrivacyBudget,
+    PrivacySpent,
+    StoredPrivacy,
+)
+from microplex_pipeline.synthesis.privacy.private_parts import fit_private_parts
+from microplex_pipeline.synthesis.transforms.identities import Identities, parse_identities
+from microplex_pipeline.synthesis.transforms.identity_kinds import Identity
+from microplex_pipeline.synthesis.transforms.only_where import (
+    OnlyWhere,
+    given_form,
+    parse_only_where,
+)
+from microplex_pipeline.synthesis.transforms.target_transforms import Missing
+from microplex_pipeline.synthesis.transforms.transformer import Transformer
 
 if TYPE_CHECKING:
-    from microplex_pipeline.synthesis.training import Progress
+    from microplex_pipeline.synthesis.models.training import Progress
 
 MOST_PARTICLES = 10_000
 MARGINS = ("atom_holders", "max_knots", "tail_factor")

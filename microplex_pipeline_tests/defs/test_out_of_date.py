@@ -72,7 +72,7 @@ def test_what_was_just_built_is_up_to_date(backfilled):
 def test_a_changed_operator_in_the_flow_makes_the_flow_and_everything_after_it_out_of_date(
     backfilled, edited_package
 ):
-    path = "synthesis/flow.py"
+    path = "synthesis/models/flow.py"
     text = (edited_package / path).read_text()
     line = next(
         n for n in text.splitlines() if " - " in n and "=" in n and '"' not in n and "#" not in n
@@ -82,7 +82,7 @@ def test_a_changed_operator_in_the_flow_makes_the_flow_and_everything_after_it_o
         found = outdated(backfilled)[state]
         assert found >= CHAIN_AFTER_FLOW
         assert not found & {"raw_survey", "survey", "targets"}
-    assert "microplex_pipeline.synthesis.flow" in changes_without_a_version()["flow"]
+    assert "microplex_pipeline.synthesis.models.flow" in changes_without_a_version()["flow"]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_changed_operator_in_the_flow_makes_the_flow_and_everything_after_it_o
 def test_comments_docstrings_and_blank_lines_make_nothing_out_of_date(
     backfilled, edited_package, old, new
 ):
-    edit(edited_package, "synthesis/flow.py", old, new)
+    edit(edited_package, "synthesis/models/flow.py", old, new)
     assert outdated(backfilled) == {None: set(), "RI": set(), "VT": set()}
     assert changes_without_a_version() == {}
 
@@ -147,7 +147,7 @@ def test_every_change_of_code_is_recorded():
 
 
 def test_reachable_modules_are_those_of_the_names_used():
-    assert "microplex_pipeline.synthesis.flow" in reachable_modules("flow")
+    assert "microplex_pipeline.synthesis.models.flow" in reachable_modules("flow")
     assert "microplex_pipeline.calibration.solvers.dual_newton" in reachable_modules(
         "calibrated_population"
     )
@@ -290,7 +290,7 @@ def test_code_edited_while_the_ui_runs_is_seen_but_runs_record_what_they_importe
     (flow,) = (asset for asset in CHAIN if asset.key.path[-1] == "flow")
     imported = flow.code_versions_by_key[flow.key]
     assert outdated(backfilled)["RI"] == set()
-    edit(edited_package, "synthesis/flow.py", "\n\n\n", "\n\nLATER = 1\n\n\n")
+    edit(edited_package, "synthesis/models/flow.py", "\n\n\n", "\n\nLATER = 1\n\n\n")
     assert "flow" in outdated(backfilled)["RI"]
     assert flow.code_versions_by_key[flow.key] == imported
 

@@ -5,7 +5,7 @@ import pytest
 import safetensors.numpy
 
 from microplex_pipeline.synthesis import Transformer, ZeroModel
-from microplex_pipeline.synthesis.training_settings import TrainingSettings
+from microplex_pipeline.synthesis.models.training_settings import TrainingSettings
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from microplex_pipeline.synthesis import Flow, Synthesizer, Transformer, ZeroModel
-from microplex_pipeline.synthesis.training_settings import TrainingSettings
+from microplex_pipeline.synthesis.models.training_settings import TrainingSettings
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Statistical matching: one survey's targets for another's rows."""

@@ -1,0 +1,1 @@
+"""Groups and their members: households, tax units, persons."""

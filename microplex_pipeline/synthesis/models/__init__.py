@@ -1,0 +1,1 @@
+"""The two models with networks, the zero model and the flow, and their training."""

@@ -1,0 +1,1 @@
+"""Fitting within a privacy budget."""

@@ -1,0 +1,1 @@
+"""Encodings of conditions and targets, and what holds between columns."""
