@@ -48,6 +48,11 @@ from microplex_pipeline.survey import growth_of_item
             "Persons, total of tax units: 0 persons under 18",
         ),
         (("tax_unit", "count", "tax_units", "n_persons:1"), "Tax units: 1 person"),
+        (
+            ("tax_unit", "count", "tax_units", "n_eitc_children:2|wages:1-14999"),
+            "Tax units with wages and salaries of $1 to $14,999: 2 children for the earned income tax "
+            "credit",
+        ),
         (("tax_unit", "count", "tax_units", "n_persons:10+"), "Tax units: 10 or more persons"),
         (("household", "sum", "snap", "all"), "Food assistance (SNAP), total of households"),
         (("tax_unit", "mean", "wages", "all"), "Wages and salaries, mean of tax units"),
@@ -92,7 +97,7 @@ def test_all_targets_of_all_states_and_years_have_different_texts(
     rows = pl.concat([f.select(columns) for f in (modelled, *published)])
     names = pl.Series(Targets(rows.unique(columns[:4], maintain_order=True)).names)
     texts = in_words(names, words)
-    assert len(texts) == texts.n_unique() == 66
+    assert len(texts) == texts.n_unique() == 78
     assert not [text for text in texts if re.search(r"[_:|<+\[]\w|\d{4}|\bn ", text)]
 
 
