@@ -50,7 +50,7 @@ from microplex_pipeline.survey import growth_of_item
         (("tax_unit", "count", "tax_units", "n_persons:1"), "Tax units: 1 person"),
         (
             ("tax_unit", "count", "tax_units", "n_eitc_children:2|wages:1-14999"),
-            "Tax units with wages and salaries of $1 to $14,999: 2 children for the earned income tax "
+            "Tax units with wages and salaries of $1 to $14,999: 2 child(ren) for the earned income tax "
             "credit",
         ),
         (("tax_unit", "count", "tax_units", "n_persons:10+"), "Tax units: 10 or more persons"),
