@@ -110,8 +110,8 @@ def at_random(folder: Path, times: int, seed: int) -> None:
     before, after = contents(old), contents(new)
     was, will = digests(old / "w.duckdb"), digests(new / "w.duckdb")
     draw = random.Random(seed)
-    equal, mixed, ended = 0, 0, 0
-    for number in range(times):
+    equal, mixed, killed, number = 0, 0, 0, 0
+    while killed < times:  # a run that ended before its moment came was not killed
         project = Path(shutil.copytree(old, folder / str(number)))
         configure(project, seed=1, parameters=BRIEFEST)
         command = BUILD if number % 3 == 0 else BOTH
@@ -125,8 +125,7 @@ def at_random(folder: Path, times: int, seed: int) -> None:
             victim = draw.choice(victims or [run.pid])
             with suppress(ProcessLookupError):  # a worker that has just ended
                 os.kill(victim, signal.SIGKILL)
-        else:
-            ended += 1
+            killed += 1
         run.wait()
         wait_for_release(project / "w.duckdb")
         partly = digests(project / "w.duckdb")
@@ -140,11 +139,13 @@ def at_random(folder: Path, times: int, seed: int) -> None:
             differs = sorted(key for key in after | found if found.get(key) != after.get(key))
             print(f"{project.name}: exit code {again.returncode}, differs: {differs}", flush=True)
             print(again.stdout[-2000:], again.stderr[-2000:], flush=True)
+        number += 1
         print(
-            f"{number + 1} of {times}: {equal} equal, {mixed} with a mixed partition", flush=True
+            f"{killed} of {times} kills: {equal} of {number} runs equal, {mixed} with a mixed partition",
+            flush=True,
         )
     assert before != after
-    print(f"of {times} kills {ended} came after the end; re-run equal to undisturbed: {equal}")
+    print(f"{killed} of {number} runs killed; re-run equal to undisturbed: {equal} of {number}")
 
 
 def wait_for_release(warehouse: Path) -> None:
