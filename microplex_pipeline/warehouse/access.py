@@ -64,7 +64,9 @@ def reading(path: Path, patience: float = READER_WAIT) -> Iterator[duckdb.DuckDB
     """
     if not path.exists():
         raise FileNotFoundError(f"there is no warehouse {path.name} yet: build a state first")
-    connection = _open_to_read(path, _Waiting(path, patience))
+    waiting = _Waiting(path, patience)
+    connection = _open_to_read(path, waiting)
+    waiting.end()
     try:
         yield connection
     except duckdb.Error as error:
@@ -102,6 +104,7 @@ def transaction(path: Path, patience: float = RUN_WAIT) -> Iterator[duckdb.DuckD
         ) from error
     try:
         connection = _open_to_write(path, waiting)
+        waiting.end()
         try:
             connection.execute("begin")
             yield connection
@@ -115,14 +118,14 @@ def transaction(path: Path, patience: float = RUN_WAIT) -> Iterator[duckdb.DuckD
 
 
 class _Waiting:
-    """Waits for the file, until it has taken too long, and tells for whom."""
+    """Waits for the file, until it has taken too long, and tells for whom and how long."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         self._path = path
         self._seconds = seconds
         self._poll = FIRST_POLL
         self._began = time.monotonic()
-        self._told = self._began + TOLD_AFTER - TOLD_AGAIN
+        self._told = self._not_yet = self._began + TOLD_AFTER - TOLD_AGAIN
 
     @property
     def left(self) -> float:
@@ -143,6 +146,12 @@ class _Waiting:
             self._told = now
         time.sleep(min(self._poll, self.left))
         self._poll = min(2 * self._poll, LAST_POLL)
+
+    def end(self) -> None:
+        """Tell how long it took, if somebody was told that it waits."""
+        if self._told > self._not_yet:
+            seconds = time.monotonic() - self._began
+            log.warning("waited %.1f seconds for the warehouse %s", seconds, self._path.name)
 
 
 def _open_to_read(path: Path, waiting: _Waiting) -> duckdb.DuckDBPyConnection:

@@ -1,6 +1,7 @@
 """Who may open the warehouse at the same time, who waits, and what those are told who wait."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,7 +57,9 @@ def value(path, **options):
     return query(path, "from t", **options).item()
 
 
-def test_a_writer_waits_for_a_slow_reader_and_says_for_whom(warehouse, monkeypatch, caplog):
+def test_a_writer_waits_for_a_slow_reader_and_says_for_whom_and_how_long(
+    warehouse, monkeypatch, caplog
+):
     monkeypatch.setattr(access, "TOLD_AFTER", 0.2)
     monkeypatch.setattr(access, "TURN_WAIT", 0.2)
     writer = threading.Thread(target=write, args=[warehouse])
@@ -67,9 +70,12 @@ def test_a_writer_waits_for_a_slow_reader_and_says_for_whom(warehouse, monkeypat
         assert value(warehouse) == 1
     writer.join(timeout=10)
     assert value(warehouse) == 2
-    (told,) = caplog.messages
+    told, ended = caplog.messages
     assert told.startswith(
         f"waiting for the warehouse w.duckdb, which is in use by process {reader.pid} ("
+    )
+    assert (
+        1.0 < float(re.fullmatch(r"waited (.+) seconds for the warehouse w.duckdb", ended)[1]) < 5
     )
 
 
