@@ -7,7 +7,8 @@ Needs `pip install taxcalc`. Both sides have every column. The standard error is
 each household's tax from a regression on the published targets (linearization of the raked estimator;
 Deville and Särndal 1992). The modelled targets are the survey's own totals after raking to the published
 ones, so they take no sampling error away. A difference of two standard errors is within what the survey
-knows; the synthetic records' own sampling error is not counted.
+knows; the synthetic records' own sampling error is not counted. Everybody claims the credits: otherwise
+Tax-Calculator draws who does by row number, which says nothing of the records.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ RESULTS = {
     "earned income credit": ["eitc"],
 }
 LIMIT = 2.0  # standard errors
+ALL_CLAIM = {f"{credit}_claim_prob_scale": {2013: 9e99} for credit in ("eitc", "actc")}
 
 
 def taxes(records: pl.DataFrame, names: dict[str, str], year: int) -> pl.DataFrame:
@@ -43,7 +45,9 @@ def taxes(records: pl.DataFrame, names: dict[str, str], year: int) -> pl.DataFra
 
     frame = for_tax_calculator(records, names).to_pandas()
     source = taxcalc.Records(data=frame, start_year=year, gfactors=None, weights=None)
-    calculator = taxcalc.Calculator(policy=taxcalc.Policy(), records=source, verbose=False)
+    policy = taxcalc.Policy()
+    policy.implement_reform(ALL_CLAIM)
+    calculator = taxcalc.Calculator(policy=policy, records=source, verbose=False)
     calculator.calc_all()
     return pl.DataFrame(
         {name: sum(calculator.array(v) for v in parts) for name, parts in RESULTS.items()}

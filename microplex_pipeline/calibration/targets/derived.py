@@ -81,11 +81,11 @@ def _named(domain: str, measure: str, variable: str) -> set[str]:
 
 def names_in_modelled(totals: ModelledTotals) -> set[str]:
     """Return the columns that the survey's own totals name."""
-    names = {item.variable for item in totals.sums}
+    domains = [domain for item in totals.sums for domain in item.domains]
     for count in totals.counts:
-        for domain in (*count.domains, *count.crossed_with):
-            names |= {column for column, _ in domain_parts(domain)}
-    return names
+        domains += [*count.domains, *count.crossed_with]
+    in_domains = {column for domain in domains for column, _ in domain_parts(domain)}
+    return in_domains | {item.variable for item in totals.sums}
 
 
 def _needed(expressions: Iterable[Expression], names: set[str]) -> list[Expression]:

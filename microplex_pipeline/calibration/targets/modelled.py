@@ -71,4 +71,5 @@ def _keys(totals: ModelledTotals) -> Iterator[tuple[str, str, str, str]]:
         for a, b in product(count.domains, count.crossed_with or [""]):
             yield count.entity, "count", count.variable, f"{a}|{b}" if b else a
     for item in totals.sums:
-        yield item.entity, "sum", item.variable, "all"
+        for domain in item.domains:
+            yield item.entity, "sum", item.variable, domain

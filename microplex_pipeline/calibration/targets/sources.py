@@ -217,10 +217,11 @@ class ModelledCount(Strict):
 
 
 class ModelledSum(Strict):
-    """The survey's weighted total of a column."""
+    """The survey's weighted totals of a column, of all records or by domain."""
 
     entity: Entity
     variable: str
+    domains: list[str] = Field(default_factory=lambda: ["all"], min_length=1)
 
 
 class ModelledTotals(Strict):

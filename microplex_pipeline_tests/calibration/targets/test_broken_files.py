@@ -58,7 +58,7 @@ CELL = '"household_income:0-9999": "household_income:<=9999"'
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (replaced("select:", "selct:"), "published.0.selct: unknown key (line 19)"),
+        (replaced("select:", "selct:"), "published.0.selct: unknown key (line 42)"),
         (replaced("entity: units", "entity: dogs"), "published.0.entity: give persons, units"),
         (replaced("measure: sum", "measure: median"), "published.0.measure: "),
         (replaced("2010_2019.csv,", "2010_2019.xlsx,"), "must be a file .csv or .csv.gz or .parquet"),

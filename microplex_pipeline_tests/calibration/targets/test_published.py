@@ -8,6 +8,7 @@ from microplex_pipeline.calibration.grossed_up_survey import (
     gross_up_to_persons,
     rake_to_published,
 )
+from microplex_pipeline.calibration.targets.derived import derive, names_in_modelled
 from microplex_pipeline.calibration.targets.modelled import modelled_targets
 from microplex_pipeline.calibration.targets.published import published_persons, published_targets
 from microplex_pipeline.calibration.targets.published_areas import published_area_targets
@@ -91,7 +92,13 @@ def test_later_persons_name_their_source(sources, data, year, words):
     assert any(word in row["source"] for word in words.split("|"))
 
 
+def with_derived_columns(records, sources):
+    names = names_in_modelled(sources.modelled)
+    return derive(records, sources, names, 2014, KEYS["household_id"])
+
+
 def test_modelled_totals_are_the_surveys_own(sources, rhode_island):
+    rhode_island = with_derived_columns(rhode_island, sources)
     table = modelled_targets(rhode_island, sources.modelled, "survey", **KEYS)
     wages = table.row(by_predicate=pl.col("variable") == "wages", named=True)
     expected = (rhode_island["weight"] * rhode_island["wages"]).sum()
@@ -101,6 +108,32 @@ def test_modelled_totals_are_the_surveys_own(sources, rhode_island):
     assert "farm_income" not in table["variable"]
     units = table.filter(domain="all", measure="count")["value"]
     assert units.to_list() == pytest.approx([rhode_island["weight"].sum()])
+    rich = rhode_island.filter(pl.col("agi") >= 200_000)
+    (total,) = table.filter(domain="agi:200000+", measure="sum")["value"]
+    assert total == pytest.approx((rich["weight"] * rich["agi"]).sum())
+
+
+def test_the_earned_income_credit_is_that_of_the_law(sources, rhode_island):
+    one = rhode_island.head(1).with_columns(
+        pl.lit(0, pl.Int64).alias(c)
+        for c in rhode_island.columns
+        if rhode_island[c].dtype.is_numeric() and c not in ("weight", "household_id")
+    )
+    cases = pl.DataFrame(
+        {  # by hand from the law's rates and limits of 2014
+            "filing_status": [4, 4, 2, 2, 1, 3, 4, 1],
+            "n_eitc_children": [1, 2, 3, 2, 0, 1, 1, 0],
+            "age_head": [30, 30, 30, 30, 30, 30, 30, 22],
+            "wages": [9_025, 20_025, 25_025, 40_025, 7_025, 9_025, 9_025, 7_025],
+            "taxable_interest": [0, 0, 0, 0, 0, 0, 4_000, 0],
+            "credit": [3_069, 4_998, 5_771, 1_930, 496, 0, 0, 0],
+        }
+    )
+    records = pl.concat([one] * cases.height).with_columns(
+        cases[c].cast(one[c].dtype) for c in cases.columns if c != "credit"
+    )
+    found = with_derived_columns(records, sources)["earned_income_credit"]
+    assert found.to_list() == pytest.approx(cases["credit"].to_list(), abs=1)
 
 
 def test_unknown_keys_in_sources_are_refused(data, tmp_path):
@@ -137,6 +170,7 @@ def test_modelled_totals_are_consistent_with_the_published_ones(
     assert (
         target_errors(raked, table, "weight", "household_id")["relative_error"].abs().max() < 1e-9
     )
+    raked = with_derived_columns(raked, sources)
     modelled = modelled_targets(raked, sources.modelled, "survey", **keys)
     both = pl.concat([table, modelled], how="diagonal")
     assert (
@@ -221,7 +255,7 @@ def test_sources_that_do_not_fit_their_files_are_named(data, tmp_path, change, m
     stored = yaml.safe_load((data / "targets" / "sources.yaml").read_text())
     stored["published"][0].setdefault("leave_out", {})
     change(stored)
-    (tmp_path / "s.yaml").write_text(yaml.safe_dump(stored))
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(stored, sort_keys=False))
 
     def read():
         sources = load_target_sources(tmp_path / "s.yaml")

@@ -71,7 +71,9 @@ def test_the_pages_sources_give_targets_that_can_be_met(folder, data, schema):
     table = found.table
     assert table.filter(entity="person").height == 7
     assert table.filter(entity="person")["value"].sum() == pytest.approx(5_957_283, rel=1e-3)
-    assert table.filter(pl.col("domain").str.starts_with("agi:")).height == 8
+    of_agi = table.filter(pl.col("domain").str.starts_with("agi:"))
+    # the survey's own counts of the same classes give way, those of 200,000 and more do not
+    assert of_agi.group_by("kind").len().sort("kind").rows() == [("modelled", 2), ("published", 8)]
     fitted = Reweighter(distance="raking", soft=True).fit(
         found.surveyed, Targets(table), "weight", household_id="household_id"
     )
@@ -79,8 +81,8 @@ def test_the_pages_sources_give_targets_that_can_be_met(folder, data, schema):
     exact = table["standard_error"].is_null().to_numpy()
     misses = achieved / table["value"].to_numpy() - 1
     assert abs(misses[exact]).max() < 1e-9
-    of_agi = table["domain"].str.starts_with("agi:").to_numpy()
-    assert abs(misses[of_agi]).max() < 0.15
+    published = of_agi.filter(kind="published")["domain"]
+    assert abs(misses[table["domain"].is_in(published.to_list()).to_numpy()]).max() < 0.15
 
 
 def test_a_county_file_of_one_state_leaves_the_others_alone(folder):
