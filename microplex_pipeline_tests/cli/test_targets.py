@@ -25,7 +25,7 @@ def test_a_states_targets_are_shown_without_a_warehouse(microplex, files, tmp_pa
     assert persons.split()[4:] == ["1,055,936", "published", "exact", "+0.0", "%"]
     assert any(line.startswith("from Current Population Survey") for line in lines)
     assert any(
-        line.startswith("RI 2014: 10 published, 10 share, 1 pooled, 17 modelled") for line in lines
+        line.startswith("RI 2014: 10 published, 10 share, 1 pooled, 23 modelled") for line in lines
     )
     assert not (tmp_path / "none.duckdb").exists()
 
