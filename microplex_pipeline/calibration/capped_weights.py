@@ -15,6 +15,7 @@ def calibrated_weights(
     weight: str,
     household_id: str,
     bounds: tuple[float, float] | None = None,
+    surveyed: int | None = None,
 ) -> pl.DataFrame:
     """Return records with the weights that meet the targets and are closest to the design weights.
 
@@ -28,6 +29,8 @@ def calibrated_weights(
     targets : long table of targets, see `Targets`.
     weight, household_id : columns of the weight, and of the household's number.
     bounds : lowest and highest ratio of weight to design weight; None for no bounds.
+    surveyed : number of households of the survey that the records were made from, if they are more than it
+        had. Together they then count as no more observations than those, see `Reweighter`.
 
     Raises
     ------
@@ -35,9 +38,13 @@ def calibrated_weights(
         As `Reweighter.fit`. With bounds: if they allow no weights that meet the exact targets.
     """
     asked = Targets(targets)
+    made_from_fewer = surveyed is not None and surveyed < records[household_id].n_unique()
     try:
         return Reweighter(
-            distance="raking" if bounds is None else "chi2", bounds=bounds, soft=asked.any_soft
+            distance="raking" if bounds is None else "chi2",
+            bounds=bounds,
+            soft=asked.any_soft,
+            observations=surveyed if made_from_fewer and asked.any_soft else None,
         ).fit_transform(records, asked, weight, household_id=household_id)
     except CalibrationError as error:
         if bounds is None:

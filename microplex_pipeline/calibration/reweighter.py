@@ -57,6 +57,9 @@ class Reweighter(Estimator):
         entropy, and meets the others exactly. A number does the same, and is the tolerance, as a share
         of the value, of targets that have none. With sparsity="l0" tolerances are limits, within which
         fewer records suffice.
+    observations : number of independent observations that the records stand for, if a distance is
+        minimised and targets are soft; None for one per record or household. Records drawn from a model
+        know no more than the sample that it was fitted to.
     seed : decides which records are tried for `n_records`, and within tolerances.
 
     Attributes
@@ -65,7 +68,8 @@ class Reweighter(Estimator):
     constraints_ : the system of constraints made from the targets.
     solution_, design_ : (n,) weights and design weights of records or, if `household_id` was given, of
         households in order of first appearance: the columns of `constraints_`.
-    deviations_ : (m,) how far each target was allowed to be off, in units of its row; zero if exact.
+    deviations_ : (m,) how far each target was allowed to be off, in units of its row, if each record were
+        one observation; zero if exact.
     multipliers_ : (m,) dual value of each target: how strongly it pulls the weights, zero if it does
         not bind. None for sparse weights and the cvxpy backend.
 
@@ -105,6 +109,7 @@ class Reweighter(Estimator):
         bounds: tuple[float, float] | None = None,
         n_records: int | None = None,
         soft: bool | float = False,
+        observations: float | None = None,
         seed: int = 0,
     ) -> None:
         self.backend = backend
@@ -115,6 +120,7 @@ class Reweighter(Estimator):
         self.bounds = bounds
         self.n_records = n_records
         self.soft = soft
+        self.observations = observations
         self.seed = seed
         self._check_parameters()
 
@@ -134,6 +140,13 @@ class Reweighter(Estimator):
             isinstance(self.soft, int | float) and 0 < self.soft < np.inf
         ):
             raise ValueError(f"soft must be True, False or a tolerance above 0, not {self.soft!r}")
+        if self.observations is not None:
+            if not 0 < self.observations < np.inf:
+                raise ValueError(
+                    f"observations must be a number above 0, not {self.observations!r}"
+                )
+            if self.distance is None or self.soft is False:
+                raise ValueError("observations go with a distance and soft targets only")
 
     @property
     def method(self) -> Method:
@@ -183,7 +196,7 @@ class Reweighter(Estimator):
         # sparse weights do not start from design weights, so an unused column of them does no harm
         used = frame if self.distance or weight_col else frame.drop(WEIGHT, strict=False)
         design = design_weights(used, weight_col, household_id, constraints)
-        deviations = self._deviations(constraints, design)
+        deviations = self._deviations(constraints, design) * self._scale(len(design))
         task = Task(
             constraints, design, deviations, self.bounds, self.n_records, self.max_iter, self.seed
         )
@@ -213,6 +226,11 @@ class Reweighter(Estimator):
                 )
             return known
         return np.where(known > 0, known, self.soft * constraints.sizes(design))
+
+    def _scale(self, records: int) -> float:
+        """Return the factor of deviations by which the distance of the records counts as it should."""
+        # half the squared miss over the variance is added to the distance of one observation per record
+        return 1.0 if self.observations is None else float(np.sqrt(self.observations / records))
 
     def transform(self, data: IntoFrameT, drop_zeros: bool = False) -> IntoFrameT:
         """Return the records with their weights, in the column of the design weights or "weight".

@@ -36,6 +36,7 @@ def cost_of_bounds(
     bounds: tuple[float, float],
     tolerance: float,
     max_z: float,
+    surveyed: int | None = None,
 ) -> CostOfBounds:
     """Calibrate once more without bounds, and compare.
 
@@ -43,10 +44,11 @@ def cost_of_bounds(
     ----------
     calibrated : records with weights within the bounds, and `design_weight`.
     targets : long table of targets, see `Targets`.
+    surveyed : see `calibrated_weights`.
     tolerance, max_z : when a target is met, see `is_met`.
     """
     start = calibrated.with_columns(pl.col("design_weight").alias(weight))
-    free = calibrated_weights(start, targets, weight, household_id)
+    free = calibrated_weights(start, targets, weight, household_id, surveyed=surveyed)
     both = [f.unique(household_id, keep="first", maintain_order=True) for f in (calibrated, free)]
     design = both[0]["design_weight"].to_numpy()
     weights = [f[weight].to_numpy() for f in both]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from microplex_pipeline.calibration.capped_weights import calibrated_weights
 from microplex_pipeline.calibration.grossed_up_survey import gross_up_to_persons
-from microplex_pipeline.calibration.reweighter import Reweighter
 from microplex_pipeline.calibration.targets.derived import derive, names_in
 from microplex_pipeline.calibration.targets.sources import PERSONS, TargetSources
 from microplex_pipeline.calibration.targets.state_targets import (
@@ -78,6 +78,7 @@ def held_out_errors(
     )
     names = names_in(everything.table)
     drawn = derive(raised, sources, names, place.year, household)
+    surveyed = survey[household].n_unique()
     frames = []
     for family in _families(survey, sources, place, columns, pooled, everything.table):
         misses = {"uncalibrated": _errors(everything.surveyed, family.held, weight, household)}
@@ -86,10 +87,7 @@ def held_out_errors(
         own = (family.held["kind"] == "modelled").all()
         calibrated = {"synthetic": drawn} | ({} if own else {"survey": everything.surveyed})
         for name, records in calibrated.items():
-            asked = Targets(family.kept)
-            fitted = Reweighter(distance="raking", soft=asked.any_soft).fit_transform(
-                records, asked, weight, household_id=household
-            )
+            fitted = calibrated_weights(records, family.kept, weight, household, surveyed=surveyed)
             misses[name] = _errors(fitted, family.held, weight, household)
         frames.append(
             Targets(family.held).table.select(

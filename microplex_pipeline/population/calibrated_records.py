@@ -15,6 +15,7 @@ def calibrated_records(
     targets: pl.DataFrame,
     schema: SurveySchema,
     sources: TargetSources,
+    surveyed: int,
     bounds: tuple[float, float] | None = None,
 ) -> pl.DataFrame:
     """Return the records with calibrated weights, and their former ones in `design_weight`.
@@ -26,6 +27,7 @@ def calibrated_records(
     records : synthetic tax units.
     targets : rows of `state_targets`.
     sources : of the targets, for the derived columns that they name.
+    surveyed : number of households of the survey that the records were made from.
     bounds : lowest and highest ratio of weight to design weight; None for no bounds.
 
     Raises
@@ -35,7 +37,9 @@ def calibrated_records(
     """
     keys = {"year": schema.year, "household_id": schema.household}
     derived = with_derived(records, sources, targets, **keys)
-    weighted = calibrated_weights(derived, targets, schema.weight, schema.household, bounds)
+    weighted = calibrated_weights(
+        derived, targets, schema.weight, schema.household, bounds, surveyed
+    )
     return records.with_columns(
         weighted[schema.weight], records[schema.weight].alias("design_weight")
     )

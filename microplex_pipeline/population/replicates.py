@@ -98,8 +98,9 @@ class Chain:
             self.growth,
             self.compositions,
         )
+        surveyed = survey[schema.household].n_unique()
         return calibrated_records(
-            drawn, self.targets(replicate), schema, self.sources, self.bounds
+            drawn, self.targets(replicate), schema, self.sources, surveyed, self.bounds
         )
 
     def _synthesizer(

@@ -65,6 +65,19 @@ def test_a_target_with_a_standard_error_gives_way_and_its_cost_is_told(records):
     assert cost.at_bounds >= 40
 
 
+def test_records_made_from_a_smaller_survey_give_way_to_its_totals(records):
+    asked = targets(2000.0, 700.0, standard_error=80.0)
+
+    def miss(surveyed):
+        weighted = calibrated_weights(records, asked, "weight", "household_id", surveyed=surveyed)
+        return abs(target_errors(weighted, asked, "weight", "household_id")["z"][1])
+
+    assert miss(50) < 0.5 * miss(200)
+    assert (
+        miss(200) == miss(None) == miss(5000)
+    )  # fewer records than surveyed: one observation each
+
+
 def test_published_targets_out_of_reach_are_refused_with_the_bounds(records):
     with pytest.raises(CalibrationError, match=r"between 0.5 and 1.5 .* Widen calibration.bounds"):
         calibrate(records, targets(4000.0, 500.0), (0.5, 1.5))

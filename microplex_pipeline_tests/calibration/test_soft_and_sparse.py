@@ -54,6 +54,32 @@ def test_targets_without_tolerance_stay_exact(units, goals):
     assert missed[-1] == pytest.approx(1 / 3, rel=1e-6)  # the exact target wins
 
 
+def test_observations_decide_between_the_records_and_soft_targets():
+    data = pl.DataFrame({"old": [True] * 20 + [False] * 80, "weight": [10.0] * 100})
+    soft = table(
+        [("record", "count", "rows", "old:true", 300.0)], standard_error=pl.Series([40.0])
+    )
+
+    def old(**options):
+        fitted = Reweighter(distance="chi2", soft=True, **options).fit(data, soft, "weight")
+        return fitted.weights_[:20].sum()
+
+    # generalized least squares: the records' own variance, by their weights, beside the target's
+    def expected(observations):
+        own = 10 * 200 * 100 / observations
+        return (200 / own + 300 / 40**2) / (1 / own + 1 / 40**2)
+
+    assert old() == pytest.approx(expected(100), rel=1e-8)
+    assert old(observations=100) == old()
+    assert old(observations=25) == pytest.approx(expected(25), rel=1e-8)
+    assert old(observations=25) > old() + 20
+    for wrong in ({"distance": None, "sparsity": "l0"}, {"soft": False}):
+        with pytest.raises(ValueError, match="observations go with a distance and soft targets"):
+            Reweighter(**({"distance": "chi2", "soft": 0.1, "observations": 9} | wrong))
+    with pytest.raises(ValueError, match="observations must be a number above 0, not 0"):
+        Reweighter(distance="chi2", soft=True, observations=0)
+
+
 def test_soft_needs_tolerances(units, goals):
     with pytest.raises(CalibrationError, match="standard_error or tolerance"):
         Reweighter(distance="raking", soft=True).fit(units, table(goals), "weight")

@@ -14,11 +14,12 @@ from microplex_pipeline.survey.columns import SYNTHETIC_KEYS
 
 
 @state_year_asset(
-    "calibration", "scipy", code_version="2", reads=["calibration"], files=["target_files"]
+    "calibration", "scipy", code_version="3", reads=["calibration"], files=["target_files"]
 )
 def calibrated_population(
     data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
+    survey: pl.DataFrame,
     synthetic_population: pl.DataFrame,
     targets: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -26,13 +27,15 @@ def calibrated_population(
 
     Estimate sums and means of the state from these rows, weighted by `weight`; all units of a household
     have the same weight. Raking gives the positive weights that meet the targets, those with a standard
-    error within it, and are closest to the design weights; `design_weight` is the weight before calibration.
+    error within it, and are closest to the design weights. Synthetic households count as no more
+    observations than the surveyed ones. `design_weight` is the weight before calibration;
     `calibration.bounds` caps the ratio.
     """
     schema = data.survey_schema
     bounds = parameters.calibration.bounds
+    surveyed = survey[schema.household].n_unique()
     records = calibrated_records(
-        synthetic_population, targets, schema, data.target_sources, bounds
+        synthetic_population, targets, schema, data.target_sources, surveyed, bounds
     )
     households = records.unique(schema.household, keep="first")
     weights = households[schema.weight].to_numpy()

@@ -19,7 +19,7 @@ from microplex_pipeline.evaluation.held_out import held_out_errors, held_out_sum
 @state_year_asset(
     "evaluation",
     "scipy",
-    code_version="2",
+    code_version="3",
     files=["survey_files", "target_files", "growth_factors"],
     deps=[targets],  # figures that cannot be used stop it there
 )

@@ -22,7 +22,7 @@ REPLICATE = {"replicate": "number of the replicate, from 1"}
 @state_year_asset(
     "calibration",
     "pytorch",
-    code_version="7",
+    code_version="8",
     reads=["seed", "margins", "fine_tuning", "population", "calibration", "replicates"],
     files=["target_files", "growth_factors"],
     pool="training",

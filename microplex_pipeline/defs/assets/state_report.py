@@ -24,7 +24,7 @@ from microplex_pipeline.survey import edition_title
 @state_year_asset(
     "evaluation",
     "html",
-    code_version="6",
+    code_version="7",
     reads=["checks", "calibration"],
     files=["boundaries", "column_descriptions", "citations", "target_files"],
 )
@@ -82,7 +82,9 @@ def state_report(
         schema, survey, records, target_report, fidelity_report, joint_report, disclosure_report,
         county_report, concentration, official_report, held_out_report, judged, *met,
         {"largest_share": limits.max_record_share, "top_ten_share": limits.max_top_ten_share},
-        cost_of_bounds(records, targets, *keys, bounds, *met) if bounds else None,
+        cost_of_bounds(
+            records, targets, *keys, bounds, *met, survey[schema.household].n_unique()
+        ) if bounds else None,
     )  # fmt: skip
     summary = state_summary(results)
     html = state_page(
