@@ -16,6 +16,7 @@ from microplex_pipeline.synthesis import FittedModel
 from microplex_pipeline.warehouse.access import RUN_WAIT, reading, transaction
 from microplex_pipeline.warehouse.comments import write_comments
 from microplex_pipeline.warehouse.faults import NotStored, WarehouseBusy, WarehouseUnreadable
+from microplex_pipeline.warehouse.held_rows import Held, HeldRows
 from microplex_pipeline.warehouse.models import MODEL_COLUMNS, model_of_row, row_of_model
 from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.provenance import (
@@ -51,6 +52,7 @@ class Warehouse(dg.IOManager):
     def __init__(self, database: str | Path) -> None:
         self.path = Path(database)
         self._loaded: dict[str, dict[Partition, str]] = {}
+        self._stored = HeldRows()
         self._loading = ExitStack()
         self._reader: duckdb.DuckDBPyConnection | None = None  # while a step loads its inputs
 
@@ -84,6 +86,10 @@ class Warehouse(dg.IOManager):
             count = replace(connection, table, partition, parts)
             write_comments(connection, table, context.asset_spec.description, descriptions)
             write_version(connection, table.name, partition, stored)
+            rows = None if isinstance(obj, Parts) else select(connection, table, [partition])
+        if rows is not None:  # parts may be too large to be held
+            held = Held(rows, stored.version if stored else UNVERSIONED)
+            self._stored.hold(context.run_id, table.name, partition, held)
         context.add_output_metadata(
             {"dagster/table_name": str(table), "dagster/partition_row_count": count}
         )
@@ -91,24 +97,24 @@ class Warehouse(dg.IOManager):
     def load_input(self, context: dg.InputContext) -> pl.DataFrame | FittedModel:
         """Load the partitions that a step's partition depends on.
 
-        The file stays open until `end_loading`, since a step has several inputs and opening takes longer than
-        reading most of them.
+        Those that this run has stored are in memory. For others, the file stays open until `end_loading`,
+        since a step has several inputs and opening takes longer than reading most of them.
         """
         upstream = context.upstream_output
         assert upstream is not None, "inputs of assets have an upstream asset"
         table = _table(upstream)
         partitions = [Partition.parse(key) for key in context.asset_partition_keys]
+        columns = context.definition_metadata.get("columns")
         with _as_failures():
             if not self.path.exists():
                 raise missing(table)
         with _as_failures():
             try:
-                if self._reader is None:
-                    self._reader = self._loading.enter_context(reading(self.path, RUN_WAIT))
-                rows = select(
-                    self._reader, table, partitions, context.definition_metadata.get("columns")
-                )
-                self._loaded[table.name] = read_versions(self._reader, table.name, partitions)
+                if held := self._stored.find(_run_of(context), table.name, partitions):
+                    rows = held.rows.select(columns) if columns else held.rows.clone()
+                    self._loaded[table.name] = {partitions[0]: held.version}
+                else:
+                    rows = self._read(table, partitions, columns)
                 kind = context.dagster_type.typing_type
                 if isinstance(kind, type) and issubclass(kind, FittedModel):
                     return model_of_row(rows, kind, table)
@@ -117,6 +123,15 @@ class Warehouse(dg.IOManager):
                 self._reader = None
                 self._loading.__exit__(*sys.exc_info())  # may raise it in other words
                 raise
+
+    def _read(
+        self, table: Table, partitions: Sequence[Partition], columns: Sequence[str] | None
+    ) -> pl.DataFrame:
+        if self._reader is None:
+            self._reader = self._loading.enter_context(reading(self.path, RUN_WAIT))
+        rows = select(self._reader, table, partitions, columns)
+        self._loaded[table.name] = read_versions(self._reader, table.name, partitions)
+        return rows
 
     def end_loading(self) -> None:
         """Close the file: a step that has its inputs keeps no writer waiting while it computes."""
@@ -176,6 +191,14 @@ def _as_failures() -> Iterator[None]:
 
 def _table(context: dg.OutputContext) -> Table:
     return Table(str(context.definition_metadata["schema"]), context.asset_key.path[-1])
+
+
+def _run_of(context: dg.InputContext) -> str | None:
+    """Return the id of the run that loads an input; None if it is loaded outside of runs."""
+    try:
+        return context.step_context.run_id
+    except dg.DagsterInvariantViolationError:
+        return None
 
 
 def _descriptions(metadata: Mapping[str, Any]) -> dict[str, str | None]:
