@@ -36,7 +36,12 @@ from microplex_pipeline.calibration.grossed_up_survey import (
     gross_up_to_persons,
     rake_to_published,
 )
-from microplex_pipeline.calibration.targets.derived import with_derived
+from microplex_pipeline.calibration.targets.derived import (
+    derive,
+    names_in,
+    names_in_modelled,
+    with_derived,
+)
 from microplex_pipeline.calibration.targets.modelled import modelled_targets
 from microplex_pipeline.calibration.targets.sources import TargetSources
 from microplex_pipeline.calibration.targets.state_targets import (
@@ -133,7 +138,8 @@ def raked_of(
     raised, _ = gross_up_to_persons(
         survey, persons["value"][0], persons_column="n_persons", **KEYS
     )
-    grossed_up = with_derived(raised, sources, published, **NAMES)
+    names = names_in(published) | names_in_modelled(sources.modelled)
+    grossed_up = derive(raised, sources, names, YEAR, "household_id")
     households = entity_counts(grossed_up, **KEYS)["household"]
     brackets = pl.col("entity") == "household"
     of_all = published.filter(brackets)["value"].sum()

@@ -44,9 +44,9 @@ MST (McKenna, Miklau and Sheldon 2021) is dpmm's, on our cells: its own bins hav
 
 """
 # known without the records: dollars, years, persons
-AMOUNT = (0.0, 5e6)
+AMOUNT = (0.0, 1e8)
 BOUNDS = {
-    "business_income": (-1e6, 5e6), "farm_income": (-1e6, 5e6), "age_head": (0, 85),
+    "business_income": (-1e7, 1e8), "farm_income": (-1e7, 1e8), "age_head": (0, 85),
     "age_spouse": (0, 85), "filing_status": (1, 4), "n_persons": (1, 30), "n_persons_under_18": (0, 30),
 }  # fmt: skip
 MEASURES = {
