@@ -1,11 +1,12 @@
 """Bootstrap replicates of a state's records: the whole chain after the national prior, R times.
 
 A replicate is what the chain would have made of another sample of the state: households get bootstrap
-factors, and margins, networks, synthetic households, modelled targets and weights are made anew. The
+factors, and margins, networks (those of later columns, too), synthetic households, modelled targets and
+weights are made anew. The
 variance over replicates therefore has every part that the file's own weights cannot show: the sampling
 of households, which also reaches the modelled targets, and the noise of training and of drawing a finite
 number of synthetic households. It is the variance of an estimate from one synthetic file. The national
-prior and the published figures are fixed.
+models and the published figures are fixed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,12 @@ from microplex_pipeline.calibration.bootstrap_weights import household_factors
 from microplex_pipeline.calibration.targets.sources import TargetSources
 from microplex_pipeline.population.calibrated_records import calibrated_records
 from microplex_pipeline.population.synthetic_records import Compositions, synthetic_records
-from microplex_pipeline.population.training import training_records
+from microplex_pipeline.population.training import (
+    completion_synthesizer,
+    later_frame,
+    synthesizer_of,
+    unit_frame,
+)
 from microplex_pipeline.survey import SurveySchema
 from microplex_pipeline.synthesis import (
     Flow,
@@ -46,10 +52,9 @@ class Chain:
     ----------
     schema : the survey's schema.
     prior : the national models.
-    completion : the state's models of the columns that are drawn after the amounts. They are not fitted
-        anew: the survey's source imputed these columns from the amounts by rules that hold for the nation.
-    margins : options of `Transformer.fit`.
-    fine_tuning : settings of the networks' training.
+    completion : the national models of the columns that are drawn after the amounts.
+    margins : options of `Transformer.fit`, for the amounts.
+    fine_tuning, completing : settings of the training of the networks: of the amounts, of later columns.
     n_households : number of synthetic households.
     growth : growth of each amount from the surveyed year, from `amount_growth`.
     sources : of the targets, for the derived columns that they name.
@@ -64,6 +69,7 @@ class Chain:
     completion: Prior
     margins: Mapping[str, Any]
     fine_tuning: TrainingSettings
+    completing: TrainingSettings
     n_households: int
     growth: Mapping[str, float]
     sources: TargetSources
@@ -86,12 +92,18 @@ class Chain:
         replicate = survey
         if factors is not None:
             replicate = survey.with_columns(pl.col(schema.weight) * factors)
-        synthesizer = self._synthesizer(survey, replicate, seed, factors)
-        later = self.completion
+        synthesizer = _fine_tuned(
+            self.prior, synthesizer_of(schema, self.fine_tuning, seed),
+            unit_frame(survey, schema), schema.weight, factors, self.margins,
+        )  # fmt: skip
+        completion = _fine_tuned(
+            self.completion, completion_synthesizer(schema, self.completing, seed),
+            later_frame(survey, schema), schema.weight, factors, {},
+        )  # fmt: skip
         drawn = synthetic_records(
             replicate,
             synthesizer,
-            Synthesizer.from_parts(later.transformer, later.zero_model, later.flow),
+            completion,
             schema,
             self.n_households,
             seed,
@@ -103,24 +115,40 @@ class Chain:
             drawn, self.targets(replicate), schema, self.sources, surveyed, self.bounds
         )
 
-    def _synthesizer(
-        self, survey: pl.DataFrame, replicate: pl.DataFrame, seed: int, factors: np.ndarray | None
-    ) -> Synthesizer:
-        schema, prior = self.schema, self.prior
-        data, weights = training_records(survey, schema)
-        transformer = Transformer.fit(
-            data,
-            schema.model_columns,
-            schema.unit_conditions,
-            training_records(replicate, schema)[1],
-            schema.discrete_targets,
-            prior=prior.transformer,
-            **self.margins,
-        )
-        common = (data, transformer, weights, self.fine_tuning, seed)
-        zero_model = ZeroModel.fit(*common, prior=prior.zero_model, factors=factors)
-        flow = Flow.fit(*common, prior=prior.flow, factors=factors)
-        return Synthesizer.from_parts(transformer, zero_model, flow)
+
+def _fine_tuned(
+    prior: Prior,
+    unfitted: Synthesizer,
+    frame: pl.DataFrame,
+    weight: str,
+    factors: np.ndarray | None,
+    margins: Mapping[str, Any],
+) -> Synthesizer:
+    """Return a synthesizer that starts from a prior, as `Synthesizer.fit` makes it, of a replicate.
+
+    Parameters
+    ----------
+    unfitted : names the columns, and has the settings of fine-tuning and the seed.
+    frame : (n, ...) training records with positive weights, those of the sample.
+    factors : (n,) bootstrap factors of the records; None for the sample as it is.
+    margins : options of `Transformer.fit`.
+    """
+    data, weights = unfitted.training_records(frame, weight)
+    of_replicate = weights if factors is None else weights * factors / np.mean(weights * factors)
+    transformer = Transformer.fit(
+        data,
+        unfitted.target_vars,
+        unfitted.condition_vars,
+        of_replicate,
+        unfitted.discrete_vars or (),
+        prior=prior.transformer,
+        **margins,
+    )
+    settings = unfitted.settings or TrainingSettings()
+    common = (data, transformer, weights, settings, unfitted.seed)
+    zero_model = ZeroModel.fit(*common, prior=prior.zero_model, factors=factors)
+    flow = Flow.fit(*common, prior=prior.flow, factors=factors)
+    return Synthesizer.from_parts(transformer, zero_model, flow)
 
 
 def replicate(

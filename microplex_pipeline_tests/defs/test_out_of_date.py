@@ -195,7 +195,9 @@ def test_a_rebuilt_partition_makes_whatever_was_made_from_it_out_of_date(backfil
 def test_assets_declare_exactly_the_parameters_that_they_read():
     for name in set(asset_names()) - {code_versions.CHECKS}:
         source = (code_versions.PACKAGE / "defs" / "assets" / f"{name}.py").read_text()
-        declared = set(re.findall(r'"(\w+)"', (re.findall(r"reads=\[(.*?)\]", source) or [""])[0]))
+        declared = set(
+            re.findall(r'"(\w+)"', (re.findall(r"(?s)reads=\[(.*?)\]", source) or [""])[0])
+        )
         helpers = source.count("training_metadata(")  # reads seed and fine_tuning
         read = set(re.findall(r"parameters\.(\w+)", source))
         read |= {"seed", "fine_tuning"} if helpers else set()

@@ -22,8 +22,16 @@ REPLICATE = {"replicate": "number of the replicate, from 1"}
 @state_year_asset(
     "calibration",
     "pytorch",
-    code_version="8",
-    reads=["seed", "margins", "fine_tuning", "population", "calibration", "replicates"],
+    code_version="9",
+    reads=[
+        "seed",
+        "margins",
+        "fine_tuning",
+        "completion",
+        "population",
+        "calibration",
+        "replicates",
+    ],
     files=["target_files", "growth_factors"],
     pool="training",
 )
@@ -33,20 +41,19 @@ def replicates(
     parameters: dg.ResourceParam[Parameters],
     survey: pl.DataFrame,
     national_prior: Prior,
-    completion: Prior,
+    national_completion: Prior,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One row per synthetic tax unit and replicate: what other samples of the state would have given.
 
-    Each replicate repeats the chain after the national prior with bootstrap weights of the surveyed
-    households: margins, networks, draws, modelled targets and calibration; only the models of deductions
-    and benefits in kind are the state's own. The standard deviation of a
+    Each replicate repeats the chain after the national models with bootstrap weights of the surveyed
+    households: margins, networks, draws, modelled targets and calibration. The standard deviation of a
     statistic over the replicates is the standard error of its estimate from calibrated_population.
     Only built if asked for: `microplex build RI 2014 --replicates`.
     """
     state, _ = state_and_year(context)
     schema = data.survey_schema
     surveyed, survey_year = survey[schema.household].n_unique(), int(survey["survey_year"][0])
-    chain = chain_of(data, parameters, survey, national_prior, completion)
+    chain = chain_of(data, parameters, survey, national_prior, national_completion)
     numbers = range(1, parameters.replicates.number + 1)
     key = replicate_key(parameters.seed, state, survey_year)
     found = {}

@@ -12,7 +12,7 @@ from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.population.replicates import Chain
 from microplex_pipeline.survey import amount_growth
-from microplex_pipeline.synthesis import Prior
+from microplex_pipeline.synthesis import FineTuningSettings, Prior
 
 
 def chain_of(
@@ -27,8 +27,7 @@ def chain_of(
     Parameters
     ----------
     survey : canonical records of one state and year.
-    prior : the national models of the year.
-    completion : the state's models of the columns that are drawn after the amounts.
+    prior, completion : the national models of the year: of amounts, and of the columns drawn after them.
     """
     schema, sources = data.survey_schema, data.target_sources
     state, year = survey[schema.state][0], int(survey[schema.year][0])
@@ -39,6 +38,9 @@ def chain_of(
         completion,
         parameters.margins.model_dump(),
         parameters.fine_tuning,
+        FineTuningSettings(
+            epochs=parameters.completion.epochs, learning_rate=parameters.completion.learning_rate
+        ),
         parameters.population.number(survey[schema.household].n_unique()),
         amount_growth(schema, data.path, surveyed, year),
         sources,
