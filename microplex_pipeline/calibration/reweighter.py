@@ -228,8 +228,10 @@ class Reweighter(Estimator):
         return np.where(known > 0, known, self.soft * constraints.sizes(design))
 
     def _scale(self, records: int) -> float:
-        """Return the factor of deviations by which the distance of the records counts as it should."""
-        # half the squared miss over the variance is added to the distance of one observation per record
+        """Return what deviations are multiplied by if the records count as `observations`.
+
+        Half a squared miss over its variance is added to the distance, in which each record counts as one.
+        """
         return 1.0 if self.observations is None else float(np.sqrt(self.observations / records))
 
     def transform(self, data: IntoFrameT, drop_zeros: bool = False) -> IntoFrameT:

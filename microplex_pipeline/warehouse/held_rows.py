@@ -12,7 +12,10 @@ from typing import NamedTuple
 
 import polars as pl
 
+from microplex_pipeline.synthesis import FittedModel
 from microplex_pipeline.warehouse.partition import Partition
+
+LARGEST = 64_000_000  # bytes of a partition
 
 
 class Held(NamedTuple):
@@ -20,6 +23,13 @@ class Held(NamedTuple):
 
     rows: pl.DataFrame
     version: str
+
+
+def is_small(stored: object) -> bool:
+    """Return whether what a run stores can be held: models, and frames up to `LARGEST`; never parts."""
+    if isinstance(stored, pl.DataFrame):
+        return stored.estimated_size() <= LARGEST
+    return isinstance(stored, FittedModel)
 
 
 class HeldRows:

@@ -16,7 +16,7 @@ from microplex_pipeline.synthesis import FittedModel
 from microplex_pipeline.warehouse.access import RUN_WAIT, reading, transaction
 from microplex_pipeline.warehouse.comments import write_comments
 from microplex_pipeline.warehouse.faults import NotStored, WarehouseBusy, WarehouseUnreadable
-from microplex_pipeline.warehouse.held_rows import Held, HeldRows
+from microplex_pipeline.warehouse.held_rows import Held, HeldRows, is_small
 from microplex_pipeline.warehouse.models import MODEL_COLUMNS, model_of_row, row_of_model
 from microplex_pipeline.warehouse.partition import Partition
 from microplex_pipeline.warehouse.provenance import (
@@ -86,8 +86,8 @@ class Warehouse(dg.IOManager):
             count = replace(connection, table, partition, parts)
             write_comments(connection, table, context.asset_spec.description, descriptions)
             write_version(connection, table.name, partition, stored)
-            rows = None if isinstance(obj, Parts) else select(connection, table, [partition])
-        if rows is not None:  # parts may be too large to be held
+            rows = select(connection, table, [partition]) if is_small(obj) else None
+        if rows is not None:
             held = Held(rows, stored.version if stored else UNVERSIONED)
             self._stored.hold(context.run_id, table.name, partition, held)
         context.add_output_metadata(

@@ -114,3 +114,11 @@ def test_a_run_gets_nothing_of_the_run_before_it(tmp_path):
     run(7, [source], manager.path)
     again(0, [sink])
     assert SEEN[0][0]["a"].to_list() == [7, None]
+
+
+def test_what_is_large_is_read_from_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("microplex_pipeline.warehouse.held_rows.LARGEST", 10)
+    run(3, [source, meanwhile, sink], tmp_path / "w.duckdb", other="5")
+    rows, versions = SEEN[0]
+    assert rows["a"].to_list() == [5, None]
+    assert versions == {Partition("RI", 2014): version_of(made(5))}
