@@ -60,7 +60,7 @@ from microplex_pipeline.evaluation.statistics import (
     quantile,
     total,
 )
-from microplex_pipeline.population.replicates import Chain, replicates_of
+from microplex_pipeline.population.replicates import Chain, Sample, replicates_of
 from microplex_pipeline.survey import (
     SurveySchema,
     amount_growth,
@@ -204,7 +204,9 @@ def survey_run(
     """Return the estimates from one simulated survey's synthetic records, by statistic."""
     seed = int(np.random.SeedSequence(key).generate_state(1)[0])
     made = replicates_of(chain, sample, key, range(1, replicates + 1))
-    return intervals(chain.records(sample, seed), (records for _, records in made))
+    return intervals(
+        chain.records(Sample.of(sample, chain.schema), seed), (records for _, records in made)
+    )
 
 
 def own_run(

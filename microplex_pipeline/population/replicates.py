@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import polars as pl
@@ -42,6 +42,26 @@ from microplex_pipeline.synthesis import (
     ZeroModel,
 )
 from microplex_pipeline.workers import side_by_side
+
+
+class Sample(NamedTuple):
+    """A state's sample, and what its models are trained on: the same for all its replicates.
+
+    Attributes
+    ----------
+    survey : canonical records of one state and year, with positive weights.
+    units, later : of these records, see `unit_frame` and `later_frame`.
+    """
+
+    survey: pl.DataFrame
+    units: pl.DataFrame
+    later: pl.DataFrame
+
+    @classmethod
+    def of(cls, survey: pl.DataFrame, schema: SurveySchema) -> Self:
+        """Return the sample of canonical records of one state and year."""
+        surveyed = survey.filter(pl.col(schema.weight) > 0)
+        return cls(surveyed, unit_frame(surveyed, schema), later_frame(surveyed, schema))
 
 
 @dataclass(frozen=True)
@@ -78,27 +98,26 @@ class Chain:
     compositions: Compositions = "resampled"
 
     def records(
-        self, survey: pl.DataFrame, seed: int, factors: np.ndarray | None = None
+        self, sample: Sample, seed: int, factors: np.ndarray | None = None
     ) -> pl.DataFrame:
         """Return calibrated synthetic records.
 
         Parameters
         ----------
-        survey : canonical records of one state and year, with positive weights.
         seed : decides training and draws.
         factors : (n,) bootstrap factors of the records; None for the sample as it is.
         """
         schema = self.schema
-        replicate = survey
+        replicate = sample.survey
         if factors is not None:
-            replicate = survey.with_columns(pl.col(schema.weight) * factors)
+            replicate = replicate.with_columns(pl.col(schema.weight) * factors)
         synthesizer = _fine_tuned(
             self.prior, synthesizer_of(schema, self.fine_tuning, seed),
-            unit_frame(survey, schema), schema.weight, factors, self.margins,
+            sample.units, schema.weight, factors, self.margins,
         )  # fmt: skip
         completion = _fine_tuned(
             self.completion, completion_synthesizer(schema, self.completing, seed),
-            later_frame(survey, schema), schema.weight, factors, {},
+            sample.later, schema.weight, factors, {},
         )  # fmt: skip
         drawn = synthetic_records(
             replicate,
@@ -110,7 +129,7 @@ class Chain:
             self.growth,
             self.compositions,
         )
-        surveyed = survey[schema.household].n_unique()
+        surveyed = replicate[schema.household].n_unique()
         return calibrated_records(
             drawn, self.targets(replicate), schema, self.sources, surveyed, self.bounds
         )
@@ -151,22 +170,18 @@ def _fine_tuned(
     return Synthesizer.from_parts(transformer, zero_model, flow)
 
 
-def replicate(
-    chain: Chain, survey: pl.DataFrame, key: tuple[int, ...], number: int
-) -> pl.DataFrame:
+def replicate(chain: Chain, sample: Sample, key: tuple[int, ...], number: int) -> pl.DataFrame:
     """Return one replicate of a state's calibrated records.
 
     Parameters
     ----------
-    survey : canonical records of one state and year.
     key : decides the replicates together with `number`, see `replicate_key`.
     number : 1, 2, ...; a replicate does not depend on how many others there are.
     """
-    schema = chain.schema
-    surveyed = survey.filter(pl.col(schema.weight) > 0)
     sampling, rest = np.random.SeedSequence([*key, number]).spawn(2)
-    factors = household_factors(surveyed, schema.household, np.random.default_rng(sampling))
-    return chain.records(surveyed, int(rest.generate_state(1)[0]), factors)
+    rng = np.random.default_rng(sampling)
+    factors = household_factors(sample.survey, chain.schema.household, rng)
+    return chain.records(sample, int(rest.generate_state(1)[0]), factors)
 
 
 def replicate_key(seed: int, state: str, survey_year: int) -> tuple[int, ...]:
@@ -202,7 +217,8 @@ def replicates_of(
     RuntimeError
         If a process dies, e.g. for lack of memory.
     """
-    work, wanted = partial(replicate, chain, survey, key), list(numbers)
+    sample = Sample.of(survey, chain.schema)
+    work, wanted = partial(replicate, chain, sample, key), list(numbers)
     if processes == 1 or len(wanted) == 1:
         yield from ((number, work(number)) for number in wanted)
         return

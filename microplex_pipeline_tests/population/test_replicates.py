@@ -10,6 +10,7 @@ from microplex_pipeline.defs.assets.state_chain import chain_of
 from microplex_pipeline.defs.parameters import PopulationParameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.population.replicates import (
+    Sample,
     replicate,
     replicate_key,
     replicates_of,
@@ -36,8 +37,13 @@ def chain(prior_warehouse, data, rhode_island):
 
 
 @pytest.fixture(scope="module")
-def first(chain, rhode_island):
-    return replicate(chain, rhode_island, KEY, 1)
+def sample(rhode_island, schema):
+    return Sample.of(rhode_island, schema)
+
+
+@pytest.fixture(scope="module")
+def first(chain, sample):
+    return replicate(chain, sample, KEY, 1)
 
 
 def test_processes_give_the_same_bytes_as_one(chain, rhode_island, first):
@@ -59,9 +65,9 @@ def test_a_replicate_has_other_modelled_totals_than_the_survey(chain, rhode_isla
     assert 1e-4 < abs(replicated / benefits - 1) < 0.3
 
 
-def test_factors_of_one_leave_the_chain_as_it_is(chain, rhode_island):
-    plain = chain.records(rhode_island, 7)
-    assert chain.records(rhode_island, 7, np.ones(rhode_island.height)).equals(plain)
+def test_factors_of_one_leave_the_chain_as_it_is(chain, sample):
+    plain = chain.records(sample, 7)
+    assert chain.records(sample, 7, np.ones(sample.survey.height)).equals(plain)
 
 
 def test_years_of_one_survey_share_samples_and_states_do_not():
@@ -71,10 +77,10 @@ def test_years_of_one_survey_share_samples_and_states_do_not():
     assert len(keys) == 4
 
 
-def test_a_chain_can_synthesize_compositions(chain, rhode_island, schema):
-    records = replace(chain, compositions="synthesized").records(rhode_island, 1)
+def test_a_chain_can_synthesize_compositions(chain, sample, schema):
+    records = replace(chain, compositions="synthesized").records(sample, 1)
     assert broken_identities(records, schema) == []
     assert (records["weight"] * records["n_persons"]).sum() == pytest.approx(1_055_936, rel=1e-6)
-    resampled = chain.records(rhode_island, 1)
+    resampled = chain.records(sample, 1)
     assert records.columns == resampled.columns
     assert not records["age_head"].equals(resampled["age_head"])
