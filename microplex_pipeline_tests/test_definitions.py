@@ -43,7 +43,7 @@ def test_every_asset_has_the_expected_parents():
             "target_files", "targets",
         ],
         "tract_weights": ["calibrated_population", "county_files"],
-        "calibrated_population": ["synthetic_population", "target_files", "targets"],
+        "calibrated_population": ["survey", "synthetic_population", "target_files", "targets"],
         "persons": ["calibrated_population"],
         "county_weights": ["calibrated_population", "county_files"],
         "target_report": ["calibrated_population", "target_files", "targets"],
@@ -68,7 +68,7 @@ def test_every_asset_has_the_expected_parents():
             "boundaries", "column_descriptions", "county_report", "official_report", "state_report",
         ],
         "replicates": [
-            "completion", "growth_factors", "national_prior", "survey", "target_files",
+            "growth_factors", "national_completion", "national_prior", "survey", "target_files",
         ],
         "estimates": ["calibrated_population", "replicates", "target_files", "targets"],
     }  # fmt: skip
