@@ -68,7 +68,7 @@ from microplex_pipeline.survey import (
     prepare_survey,
     read_survey,
 )
-from microplex_pipeline.synthesis import FineTuningSettings, Prior
+from microplex_pipeline.synthesis import Prior
 from microplex_pipeline.warehouse.models import model_of_row
 from microplex_pipeline.warehouse.reading import query
 from microplex_pipeline.warehouse.slices import Table
@@ -293,9 +293,7 @@ def run(options: argparse.Namespace) -> None:
         completion,
         parameters.margins.model_dump(),
         parameters.fine_tuning,
-        FineTuningSettings(
-            epochs=parameters.completion.epochs, learning_rate=parameters.completion.learning_rate
-        ),
+        parameters.completion.fine_tuning,
         parameters.population.number(options.size),
         amount_growth(schema, data.path, YEAR, YEAR),
         sources,

@@ -64,6 +64,11 @@ class CompletionParameters(Strict):
     epochs: int = Field(4, ge=1, description="largest number of passes over the data")
     learning_rate: float = Field(3e-4, gt=0, description="peak of the one-cycle schedule")
 
+    @property
+    def fine_tuning(self) -> FineTuningSettings:
+        """The settings of the fine-tuning."""
+        return FineTuningSettings(epochs=self.epochs, learning_rate=self.learning_rate)
+
 
 class PopulationParameters(Strict):
     """The size of a state's synthetic population."""

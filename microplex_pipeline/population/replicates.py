@@ -74,7 +74,7 @@ class Chain:
     prior : the national models.
     completion : the national models of the columns that are drawn after the amounts.
     margins : options of `Transformer.fit`, for the amounts.
-    fine_tuning, completing : settings of the training of the networks: of the amounts, of later columns.
+    fine_tuning, completing : training settings of the networks of the amounts, and of those of later columns.
     n_households : number of synthetic households.
     growth : growth of each amount from the surveyed year, from `amount_growth`.
     sources : of the targets, for the derived columns that they name.
@@ -112,11 +112,11 @@ class Chain:
         if factors is not None:
             replicate = replicate.with_columns(pl.col(schema.weight) * factors)
         synthesizer = _fine_tuned(
-            self.prior, synthesizer_of(schema, self.fine_tuning, seed),
+            self.prior, synthesizer_of(schema, seed=seed), self.fine_tuning,
             sample.units, schema.weight, factors, self.margins,
         )  # fmt: skip
         completion = _fine_tuned(
-            self.completion, completion_synthesizer(schema, self.completing, seed),
+            self.completion, completion_synthesizer(schema, seed=seed), self.completing,
             sample.later, schema.weight, factors, {},
         )  # fmt: skip
         drawn = synthetic_records(
@@ -138,6 +138,7 @@ class Chain:
 def _fine_tuned(
     prior: Prior,
     unfitted: Synthesizer,
+    settings: TrainingSettings,
     frame: pl.DataFrame,
     weight: str,
     factors: np.ndarray | None,
@@ -147,7 +148,8 @@ def _fine_tuned(
 
     Parameters
     ----------
-    unfitted : names the columns, and has the settings of fine-tuning and the seed.
+    unfitted : names the columns, and has the seed.
+    settings : of the fine-tuning.
     frame : (n, ...) training records with positive weights, those of the sample.
     factors : (n,) bootstrap factors of the records; None for the sample as it is.
     margins : options of `Transformer.fit`.
@@ -163,7 +165,6 @@ def _fine_tuned(
         prior=prior.transformer,
         **margins,
     )
-    settings = unfitted.settings or TrainingSettings()
     common = (data, transformer, weights, settings, unfitted.seed)
     zero_model = ZeroModel.fit(*common, prior=prior.zero_model, factors=factors)
     flow = Flow.fit(*common, prior=prior.flow, factors=factors)

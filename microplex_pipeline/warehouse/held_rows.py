@@ -1,6 +1,6 @@
 """Rows that a run has stored, held in memory for its later steps.
 
-To open the file takes longer than to read most partitions. A later step gets the rows as they were read back
+Opening the file takes longer than reading most partitions. A later step gets the rows as they were read back
 when they were stored, with their version, even if another run has replaced them since: all steps of a run
 then see the same rows.
 """
@@ -33,7 +33,7 @@ def is_small(stored: object) -> bool:
 
 
 class HeldRows:
-    """The rows of one run, by table and partition; those of a run before it are let go."""
+    """The rows of one run, by table and partition; those of the run before are dropped."""
 
     def __init__(self) -> None:
         self._run = ""

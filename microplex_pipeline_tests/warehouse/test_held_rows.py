@@ -122,3 +122,14 @@ def test_what_is_large_is_read_from_the_file(tmp_path, monkeypatch):
     rows, versions = SEEN[0]
     assert rows["a"].to_list() == [5, None]
     assert versions == {Partition("RI", 2014): version_of(made(5))}
+
+
+def test_rows_can_be_loaded_outside_of_a_run(tmp_path):
+    manager = Warehouse(tmp_path / "w.duckdb")
+    run(3, [source], manager.path)
+    definitions = dg.Definitions([source], resources={"io_manager": manager})
+    rows = definitions.load_asset_value(
+        "source", partition_key="RI|2014", python_type=pl.DataFrame
+    )
+    manager.end_loading()
+    assert rows["a"].to_list() == [3, None]

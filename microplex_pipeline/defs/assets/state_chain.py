@@ -12,7 +12,7 @@ from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.population.replicates import Chain
 from microplex_pipeline.survey import amount_growth
-from microplex_pipeline.synthesis import FineTuningSettings, Prior
+from microplex_pipeline.synthesis import Prior
 
 
 def chain_of(
@@ -38,9 +38,7 @@ def chain_of(
         completion,
         parameters.margins.model_dump(),
         parameters.fine_tuning,
-        FineTuningSettings(
-            epochs=parameters.completion.epochs, learning_rate=parameters.completion.learning_rate
-        ),
+        parameters.completion.fine_tuning,
         parameters.population.number(survey[schema.household].n_unique()),
         amount_growth(schema, data.path, surveyed, year),
         sources,
