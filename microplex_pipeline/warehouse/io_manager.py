@@ -83,10 +83,9 @@ class Warehouse(dg.IOManager):
         made_from = context.output_metadata.get(MADE_FROM)
         stored = Stored(made_from.data, context.run_id) if made_from else None
         with self._transaction() as connection:
-            count = replace(connection, table, partition, parts)
+            count, rows = replace(connection, table, partition, parts, keep=is_small(obj))
             write_comments(connection, table, context.asset_spec.description, descriptions)
             write_version(connection, table.name, partition, stored)
-            rows = select(connection, table, [partition]) if is_small(obj) else None
         if rows is not None:
             held = Held(rows, stored.version if stored else UNVERSIONED)
             self._stored.hold(context.run_id, table.name, partition, held)

@@ -59,35 +59,45 @@ def replace(
     table: Table,
     partition: Partition,
     parts: Parts,
-) -> int:
+    *,
+    keep: bool = False,
+) -> tuple[int, pl.DataFrame | None]:
     """Replace a partition's rows, matching columns by name; create the table if it does not exist.
 
     Parameters
     ----------
     parts : stored one after the other.
+    keep : return the rows, too.
 
     Returns
     -------
-    The number of rows.
+    The number of rows; and the rows as the table has them, if they are kept.
 
     Raises
     ------
     NotStored
         If there are no rows, or they lack columns that other partitions of the table have.
     """
-    count = 0
+    count, kept = 0, []
+    insert = f"insert into {table.quoted} by name select * from incoming_rows"
+    if keep:
+        # not by a select: in a table that this transaction has created, DuckDB finds no rows if there are
+        # 122,880 or more
+        insert += " returning *"
     for rows in parts.frames:
         if rows.is_empty():
             continue
         if not count:
             _make_room(connection, table, partition, rows)
         connection.register("incoming_rows", rows.to_arrow())
-        connection.execute(f"insert into {table.quoted} by name select * from incoming_rows")
+        result = connection.execute(insert)
+        if keep:
+            kept.append(pl.DataFrame(result.to_arrow_table()))
         connection.unregister("incoming_rows")
         count += rows.height
     if not count:
         raise NotStored(f"{table}: there are no rows to store; the old rows stay")
-    return count
+    return count, pl.concat(kept) if keep else None
 
 
 def _make_room(

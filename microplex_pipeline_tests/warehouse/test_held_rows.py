@@ -59,9 +59,21 @@ def after(few: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame({"state": ["RI"], "year": [2014]})
 
 
+@dg.asset(partitions_def=state_years, metadata=METADATA)
+def many() -> pl.DataFrame:
+    count = pl.int_range(200_000, eager=True)
+    return pl.DataFrame({"count": count}).with_columns(state=pl.lit("RI"), year=pl.lit(2014))
+
+
+@dg.asset(partitions_def=state_years, metadata=METADATA)
+def of_many(many: pl.DataFrame) -> pl.DataFrame:
+    SEEN.append(many)
+    return pl.DataFrame({"state": ["RI"], "year": [2014]})
+
+
 def run(value, assets, path, **tags):
     return dg.materialize(
-        [source, meanwhile, sink, after],
+        [source, meanwhile, sink, after, many, of_many],
         selection=[asset.key for asset in assets],
         partition_key="RI|2014",
         resources={"io_manager": Warehouse(path)},
@@ -114,6 +126,11 @@ def test_a_run_gets_nothing_of_the_run_before_it(tmp_path):
     run(7, [source], manager.path)
     again(0, [sink])
     assert SEEN[0][0]["a"].to_list() == [7, None]
+
+
+def test_many_rows_stored_in_a_new_table_are_held(tmp_path):
+    run(1, [many, of_many], tmp_path / "w.duckdb")
+    assert SEEN[0]["count"].to_list() == list(range(200_000))
 
 
 def test_what_is_large_is_read_from_the_file(tmp_path, monkeypatch):
