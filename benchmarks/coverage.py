@@ -13,8 +13,8 @@ the warehouse and does not change; it was trained on these states' records, amon
 Beside it stand the intervals of the survey itself, reweighted to the published targets, from bootstrap
 replicates of its weights: what a statistician would do without synthesis.
 
-Results are added to docs/benchmarks/coverage.parquet, a row per survey and statistic. A survey's number
-decides its sample, and numbers that are there are not repeated.
+Results are added to docs/benchmarks/coverage.parquet, a row per survey and statistic, and summed up in
+docs/benchmarks/coverage.md. A survey's number decides its sample; numbers that are there are not repeated.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ from microplex_pipeline.evaluation.statistics import (
     gini,
     mean,
     quantile,
+    top_coded_gini,
     total,
 )
 from microplex_pipeline.population.replicates import Chain, Sample, replicates_of
@@ -75,10 +76,14 @@ from microplex_pipeline.warehouse.slices import Table
 
 DATA = CHECKOUT / "data"
 RESULTS = CHECKOUT / "docs" / "benchmarks" / "coverage.parquet"
+PAGE = RESULTS.with_suffix(".md")
 STATES = ["CA", "TX", "NY", "FL", "PA", "IL"]
 YEAR = 2014
 KEYS = {"weight": "weight", "household_id": "household_id"}
 NAMES = {"year": "year", "household_id": "household_id"}
+WITHOUT_TOP_CODE = (
+    "Gini of household income"  # few incomes decide it: no interval of a sample holds it
+)
 COLUMNS = SurveyColumns("weight", "household_id", "n_persons", "simulated survey")
 
 
@@ -160,7 +165,7 @@ def targets_of(
 
 
 def statistics_of(records: pl.DataFrame) -> dict[str, float]:
-    """Return the ten statistics of weighted records."""
+    """Return ten statistics of weighted records, and the Gini coefficient without a top code."""
     weight = records["weight"].to_numpy()
     persons = weight * records["n_persons"].to_numpy()
     households = records.filter(pl.col("unit_number") == 1)
@@ -183,8 +188,9 @@ def statistics_of(records: pl.DataFrame) -> dict[str, float]:
         ),
         "median household income": quantile(income, of_household, 0.5),
         "ninth decile of household income": quantile(income, of_household, 0.9),
-        "Gini of household income": gini(income, of_household),
+        "top-coded Gini of household income": top_coded_gini(income, of_household),
         "relative poverty rate": below_relative_line(equivalised, persons, 0.5),
+        WITHOUT_TOP_CODE: gini(income, of_household),
     }
 
 
@@ -244,27 +250,75 @@ def add(rows: list[dict[str, object]]) -> None:
 
 
 def summary() -> pl.DataFrame:
-    """Return, by size and statistic, the coverage of the intervals and what it is made of."""
+    """Return, by source, size and statistic, the coverage of the intervals and what it is made of."""
     covered = (pl.col("low") <= pl.col("truth")) & (pl.col("truth") <= pl.col("high"))
     return (
         pl.read_parquet(RESULTS)
-        .group_by("size", "source", "statistic", maintain_order=True)
+        .group_by("source", "size", "statistic", maintain_order=True)
         .agg(
             pl.len().alias("surveys"),
-            pl.col("replicates").mean().round(1),
-            (100 * covered.mean()).round(1).alias("coverage_percent"),
-            (pl.col("standard_error").pow(2).mean().sqrt() / pl.col("estimate").std())
-            .round(2)
-            .alias("error_over_true"),
-            ((pl.col("estimate") - pl.col("truth")).mean() / pl.col("estimate").std())
-            .round(2)
-            .alias("bias_in_errors"),
+            pl.col("replicates").mean(),
+            covered.sum().alias("covered"),
+            # error of an estimate as its replicates tell it, and its bias, in units of its true error
+            (pl.col("standard_error").pow(2).mean() / pl.col("estimate").var()).alias("told"),
+            ((pl.col("estimate") - pl.col("truth")).mean() / pl.col("estimate").std()).alias(
+                "bias"
+            ),
         )
+        .sort("size", maintain_order=True)
     )
 
 
+def page(found: pl.DataFrame) -> str:
+    """Return the text of the page."""
+    sizes = found.select("size", "surveys").unique(maintain_order=True)
+    how_many = ", ".join(
+        f"{surveys} of {size:,} households" for size, surveys in sizes.iter_rows()
+    )
+    replicates = _mean(found, "replicates")
+    columns = [
+        "Statistic", "all", *[f"{size:,}" for size in sizes["size"]], "survey itself",
+        "Error told over true error", "survey itself", "Bias in true errors", "survey itself",
+    ]  # fmt: skip
+    names = found["statistic"].unique(maintain_order=True).to_list()
+    rows = [_row(name, found.filter(statistic=name)) for name in names]
+    ten = found.filter(pl.col("statistic") != WITHOUT_TOP_CODE)
+    rows.append(["all but the last", *_coverages(ten), "", "", "", ""])
+    return "\n".join(
+        [
+            "# Coverage of intervals", "",
+            f"`python -m benchmarks.coverage --summary`: {sizes['surveys'].sum()} surveys simulated from a "
+            f"known population ({how_many}), {replicates:.0f} replicates each. Percent of nominal 95 % "
+            "intervals that hold the population's value, of synthetic records by size of the survey, and of "
+            "the survey itself, reweighted to the published targets.", "",
+            f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}",
+            *[f"| {' | '.join(row)} |" for row in rows], "",
+        ]
+    )  # fmt: skip
+
+
+def _row(name: str, found: pl.DataFrame) -> list[str]:
+    by_source = [found.filter(source=source) for source in ("synthetic", "survey")]
+    told = [f"{_mean(of, 'told') ** 0.5:.2f}" for of in by_source]
+    bias = [f"{_mean(of, 'bias'):+.2f}" for of in by_source]
+    return [name, *_coverages(found), *told, *bias]
+
+
+def _mean(found: pl.DataFrame, column: str) -> float:
+    return float(found[column].to_numpy().mean())
+
+
+def _coverages(found: pl.DataFrame) -> list[str]:
+    def percent(rows: pl.DataFrame) -> str:
+        return f"{100 * rows['covered'].sum() / rows['surveys'].sum():.0f}"
+
+    synthetic = found.filter(source="synthetic")
+    sizes = [percent(rows) for rows in synthetic.partition_by("size", maintain_order=True)]
+    return [percent(synthetic), *sizes, percent(found.filter(source="survey"))]
+
+
 def main() -> None:
-    """Run surveys and print the summary."""
+    """Run surveys, then print and write the summary."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -276,8 +330,9 @@ def main() -> None:
     options = parser.parse_args()
     if not options.summary:
         run(options)
-    with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True, tbl_width_chars=120):
-        print(summary())
+    text = page(summary())
+    PAGE.write_text(text)
+    print(text)
 
 
 def run(options: argparse.Namespace) -> None:

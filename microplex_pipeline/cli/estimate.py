@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from microplex_pipeline.survey import SurveySchema
     from microplex_pipeline.warehouse.partition import Partition
 
-STATISTICS = ("total", "mean", "share", "median", "quantile", "gini")
+STATISTICS = ("total", "mean", "share", "median", "quantile", "gini", "top_coded_gini")
 RECORDS, REPLICATES = "calibration.calibrated_population", "calibration.replicates"
 
 
@@ -89,7 +89,9 @@ def estimate(
 
     Columns are those of calibration.calibrated_population. The states need replicates: microplex build RI
     2014 --replicates. The standard error covers the survey's sample, the models and the drawing of records;
-    it takes published figures and the national models as known.
+    it takes published figures and the national models as known. It knows nothing of large incomes that no
+    surveyed household has: for inequality in a state, take top_coded_gini, in which no value counts as more
+    than ten medians.
 
     Exit code 0, or 1 if the estimate cannot be made.
     """

@@ -22,6 +22,7 @@ from microplex_pipeline.evaluation.statistics import (
     gini,
     mean,
     quantile,
+    top_coded_gini,
     total,
 )
 from microplex_pipeline.survey import SurveySchema
@@ -75,6 +76,7 @@ def figures(schema: SurveySchema) -> Iterator[Figure]:
         ("first decile", partial(quantile, q=0.1)),
         ("ninth decile", partial(quantile, q=0.9)),
         ("gini", gini),
+        ("top-coded gini", top_coded_gini),
     ):
         yield Figure(name, statistic, "household_income", "all", "households", income)
     poverty = partial(below_relative_line, fraction=RELATIVE_LINE)

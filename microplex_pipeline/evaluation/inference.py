@@ -121,7 +121,8 @@ def estimate(
     ----------
     records : rows of `calibration.calibrated_population`, of one or more states.
     replicates : rows of `calibration.replicates` of the same states and year.
-    statistic : total, mean, share, median, quantile or gini; or a function of values and weights.
+    statistic : total, mean, share, median, quantile, gini or top_coded_gini; or a function of values and
+        weights.
     variable : column or expression. Truth values count as 0 and 1.
     q : which quantile, from 0 to 1.
     where : the domain; None for all records.

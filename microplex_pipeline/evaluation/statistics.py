@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+TOP_CODE = 10  # times the median
 Statistic = Callable[[np.ndarray, np.ndarray], float]  # of values (n,) and weights (n,)
 
 
@@ -45,6 +46,17 @@ def gini(values: np.ndarray, weights: np.ndarray) -> float:
     return float(2 * (w * values[order] * (rank - 0.5)).sum() / average)
 
 
+def top_coded_gini(values: np.ndarray, weights: np.ndarray) -> float:
+    """Return the Gini coefficient of values of which none counts as more than ten medians.
+
+    A few incomes of millions can decide the Gini coefficient of a state, and most samples have none of them:
+    no resampling of such a sample can tell its error. Top-coding was the rule of the Luxembourg Income Study
+    for its key figures (Gottschalk and Smeeding 1997). NaN if the median or the mean is not positive.
+    """
+    highest = TOP_CODE * quantile(values, weights, 0.5)
+    return gini(np.minimum(values, highest), weights) if highest > 0 else float("nan")
+
+
 def below_relative_line(
     values: np.ndarray, weights: np.ndarray, fraction: float, of: float = 0.5
 ) -> float:
@@ -57,14 +69,20 @@ def below_relative_line(
 
 
 def named(name: str, q: float | None = None) -> Statistic:
-    """Return the statistic of a name: total, mean, share, median, quantile (at q) or gini.
+    """Return the statistic of a name: total, mean, share, median, quantile (at q), gini or top_coded_gini.
 
     Raises
     ------
     ValueError
         If there is no such statistic, or q is missing, not wanted, or not between 0 and 1.
     """
-    plain = {"total": total, "mean": mean, "share": mean, "gini": gini}
+    plain: dict[str, Statistic] = {
+        "total": total,
+        "mean": mean,
+        "share": mean,
+        "gini": gini,
+        "top_coded_gini": top_coded_gini,
+    }
     if name == "quantile":
         if q is None or not 0 < q < 1:
             raise ValueError("a quantile needs q, a number between 0 and 1, e.g. 0.9")

@@ -10,7 +10,7 @@ from microplex_pipeline.evaluation.statistics import below_relative_line, named
 COUNTED = st.lists(st.tuples(st.integers(-50, 1000), st.integers(1, 4)), min_size=1, max_size=30)
 
 
-@pytest.mark.parametrize("name", ["total", "mean", "share", "median", "gini"])
+@pytest.mark.parametrize("name", ["total", "mean", "share", "median", "gini", "top_coded_gini"])
 @given(COUNTED)
 def test_a_weight_counts_like_as_many_records(name, counted):
     values, weights = np.array(counted, float).T
@@ -32,6 +32,17 @@ def test_a_quantile_is_a_value_with_that_share_below_or_at_it(counted, q):
 def test_the_gini_coefficient_of_an_even_spread_is_a_third():
     values = np.linspace(0, 1, 10_001)
     assert named("gini")(values, np.ones(len(values))) == pytest.approx(1 / 3, abs=1e-4)
+
+
+def test_an_income_of_millions_does_not_move_the_top_coded_gini():
+    incomes = np.linspace(10_000, 90_000, 999)
+    few = np.append(incomes, 600_000.0)
+    many = np.append(incomes, 50_000_000.0)
+    gini, top_coded = named("gini"), named("top_coded_gini")
+    weights = np.ones(1000)
+    assert gini(many, weights) > gini(few, weights) + 0.2
+    assert top_coded(many, weights) == top_coded(few, weights)
+    assert top_coded(incomes, weights[:-1]) == gini(incomes, weights[:-1])
 
 
 def test_the_share_below_half_the_median():

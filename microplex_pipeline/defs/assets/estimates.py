@@ -15,7 +15,7 @@ from microplex_pipeline.evaluation.columns import ESTIMATE_COLUMNS
 from microplex_pipeline.evaluation.headline_estimates import headline_estimates, target_estimates
 
 
-@state_year_asset("evaluation", "polars", code_version="1", files=["target_files"])
+@state_year_asset("evaluation", "polars", code_version="2", files=["target_files"])
 def estimates(
     context: dg.AssetExecutionContext,
     data: dg.ResourceParam[DataFolder],
@@ -43,7 +43,7 @@ def estimates(
     rows = pl.concat([headline, of_targets]).select(
         pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year"), pl.all()
     )
-    shown = headline.filter(pl.col("statistic").is_in(["total", "gini", "poverty rate"]))
+    shown = headline.filter(pl.col("statistic").is_in(["total", "top-coded gini", "poverty rate"]))
     return stored_records(
         rows,
         ESTIMATE_COLUMNS,
