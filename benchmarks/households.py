@@ -2,6 +2,7 @@
 
     python -m benchmarks.households                     CA, RI and two more, 3 seeds; half an hour
     python -m benchmarks.households CA RI --seeds 1
+    python -m benchmarks.households --peer PYTHON       beside ARF, and HMA of an interpreter that has them
 
 A quarter of each state's households is held out. The models are those of the pipeline: a prior of 60,000
 records of other states, fine-tuned to the state's other households. "synthesized" is the same with
@@ -22,6 +23,7 @@ import polars as pl
 from scipy.stats import rankdata
 
 from benchmarks.cases import PRIOR_RECORDS, PRIOR_TRAINING, YEAR
+from benchmarks.household_peers import forests, hierarchical
 from microplex_pipeline.defs.coverage import STATES
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import load_settings
@@ -53,6 +55,7 @@ KINDS_OF: dict[bool, dict[str, Compositions]] = {
     False: {"alone": "resampled"},
 }
 AGES_APART = 15
+AUC = "AUC of households"
 FEATURES = [
     "units", "persons", "children", "oldest", "youngest", "wages", "largest_wage", "spread", "earners",
     "social_security", "with_social_security", "ssi", "with_ssi", "snap", "income",
@@ -239,8 +242,22 @@ def _kinds(units: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def told_apart(real: pl.DataFrame, synthetic: pl.DataFrame, seed: int) -> tuple[float, float]:
+    """Return how well a classifier tells households by FEATURES, as an AUC with its standard error."""
+    values = [f.select(FEATURES).cast(pl.Float64).to_numpy() for f in (real, synthetic)]
+    weights = real[WEIGHT].to_numpy(), synthetic[WEIGHT].to_numpy()
+    groups = np.arange(real.height + synthetic.height)
+    test = grouped_auc(values[0], values[1], weights, groups, seed)
+    return test.auc, test.error
+
+
 def compared(
-    state: str, survey: dict[str, pl.DataFrame], schema: SurveySchema, data: str, seed: int
+    state: str,
+    survey: dict[str, pl.DataFrame],
+    schema: SurveySchema,
+    data: str,
+    seed: int,
+    python: str | None,
 ) -> list[dict[str, object]]:
     """Return a row per measure and kind of synthetic households, for one split of a state."""
     rng, own = np.random.default_rng(seed), survey[state]
@@ -268,16 +285,24 @@ def compared(
             f"{state}, seed {seed}, {', '.join(skeletons)}: {cost:.1f} CPU s of models", flush=True
         )
     for kind, (records, few) in found_by_kind.items():
-        synthetic = described(few)
-        values = [f.select(FEATURES).cast(pl.Float64).to_numpy() for f in (real, synthetic)]
-        weights = real[WEIGHT].to_numpy(), synthetic[WEIGHT].to_numpy()
-        test = grouped_auc(values[0], values[1], weights, np.arange(2 * real.height), seed)
-        found = measures(records) | {"AUC of households": test.auc}
-        of_real = true | {"AUC of households": 0.5}
+        auc, auc_error = told_apart(real, described(few), seed)
+        found = measures(records) | {AUC: auc}
+        of_real = true | {AUC: 0.5}
         rows += [
             {"measure": name, "kind": kind, "held out": of_real[name], "synthetic": found[name],
-             "error": errors.get(name, test.error)} for name in found
+             "error": errors.get(name, auc_error)} for name in found
         ]  # fmt: skip
+    if python:
+        peers = {
+            "ARF": forests(train, real.height, seed, python),
+            "HMA": hierarchical(train, real.height, seed, python),
+        }
+        for kind, units in peers.items():
+            auc, auc_error = told_apart(real, described(units), seed)
+            rows.append(
+                {"measure": AUC, "kind": kind, "held out": 0.5, "synthetic": auc, "error": auc_error}
+            )  # fmt: skip
+            print(f"{state}, seed {seed}, {kind}: AUC {auc:.3f}", flush=True)
     modelled = found_by_kind["synthesized"][0]
     back, chance = unique_compositions(train, held, modelled, seed)
     print(
@@ -293,6 +318,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("states", nargs="*", default=["CA", "RI", "OH", "NM"])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--peer", metavar="PYTHON")
     arguments = parser.parse_args()
     data = str(load_settings().data)
     schema = DataFolder(path=data).survey_schema
@@ -307,7 +333,7 @@ def main() -> None:
         rows = [
             row
             for seed in range(arguments.seeds)
-            for row in compared(state, survey, schema, data, seed)
+            for row in compared(state, survey, schema, data, seed, arguments.peer)
         ]
         table = (
             pl.DataFrame(rows)
@@ -327,6 +353,8 @@ def main() -> None:
             tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True,
         ):  # fmt: skip
             print(f"\n{state}, {arguments.seeds} splits\n{shown}")
+            if arguments.peer:
+                print(table.filter(measure=AUC).select("kind", "synthetic", "error"))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
     python -m benchmarks.validity 2014              states that are built
     python -m benchmarks.validity 2014 --later 2023 and ages of a later year
+    python -m benchmarks.validity 2014 --taxes FILE the earned income credit, from `tax_results --to FILE`
 
 Reads the project's warehouse, and official figures in ../shared/data/targets, which are not part of the
 project; without them, their lines are left out with a message. Prints a Markdown table: each measure of the
-file, beside the survey reweighted to the same targets, and how many states it is over. Taxes are in
+file, beside the survey reweighted to the same targets, how much larger the file's mean error is, with the
+standard error of that over the states, and how many states it is over. Taxes are in
 `benchmarks.tax_results`, held-out targets in `benchmarks.held_out`, intervals in `benchmarks.coverage`.
 """
 
@@ -28,6 +30,7 @@ from microplex_pipeline.warehouse.reading import query
 
 OFFICIAL = CHECKOUT.parent / "shared" / "data" / "targets"
 RETURNS = "reference_state_soi_agi_2012_2014.csv.gz"
+CREDITS = "reference_state_soi_agi_2015.csv.gz"  # the earliest year with credits by state
 LATER_AGES = "reference_state_2022_2024.csv.gz"
 # below, many units of the file do not file a return
 CLASSES = [(50_000, 75_000), (75_000, 100_000), (100_000, 200_000), (200_000, 500_000),
@@ -138,6 +141,28 @@ def amounts(
         yield Miss(name, state, *(c / known[0] - 1 for c in counts), known[0])
 
 
+def credits(results: pl.DataFrame, paid: pl.DataFrame) -> Iterator[Miss]:
+    """Yield the errors of the states' shares of the earned income credit, against the IRS a year later.
+
+    Shares, because everybody claims it in `tax_results`, and not everybody does.
+    """
+    known = paid.filter(
+        pl.col("geography_level") == "state", pl.col("measure") == "sum",
+        pl.col("variable") == "eitc", pl.col("domain") == "all",
+    )  # fmt: skip
+    both = results.filter(result="earned income credit").join(
+        known.select("state", "value"), on="state"
+    )
+    shares = both.select(
+        "state", *[pl.col(c) / pl.col(c).sum() for c in ("synthetic", "survey", "value")]
+    )
+    for state, file, survey, share in shares.iter_rows():
+        yield Miss(
+            "share of the earned income credit, IRS of 2015",
+            state, file / share - 1, survey / share - 1, share,
+        )  # fmt: skip
+
+
 def _total(records: pl.DataFrame, column: str) -> float:
     return float((records["weight"] * records[column].cast(pl.Float64)).sum())
 
@@ -147,6 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("year", type=int)
     parser.add_argument("--later", type=int, help="year of which ages are compared")
+    parser.add_argument("--taxes", type=Path, help="CSV file of benchmarks.tax_results")
     arguments = parser.parse_args()
     settings = load_settings()
     warehouse, data = settings.warehouse, DataFolder(path=str(settings.data))
@@ -156,29 +182,37 @@ def main() -> None:
     for state in query(warehouse, built, [arguments.year])["state"]:
         misses += ages(warehouse, state, arguments.year, None)
         misses += amounts(warehouse, state, arguments.year, data, returns)
+    paid = official(CREDITS) if arguments.taxes else None
+    if paid is not None:
+        misses += credits(pl.read_csv(arguments.taxes), paid)
     later = official(LATER_AGES) if arguments.later else None
     if later is not None:
         for state in query(warehouse, built, [arguments.later])["state"]:
             misses += ages(warehouse, state, arguments.later, later)
+    file, survey = pl.col("file").abs(), pl.col("survey").abs()
     rows = (
         pl.DataFrame(misses, orient="row", schema=list(Miss._fields))
         .group_by("measure", maintain_order=True)
         .agg(
             pl.len().alias("states"),
-            pl.col("file").abs().mean(),
-            pl.col("survey").abs().mean(),
-            pl.col("file").abs().max().alias("worst"),
+            file.mean(),
+            survey.mean(),
+            (file - survey).mean().alias("more"),
+            ((file - survey).std() / pl.len().sqrt()).alias("error"),
+            file.max().alias("worst"),
             ((pl.col("file") * pl.col("known")).sum() / pl.col("known").sum()).alias("nation"),
         )
     )
     print(
-        "| measure | states | mean error of the file | of the survey, reweighted | worst state | "
-        "states together |\n"
-        "| --- | --- | --- | --- | --- | --- |"
+        "| measure | states | mean error of the file | of the survey, reweighted | more (standard error) | "
+        "worst state | states together |\n"
+        "| --- | --- | --- | --- | --- | --- | --- |"
     )
-    for measure, states, file, survey, worst, nation in rows.iter_rows():
-        own = "" if survey is None else f"{100 * survey:.2f} %"
-        errors = f"{100 * file:.2f} % | {own} | {100 * worst:.1f} % | {100 * nation:+.2f} %"
+    for measure, states, mean, own, more, error, worst, nation in rows.iter_rows():
+        beside = " | "
+        if own is not None:
+            beside = f"{100 * own:.2f} % | {100 * more:+.2f} ({100 * error:.2f})"
+        errors = f"{100 * mean:.2f} % | {beside} | {100 * worst:.1f} % | {100 * nation:+.2f} %"
         print(f"| {measure} | {states} | {errors} |")
 
 
