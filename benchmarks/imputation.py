@@ -2,6 +2,7 @@
 
     python -m benchmarks.imputation                   CA, 30 % deleted in two ways, 2 splits; ten minutes
     python -m benchmarks.imputation RI --seeds 1
+    python -m benchmarks.imputation --argn PYTHON     beside TabularARGN, of an interpreter that has it
     python -m benchmarks.imputation --coverage 40     intervals of 40 samples of 1,500 units; half an hour
 
 Of the state's records 30 % of each target are deleted: at random, or by observed values (the old, couples and
@@ -19,11 +20,13 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import polars as pl
 from scipy.stats import spearmanr
 
+from benchmarks.argn import argn
 from benchmarks.cases import CONDITIONS, NATION, WEIGHT, load_case
 from benchmarks.tree_peers import ZeroInflatedForest
 from microplex_pipeline import Synthesizer
@@ -109,6 +112,18 @@ def _chained(records: pl.DataFrame, seed: int) -> pl.DataFrame:
     return filled
 
 
+def tabular_argn(records: pl.DataFrame, n: int, seed: int, python: str) -> list[pl.DataFrame]:
+    """Impute with TabularARGN, fitted on the incomplete records."""
+    columns = [*CONDITIONS, *TARGETS]
+    train, given = records.select(*columns, WEIGHT), records.select(columns)
+    found = argn("impute", train, given, WEIGHT, times=n, seed=seed, python=python)
+    print(f"(TabularARGN: {found.fit_cpu_s + found.draw_cpu_s:.0f} CPU s)", flush=True)
+    return [
+        records.with_columns(pl.coalesce(pl.col(c), frame[c]).alias(c) for c in TARGETS)
+        for frame in found.frames
+    ]
+
+
 def _started(records: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
     """Return records whose nulls hold random observed values."""
     columns = []
@@ -147,9 +162,11 @@ def scores(
     ]  # fmt: skip
 
 
-def totals(state: str, seeds: int) -> None:
+def totals(state: str, seeds: int, python: str | None) -> None:
     """Print a line per way of deleting and method."""
     methods: dict[str, Method] = {"ours": ours, "chained forests": chained_forests}
+    if python:
+        methods["TabularARGN"] = partial(tabular_argn, python=python)
     print(
         "| state | deleted | method | mean error, s.e. | largest | within 1 s.e. | mean of observed | "
         "rank correlations | CPU s |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
@@ -208,12 +225,13 @@ def main() -> None:
     parser.add_argument("states", nargs="*", default=["CA"])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--coverage", type=int, default=0, metavar="SAMPLES")
+    parser.add_argument("--argn", metavar="PYTHON")
     arguments = parser.parse_args()
     if arguments.coverage:
         coverage(arguments.coverage)
     else:
         for state in arguments.states:
-            totals(state, arguments.seeds)
+            totals(state, arguments.seeds, arguments.argn)
 
 
 if __name__ == "__main__":

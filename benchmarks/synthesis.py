@@ -2,6 +2,7 @@
 
     python -m benchmarks.synthesis                        all methods, all cases, 3 seeds
     python -m benchmarks.synthesis --methods ours CART --cases CA --seeds 1
+    python -m benchmarks.synthesis --argn PYTHON          and TabularARGN, of an interpreter that has it
 
 Results are stored in docs/benchmarks/ as Parquet, one file per case; the page and its chart are
 rewritten from all of them. Prints the page.
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from benchmarks.argn import argn
 from benchmarks.cases import (
     CONDITIONS,
     EVERYONE,
@@ -41,7 +43,9 @@ from microplex_pipeline.evaluation.disclosure import (
 from microplex_pipeline.evaluation.fidelity import fidelity
 
 DRAWS = 5
-SLOW = {"CTGAN", "TVAE", "ARF", "Gaussian copula"}  # one draw per seed, only on states
+ARGN = "TabularARGN"
+UNCONDITIONAL = ["ARF", "CTGAN", "Gaussian copula", "TVAE"]
+SLOW = {*UNCONDITIONAL, ARGN}  # one draw per seed, only on states
 MAIN = ["ours", "CART", "ZI forest"]  # the only methods on the nation and the wide case
 ALL_CASES = ["CA", "RI", NATION, WIDE, EVERYONE]
 PARTS = ["gain", "million"]
@@ -104,6 +108,25 @@ class Peer:
         return self.model.generate(conditions, seed)
 
 
+class Argn:
+    """TabularARGN, whose process fits and draws at once."""
+
+    python = ""
+
+    def fit(self, case: Case, seed: int) -> dict[str, float]:
+        """Fit, and draw for the held-out conditions; return the cost of the fit."""
+        given = case.holdout.select(CONDITIONS)
+        found = argn("draw", case.train, given, WEIGHT, times=1, seed=seed, python=self.python)
+        self.drawn, self.draw_cpu_s = found.frames[0], found.draw_cpu_s
+        self.targets = case.targets
+        return {"fit_cpu_s": found.fit_cpu_s}
+
+    def generate(self, conditions: pl.DataFrame, seed: int) -> pl.DataFrame:
+        """Return what was drawn."""
+        amounts = self.drawn.select(pl.col(self.targets).round().cast(pl.Int64))
+        return pl.concat([conditions, amounts], how="horizontal")
+
+
 def _flagged(frame: pl.DataFrame, value: int) -> pl.DataFrame:
     return frame.with_columns(pl.lit(value, pl.Int64).alias("in_state"))
 
@@ -116,8 +139,9 @@ METHODS: dict[str, Callable[[], Any]] = {
     "ZI forest, pooled": lambda: Peer(lambda t, c: ZeroInflatedForest(t, c, WEIGHT), True),
     **{
         kind: (lambda kind=kind: Peer(lambda t, c: Unconditional(kind, t, c, WEIGHT)))
-        for kind in sorted(SLOW)
+        for kind in UNCONDITIONAL
     },
+    ARGN: Argn,
 }
 
 
@@ -144,7 +168,7 @@ def run(case: Case, name: str, seed: int) -> list[dict[str, Any]]:
     for draw in range(draws_of(case.name, name)):
         start = time.process_time()
         drawn = method.generate(conditions, draw)
-        cost = time.process_time() - start
+        cost = getattr(method, "draw_cpu_s", time.process_time() - start)
         row = {**fixed, "draw": draw, "rows_per_cpu_s": case.holdout.height / cost}
         row |= fidelity(case.holdout, drawn, case.targets, CONDITIONS, WEIGHT, seed=seed)
         if hasattr(method, "stratified"):
@@ -234,16 +258,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--cases", nargs="*", default=ALL_CASES, choices=ALL_CASES)
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), help="all by default")
     parser.add_argument("--parts", nargs="*", default=PARTS, choices=PARTS)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--argn", metavar="PYTHON", help="interpreter that has mostlyai-engine")
     arguments = parser.parse_args()
+    Argn.python = arguments.argn
+    methods = arguments.methods or [m for m in METHODS if m != ARGN or arguments.argn]
+    if ARGN in methods and not arguments.argn:
+        parser.error(f"{ARGN} needs --argn")
     OUT.mkdir(parents=True, exist_ok=True)
     for name in arguments.cases:
         rows: list[dict[str, Any]] = []
         for seed in range(arguments.seeds):
             case = load_case(name, seed)
-            for method in arguments.methods:
+            for method in methods:
                 if not applies(name, method, seed):
                     continue
                 start = time.time()
@@ -251,7 +280,7 @@ def main() -> None:
                 print(f"{name} {seed} {method}: {time.time() - start:.0f} s", flush=True)
         results, path = pl.DataFrame(rows, infer_schema_length=None), stored_at(name)
         if path.exists():  # methods that were not run this time keep their results
-            kept = pl.read_parquet(path).filter(~pl.col("method").is_in(arguments.methods))
+            kept = pl.read_parquet(path).filter(~pl.col("method").is_in(methods))
             results = pl.concat([results, kept], how="diagonal_relaxed")
         results.write_parquet(path)
     if "gain" in arguments.parts:
