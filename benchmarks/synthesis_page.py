@@ -104,9 +104,9 @@ def comparison(results: pl.DataFrame, draws: int, slow: Sequence[str]) -> list[s
         " paired, 0.5 is best. nats: negative held-out log-likelihood per record. fit_cpu_s: without the"
         " prior's own fit.",
         "",
-        f"{', '.join(slow)}: one draw per seed, whole records instead of given conditions, fitted on a"
-        " resample by weight; only on states, since they take more than ten minutes on the nation. All"
-        " years: one split and one draw.", "",
+        f"{', '.join(slow)}: one draw per seed, fitted on a resample by weight; only on states, since they"
+        " take more than ten minutes on the nation. All of them but TabularARGN draw whole records instead"
+        " of given conditions. All years: one split and one draw.", "",
         markdown(table), "", *[f"* {line}" for line in ratios(table)], "",
     ]  # fmt: skip
 
