@@ -194,14 +194,15 @@ def statistics_of(records: pl.DataFrame) -> dict[str, float]:
     }
 
 
-def models_of(warehouse: Path) -> tuple[Prior, Prior]:
-    """Return the national models that a warehouse holds: of the amounts, and of the later columns."""
+def models_of(warehouse: Path) -> tuple[Prior, Prior, pl.DataFrame]:
+    """Return what a warehouse holds of the nation: models of amounts and of later columns, and the tilt."""
 
     def model(name: str) -> Prior:
         row = query(warehouse, f"from models.{name} where year = ?", [YEAR])
         return model_of_row(row, Prior, Table("models", name))
 
-    return model("national_prior"), model("national_completion")
+    tilt = query(warehouse, "from models.national_tilt where year = ?", [YEAR])
+    return model("national_prior"), model("national_completion"), tilt
 
 
 def survey_run(
@@ -341,11 +342,12 @@ def run(options: argparse.Namespace) -> None:
     schema, sources = data.survey_schema, data.target_sources
     population = population_of(schema)
     truth, published = statistics_of(population), published_of(population, data)
-    prior, completion = models_of(options.warehouse)
+    prior, completion, tilt = models_of(options.warehouse)
     chain = Chain(
         schema,
         prior,
         completion,
+        tilt,
         parameters.margins.model_dump(),
         parameters.fine_tuning,
         parameters.completion.fine_tuning,

@@ -92,6 +92,7 @@ def test_every_table_has_both_partitions(built):
         "models.flow",
         "models.national_completion",
         "models.national_prior",
+        "models.national_tilt",
         "models.transformer",
         "models.zero_model",
         "survey.national_survey",
@@ -277,7 +278,7 @@ def test_rebuilding_a_state_gives_the_same_bytes_and_leaves_others_unchanged(bui
 
 def test_an_aged_year_is_marked_as_aged(warehouse_with_prior):
     with duckdb.connect(str(warehouse_with_prior)) as connection:
-        for model in ("national_prior", "national_completion"):
+        for model in ("national_prior", "national_completion", "national_tilt"):
             connection.execute(f"update models.{model} set year = 2018")
         connection.execute("update survey.national_survey set year = 2018")
     result = build(warehouse_with_prior, "VT|2018")

@@ -73,6 +73,12 @@ def _target_files(data: DataFolder, partition: Partition) -> Digests:
     }
 
 
+def _modelled_totals(data: DataFolder, partition: Partition) -> Digests:
+    del partition
+    declared = data.target_sources.model_dump_json(include={"modelled", "constants", "derived"})
+    return {"targets/sources.yaml": _hash(declared)}
+
+
 def _county_files(data: DataFolder, partition: Partition) -> Digests:
     sources = data.target_sources
     files = sorted({file for source in sources.areas for file in source.files})
@@ -117,6 +123,10 @@ INPUT_FILES: Mapping[str, InputFiles] = {
     "target_files": InputFiles(
         "Published figures of the states, and how targets are made from them.",
         "state", _target_files,
+    ),
+    "modelled_totals": InputFiles(
+        "Which totals are modelled on the survey, and the columns derived for them.",
+        None, _modelled_totals,
     ),
     "county_files": InputFiles(
         "Published figures of the counties.", "state", _county_files,

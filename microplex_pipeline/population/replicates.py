@@ -25,6 +25,7 @@ import polars as pl
 from microplex_pipeline.calibration.bootstrap_weights import household_factors
 from microplex_pipeline.calibration.targets.sources import TargetSources
 from microplex_pipeline.population.calibrated_records import calibrated_records
+from microplex_pipeline.population.national_tilt import tilted_records
 from microplex_pipeline.population.synthetic_records import Compositions, synthetic_records
 from microplex_pipeline.population.training import (
     completion_synthesizer,
@@ -73,6 +74,7 @@ class Chain:
     schema : the survey's schema.
     prior : the national models.
     completion : the national models of the columns that are drawn after the amounts.
+    tilt : of the weights of what is drawn, from `national_tilt`.
     margins : options of `Transformer.fit`, for the amounts.
     fine_tuning, completing : training settings of the networks of the amounts, and of those of later columns.
     n_households : number of synthetic households.
@@ -87,6 +89,7 @@ class Chain:
     schema: SurveySchema
     prior: Prior
     completion: Prior
+    tilt: pl.DataFrame
     margins: Mapping[str, Any]
     fine_tuning: TrainingSettings
     completing: TrainingSettings
@@ -130,8 +133,9 @@ class Chain:
             self.compositions,
         )
         surveyed = replicate[schema.household].n_unique()
+        records = tilted_records(drawn, self.tilt, schema, self.sources)
         return calibrated_records(
-            drawn, self.targets(replicate), schema, self.sources, surveyed, self.bounds
+            records, self.targets(replicate), schema, self.sources, surveyed, self.bounds
         )
 
 

@@ -33,7 +33,8 @@ def chain(prior_warehouse, data, rhode_island):
 
     brief = BRIEF.model_copy(update={"population": PopulationParameters(households=600)})
     prior, completion = model("national_prior"), model("national_completion")
-    return chain_of(DataFolder(str(data)), brief, rhode_island, prior, completion)
+    tilt = query(prior_warehouse, "from models.national_tilt")
+    return chain_of(DataFolder(str(data)), brief, rhode_island, prior, completion, tilt)
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ raw_survey -> survey -> transformer -> zero_model -> flow -> synthetic_populatio
        disclosure_report -> county_report, concentration, official_report, state_report -> national_report
 
 In addition, national_survey -> national_prior come before transformer, zero_model and flow, and
-national_survey -> national_completion -> completion before synthetic_population; targets, made from the
-survey and published files, come before calibrated_population. National assets are partitioned by
-year alone, all others by state and year.
+national_survey -> national_completion -> completion before synthetic_population, as does national_tilt, made
+from these three; targets, made from the survey and published files, come before calibrated_population.
+National assets are partitioned by year alone, all others by state and year.
 
-Only if asked for: replicates, made from the survey, the national prior and the files of targets, and
-estimates, made from calibrated_population, targets and replicates.
+Only if asked for: replicates, made from the survey, the national models, their tilt and the files of targets,
+and estimates, made from calibrated_population, targets and replicates.
 """
 
 from microplex_pipeline.defs.assets.calibrated_population import calibrated_population
@@ -34,6 +34,7 @@ from microplex_pipeline.defs.assets.national_completion import national_completi
 from microplex_pipeline.defs.assets.national_prior import national_prior
 from microplex_pipeline.defs.assets.national_report import national_report
 from microplex_pipeline.defs.assets.national_survey import national_survey
+from microplex_pipeline.defs.assets.national_tilt import national_tilt
 from microplex_pipeline.defs.assets.official_report import official_report
 from microplex_pipeline.defs.assets.persons import persons
 from microplex_pipeline.defs.assets.raw_survey import raw_survey
@@ -97,7 +98,7 @@ TRACTS = [tract_weights]
 ERRORS = [replicates, estimates]
 
 # partitioned by year
-NATIONAL = [national_survey, national_prior, national_completion]
+NATIONAL = [national_survey, national_prior, national_completion, national_tilt]
 
 # partitioned by year, built after the year's states
 SUMMARY = [national_report]

@@ -22,7 +22,7 @@ REPLICATE = {"replicate": "number of the replicate, from 1"}
 @state_year_asset(
     "calibration",
     "pytorch",
-    code_version="9",
+    code_version="10",
     reads=[
         "seed",
         "margins",
@@ -32,7 +32,7 @@ REPLICATE = {"replicate": "number of the replicate, from 1"}
         "calibration",
         "replicates",
     ],
-    files=["target_files", "growth_factors"],
+    files=["target_files", "growth_factors", "modelled_totals"],
     pool="training",
 )
 def replicates(
@@ -42,6 +42,7 @@ def replicates(
     survey: pl.DataFrame,
     national_prior: Prior,
     national_completion: Prior,
+    national_tilt: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One row per synthetic tax unit and replicate: what other samples of the state would have given.
 
@@ -53,7 +54,7 @@ def replicates(
     state, _ = state_and_year(context)
     schema = data.survey_schema
     surveyed, survey_year = survey[schema.household].n_unique(), int(survey["survey_year"][0])
-    chain = chain_of(data, parameters, survey, national_prior, national_completion)
+    chain = chain_of(data, parameters, survey, national_prior, national_completion, national_tilt)
     numbers = range(1, parameters.replicates.number + 1)
     key = replicate_key(parameters.seed, state, survey_year)
     found = {}

@@ -21,6 +21,7 @@ def chain_of(
     survey: pl.DataFrame,
     prior: Prior,
     completion: Prior,
+    tilt: pl.DataFrame,
 ) -> Chain:
     """Return the chain of the state and year of survey records.
 
@@ -28,6 +29,7 @@ def chain_of(
     ----------
     survey : canonical records of one state and year.
     prior, completion : the national models of the year: of amounts, and of the columns drawn after them.
+    tilt : of the year, from `national_tilt`.
     """
     schema, sources = data.survey_schema, data.target_sources
     state, year = survey[schema.state][0], int(survey[schema.year][0])
@@ -36,6 +38,7 @@ def chain_of(
         schema,
         prior,
         completion,
+        tilt,
         parameters.margins.model_dump(),
         parameters.fine_tuning,
         parameters.completion.fine_tuning,
