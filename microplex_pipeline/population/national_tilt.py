@@ -10,6 +10,7 @@ from microplex_pipeline.calibration.exponential_tilt import exponential_tilt, ti
 from microplex_pipeline.calibration.targets.derived import derive, names_in, names_in_modelled
 from microplex_pipeline.calibration.targets.modelled import modelled_targets
 from microplex_pipeline.calibration.targets.sources import TargetSources
+from microplex_pipeline.calibration.targets.table import KEY
 from microplex_pipeline.population.synthetic_records import synthetic_records
 from microplex_pipeline.survey import SurveySchema
 from microplex_pipeline.synthesis import Prior, Synthesizer
@@ -26,7 +27,7 @@ def national_tilt(
     seed: int,
     growth: Mapping[str, float],
 ) -> pl.DataFrame:
-    """Return the coefficients with which records drawn from the national models have the sample's totals.
+    """Return the coefficients that take the national models' bias from totals of what they draw.
 
     Parameters
     ----------
@@ -45,13 +46,12 @@ def national_tilt(
     year = int(survey[schema.year][0])
     names = names_in_modelled(sources.modelled)
     known = survey.with_columns(pl.col(weight).first().over(household))
-    totals = modelled_targets(
-        derive(known, sources, names, year, household),
-        sources.modelled,
-        "national sample",
-        weight=weight,
-        household_id=household,
-    )
+
+    def totals_of(records: pl.DataFrame) -> pl.DataFrame:
+        return modelled_targets(
+            records, sources.modelled, "", weight=weight, household_id=household
+        )
+
     drawn = synthetic_records(
         known,
         Synthesizer.from_parts(prior.transformer, prior.zero_model, prior.flow),
@@ -61,11 +61,32 @@ def national_tilt(
         seed,
         growth,
     )
-    return exponential_tilt(
-        derive(drawn, sources, names, year, household),
-        totals,
-        weight=weight,
-        household_id=household,
+    derived = derive(drawn, sources, names, year, household)
+    totals = without_noise(
+        totals_of(derived), totals_of(derive(known, sources, names, year, household))
+    )
+    return exponential_tilt(derived, totals, weight=weight, household_id=household)
+
+
+def without_noise(drawn: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Return totals that are as far from the drawn ones as these are biased.
+
+    A difference is shrunk by what the errors of both explain: by the share of its square that is their
+    variance, and to nothing if it is smaller than that (the positive-part rule of James and Stein 1961, total
+    by total). Otherwise a few large incomes, which the draw has by chance, would be taken for a bias.
+
+    Parameters
+    ----------
+    drawn, known : totals of what was drawn, and of the sample, from `modelled_targets`.
+    """
+    both = known.join(
+        drawn, on=KEY, suffix="_drawn", maintain_order="left"
+    )  # cells that both have
+    difference = pl.col("value") - pl.col("value_drawn")
+    noise = pl.col("standard_error").pow(2) + pl.col("standard_error_drawn").pow(2)
+    bias = (1 - noise / difference.pow(2)).clip(0) * difference
+    return both.select(
+        *KEY, (pl.col("value_drawn") + bias.fill_nan(0.0)).alias("value"), "standard_error"
     )
 
 
