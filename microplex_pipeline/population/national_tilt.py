@@ -1,21 +1,24 @@
-"""The tilt by which the national models' records have the totals of the national sample."""
+"""The tilt that takes the national models' bias from the totals of what they draw."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import polars as pl
 
 from microplex_pipeline.calibration.exponential_tilt import exponential_tilt, tilted
+from microplex_pipeline.calibration.targets.constraints import build_constraints
 from microplex_pipeline.calibration.targets.derived import derive, names_in, names_in_modelled
 from microplex_pipeline.calibration.targets.modelled import modelled_targets
 from microplex_pipeline.calibration.targets.sources import TargetSources
-from microplex_pipeline.calibration.targets.table import KEY
-from microplex_pipeline.population.synthetic_records import synthetic_records
-from microplex_pipeline.survey import SurveySchema
+from microplex_pipeline.calibration.targets.table import Targets
+from microplex_pipeline.population.synthetic_records import compositions_of, drawn_for
+from microplex_pipeline.survey import SurveySchema, draw_ages
 from microplex_pipeline.synthesis import Prior, Synthesizer
 
-MOST_HOUSEHOLDS = 30_000  # drawn; their noise is then a third of the sample's own error, and less
+MOST_HOUSEHOLDS = 30_000  # for which amounts are drawn
+LARGEST_ERROR = 0.025  # share of a total
 
 
 def national_tilt(
@@ -27,11 +30,14 @@ def national_tilt(
     seed: int,
     growth: Mapping[str, float],
 ) -> pl.DataFrame:
-    """Return the coefficients that take the national models' bias from totals of what they draw.
+    """Return the coefficients of the tilt, as from `exponential_tilt`.
+
+    Amounts are drawn from the national models for the sample's own households, and their totals compared with
+    those of the amounts that these households have.
 
     Parameters
     ----------
-    survey : canonical records of one year, those on which the national models were trained.
+    survey : canonical records of one year in random order, those on which the national models were trained.
     prior, completion : the national models of amounts, and of the columns drawn after them.
     sources : of targets; the totals are those that it models on the survey.
     seed : decides the draws.
@@ -40,54 +46,52 @@ def national_tilt(
     Raises
     ------
     CalibrationError
-        If the totals cannot be met.
+        As `exponential_tilt`.
     """
     weight, household = schema.weight, schema.household
-    year = int(survey[schema.year][0])
-    names = names_in_modelled(sources.modelled)
-    known = survey.with_columns(pl.col(weight).first().over(household))
-
-    def totals_of(records: pl.DataFrame) -> pl.DataFrame:
-        return modelled_targets(
-            records, sources.modelled, "", weight=weight, household_id=household
-        )
-
-    drawn = synthetic_records(
+    year, names = int(survey[schema.year][0]), names_in_modelled(sources.modelled)
+    some = survey[household].unique(maintain_order=True).head(MOST_HOUSEHOLDS)
+    known = survey.filter(pl.col(household).is_in(some.implode())).with_columns(
+        pl.col(weight).first().over(household)
+    )
+    drawn = drawn_for(
+        draw_ages(compositions_of(known, schema), schema, seed),
         known,
         Synthesizer.from_parts(prior.transformer, prior.zero_model, prior.flow),
         Synthesizer.from_parts(completion.transformer, completion.zero_model, completion.flow),
         schema,
-        min(MOST_HOUSEHOLDS, known[household].n_unique()),
         seed,
         growth,
     )
-    derived = derive(drawn, sources, names, year, household)
-    totals = without_noise(
-        totals_of(derived), totals_of(derive(known, sources, names, year, household))
-    )
-    return exponential_tilt(derived, totals, weight=weight, household_id=household)
+    known, drawn = (derive(r, sources, names, year, household) for r in (known, drawn))
+    totals = modelled_targets(known, sources.modelled, "", weight=weight, household_id=household)
+    told = well_told(drawn, known, totals, weight, household)
+    return exponential_tilt(drawn, told, weight=weight, household_id=household)
 
 
-def without_noise(drawn: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Return totals that are as far from the drawn ones as these are biased.
+def well_told(
+    drawn: pl.DataFrame, known: pl.DataFrame, totals: pl.DataFrame, weight: str, household_id: str
+) -> pl.DataFrame:
+    """Return the totals of which a sample can tell whether they are biased.
 
-    A difference is shrunk by what the errors of both explain: by the share of its square that is their
-    variance, and to nothing if it is smaller than that (the positive-part rule of James and Stein 1961, total
-    by total). Otherwise a few large incomes, which the draw has by chance, would be taken for a bias.
+    Their difference between drawn and known amounts has a standard error of at most 2.5 % of the total. In
+    others, a few large amounts that were drawn by chance would be taken for a bias.
 
     Parameters
     ----------
-    drawn, known : totals of what was drawn, and of the sample, from `modelled_targets`.
+    drawn, known : amounts that were drawn for households, and those that they have; the same rows.
+    totals : table of targets, of the known amounts.
+    weight, household_id : columns of the weights and of household numbers.
     """
-    both = known.join(
-        drawn, on=KEY, suffix="_drawn", maintain_order="left"
-    )  # cells that both have
-    difference = pl.col("value") - pl.col("value_drawn")
-    noise = pl.col("standard_error").pow(2) + pl.col("standard_error_drawn").pow(2)
-    bias = (1 - noise / difference.pow(2)).clip(0) * difference
-    return both.select(
-        *KEY, (pl.col("value_drawn") + bias.fill_nan(0.0)).alias("value"), "standard_error"
+    targets = Targets(totals)
+    weights = known.unique(household_id, keep="first", maintain_order=True)[weight].to_numpy()
+    of_drawn, of_known = (
+        build_constraints(records, targets, household_id).matrix.toarray() * weights
+        for records in (drawn, known)
     )
+    terms = of_drawn - of_known
+    error = np.sqrt(terms.var(axis=1, ddof=1) * terms.shape[1])
+    return totals.filter(pl.Series(error <= LARGEST_ERROR * np.abs(of_known.sum(axis=1))))
 
 
 def tilted_records(

@@ -62,7 +62,27 @@ def synthetic_records(
         skeleton = synthesized_households(survey, schema, n_households, _another(seed, 0))
     else:
         skeleton = _resampled_households(survey, schema, n_households, seed)
-    skeleton = draw_ages(skeleton, schema, seed)
+    return drawn_for(
+        draw_ages(skeleton, schema, seed), survey, synthesizer, completion, schema, seed, growth
+    )
+
+
+def drawn_for(
+    skeleton: pl.DataFrame,
+    survey: pl.DataFrame,
+    synthesizer: Synthesizer,
+    completion: Synthesizer,
+    schema: SurveySchema,
+    seed: int,
+    growth: Mapping[str, float],
+) -> pl.DataFrame:
+    """Return units with all that is drawn for them: amounts, and what hangs on them.
+
+    Parameters
+    ----------
+    skeleton : units in households with their conditions, carried columns and ages.
+    survey, synthesizer, completion, schema, seed, growth : as for `synthetic_records`.
+    """
     records = describe_households(
         _with_amounts(skeleton, survey, synthesizer, schema, seed), schema
     )
@@ -74,16 +94,21 @@ def synthetic_records(
 def _resampled_households(
     survey: pl.DataFrame, schema: SurveySchema, n_households: int, seed: int
 ) -> pl.DataFrame:
-    keys = [schema.state, schema.year, schema.household, schema.unit, schema.weight]
-    columns = dict.fromkeys([*keys, *schema.condition_columns, *schema.carried])
+    compositions = compositions_of(survey, schema)
     return resample_households(
-        survey.select(list(columns)),
+        compositions,
         n_households,
         seed,
         household_id=schema.household,
         weight=schema.weight,
         unit_id=schema.unit,
-    ).select(list(columns))
+    ).select(compositions.columns)
+
+
+def compositions_of(survey: pl.DataFrame, schema: SurveySchema) -> pl.DataFrame:
+    """Return the columns of records that make up their households' compositions."""
+    keys = [schema.state, schema.year, schema.household, schema.unit, schema.weight]
+    return survey.select(list(dict.fromkeys([*keys, *schema.condition_columns, *schema.carried])))
 
 
 def _with_amounts(

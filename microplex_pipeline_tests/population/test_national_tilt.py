@@ -1,41 +1,67 @@
-"""The national tilt corrects a bias, and leaves what chance explains."""
+"""The national tilt corrects what a sample can tell, and is applied to a state's weights."""
 
+import numpy as np
 import polars as pl
 import pytest
 
-from microplex_pipeline.calibration.targets.table import KEY
-from microplex_pipeline.population.national_tilt import tilted_records, without_noise
+from microplex_pipeline.calibration.exponential_tilt import exponential_tilt, tilted
+from microplex_pipeline.calibration.targets.modelled import modelled_targets
+from microplex_pipeline.calibration.targets.sources import ModelledTotals
+from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.population.national_tilt import tilted_records, well_told
 from microplex_pipeline.warehouse.reading import query
 
+KEYS = {"weight": "weight", "household_id": "household_id"}
+SUMS = ModelledTotals.model_validate(
+    {
+        "min_records": 30,
+        "counts": [{"entity": "units", "variable": "tax_units", "domains": ["all"]}],
+        "sums": [{"entity": "units", "variable": name} for name in ("wages", "farm_income")],
+    }
+)
 
-def totals(values, errors):
-    names = [f"amount_{i}" for i in range(len(values))]
+
+@pytest.fixture(scope="module")
+def known():
+    rng = np.random.default_rng(0)
+    n = 8_000
     return pl.DataFrame(
-        {"entity": "tax_unit", "measure": "sum", "variable": names, "domain": "all",
-         "value": values, "standard_error": errors}
-    )  # fmt: skip
+        {
+            "household_id": np.arange(n),
+            "weight": rng.uniform(10, 30, n),
+            "wages": np.round(rng.lognormal(10, 0.5, n)),
+            "farm_income": np.where(np.arange(n) % 100 == 0, rng.lognormal(9, 2, n), 0.0),
+        }
+    )
 
 
-def test_a_difference_is_shrunk_by_what_chance_explains():
-    known = totals([100.0, 100.0, 100.0, 100.0], [3.0, 3.0, 0.0, 3.0])
-    drawn = totals([80.0, 96.0, 90.0, 100.0], [4.0, 4.0, 0.0, 4.0])
-    found = without_noise(drawn, known)
-    # 25 of 400, of 16, none, and no difference
-    assert found["value"].to_list() == pytest.approx([80 + 20 * (1 - 25 / 400), 96, 100, 100])
-    assert found["standard_error"].to_list() == [3.0, 3.0, 0.0, 3.0]
-    assert found.columns[:4] == KEY
+@pytest.fixture(scope="module")
+def drawn(known):
+    rng = np.random.default_rng(1)
+    amounts = known.select("wages", "farm_income").sample(fraction=1, shuffle=True, seed=2)
+    lower = 1 - 0.08 * rng.random(known.height)
+    return known.with_columns(amounts["wages"] * lower, amounts["farm_income"])
 
 
-def test_a_total_that_only_one_side_has_is_left_out():
-    known, drawn = totals([100.0, 50.0], [1.0, 1.0]), totals([90.0], [1.0])
-    assert without_noise(drawn, known)["variable"].to_list() == ["amount_0"]
+def test_a_total_that_few_carry_tells_no_bias(known, drawn):
+    totals = modelled_targets(known, SUMS, "", **KEYS)
+    assert totals["variable"].to_list() == ["tax_units", "wages", "farm_income"]
+    told = well_told(drawn, known, totals, "weight", "household_id")
+    assert told["variable"].to_list() == ["tax_units", "wages"]
 
 
-def test_a_states_records_get_the_tilt_that_the_warehouse_holds(
+def test_what_is_told_is_mended(known, drawn):
+    totals = modelled_targets(known, SUMS, "", **KEYS)
+    told = well_told(drawn, known, totals, "weight", "household_id")
+    mended = tilted(drawn, exponential_tilt(drawn, told, **KEYS), **KEYS)
+    wages = [(f["weight"] * f["wages"]).sum() for f in (known, drawn, mended)]
+    assert wages[1] < 0.98 * wages[0]
+    assert wages[2] == pytest.approx(wages[0], rel=0.002)
+
+
+def test_a_states_records_get_the_tilt_of_the_warehouse(
     prior_warehouse, rhode_island, schema, data
 ):
-    from microplex_pipeline.defs.resources import DataFolder
-
     tilt = query(prior_warehouse, "from models.national_tilt")
     assert tilt.height > 10
     found = tilted_records(rhode_island, tilt, schema, DataFolder(str(data)).target_sources)

@@ -15,7 +15,7 @@ from microplex_pipeline.synthesis import Prior
 @year_asset(
     "models",
     "pytorch",
-    code_version="2",
+    code_version="3",
     reads=["seed"],
     files=["growth_factors", "modelled_totals"],
 )
