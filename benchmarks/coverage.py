@@ -81,9 +81,8 @@ STATES = ["CA", "TX", "NY", "FL", "PA", "IL"]
 YEAR = 2014
 KEYS = {"weight": "weight", "household_id": "household_id"}
 NAMES = {"year": "year", "household_id": "household_id"}
-WITHOUT_TOP_CODE = (
-    "Gini of household income"  # few incomes decide it: no interval of a sample holds it
-)
+# not among the ten: a few incomes decide it, which most samples lack
+WITHOUT_TOP_CODE = "Gini of household income"
 COLUMNS = SurveyColumns("weight", "household_id", "n_persons", "simulated survey")
 
 
@@ -260,8 +259,10 @@ def summary() -> pl.DataFrame:
             pl.len().alias("surveys"),
             pl.col("replicates").mean(),
             covered.sum().alias("covered"),
-            # error of an estimate as its replicates tell it, and its bias, in units of its true error
-            (pl.col("standard_error").pow(2).mean() / pl.col("estimate").var()).alias("told"),
+            # of the variance that replicates estimate to the true one; and bias in true standard errors
+            (pl.col("standard_error").pow(2).mean() / pl.col("estimate").var()).alias(
+                "variance_ratio"
+            ),
             ((pl.col("estimate") - pl.col("truth")).mean() / pl.col("estimate").std()).alias(
                 "bias"
             ),
@@ -279,7 +280,7 @@ def page(found: pl.DataFrame) -> str:
     replicates = _mean(found, "replicates")
     columns = [
         "Statistic", "all", *[f"{size:,}" for size in sizes["size"]], "survey itself",
-        "Error told over true error", "survey itself", "Bias in true errors", "survey itself",
+        "Estimated error over true error", "survey itself", "Bias in true errors", "survey itself",
     ]  # fmt: skip
     names = found["statistic"].unique(maintain_order=True).to_list()
     rows = [_row(name, found.filter(statistic=name)) for name in names]
@@ -300,9 +301,9 @@ def page(found: pl.DataFrame) -> str:
 
 def _row(name: str, found: pl.DataFrame) -> list[str]:
     by_source = [found.filter(source=source) for source in ("synthetic", "survey")]
-    told = [f"{_mean(of, 'told') ** 0.5:.2f}" for of in by_source]
+    ratios = [f"{_mean(of, 'variance_ratio') ** 0.5:.2f}" for of in by_source]
     bias = [f"{_mean(of, 'bias'):+.2f}" for of in by_source]
-    return [name, *_coverages(found), *told, *bias]
+    return [name, *_coverages(found), *ratios, *bias]
 
 
 def _mean(found: pl.DataFrame, column: str) -> float:

@@ -4,12 +4,13 @@
     python -m benchmarks.households CA RI --seeds 1
     python -m benchmarks.households --peer PYTHON       beside ARF, and HMA of an interpreter that has them
 
-A quarter of each state's households is held out. The models are those of the pipeline: a prior of 60,000
-records of other states, fine-tuned to the state's other households. "synthesized" is the same with
-compositions drawn from a model, "alone" with units that are told nothing of those before them. Prints, per
-state, each measure of held-out households with its bootstrap standard error, of the three kinds of synthetic
-ones, and how well a classifier tells them from held-out ones; before, how many synthetic households have a
-composition of exactly one training household, and of exactly one of as many held-out ones.
+A quarter of each state's households is held out. The models are those of the pipeline, without the national
+tilt of the weights: a prior of 60,000 records of other states, fine-tuned to the state's other households.
+"synthesized" is the same with compositions drawn from a model, "alone" with units that are told nothing of
+those before them. Prints, per state, each measure of held-out households with its bootstrap standard error,
+of the three kinds of synthetic ones, and how well a classifier tells them from held-out ones; before, how
+many synthetic households have a composition of exactly one training household, and of exactly one of as many
+held-out ones.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
     python -m benchmarks.validity 2014              states that are built
     python -m benchmarks.validity 2014 --later 2023 and ages of a later year
-    python -m benchmarks.validity 2014 --taxes FILE the earned income credit, from `tax_results --to FILE`
+    python -m benchmarks.validity 2014 --taxes FILE and the earned income credit
+
+FILE is written by `benchmarks.tax_results all --to FILE`.
 
 Reads the project's warehouse, and official figures in ../shared/data/targets, which are not part of the
 project; without them, their lines are left out with a message. Prints a Markdown table: each measure of the

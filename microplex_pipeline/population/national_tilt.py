@@ -50,10 +50,9 @@ def national_tilt(
     """
     weight, household = schema.weight, schema.household
     year, names = int(survey[schema.year][0]), names_in_modelled(sources.modelled)
-    some = survey[household].unique(maintain_order=True).head(MOST_HOUSEHOLDS)
-    known = survey.filter(pl.col(household).is_in(some.implode())).with_columns(
-        pl.col(weight).first().over(household)
-    )
+    whole = survey.with_columns(pl.col(weight).first().over(household)).filter(pl.col(weight) > 0)
+    some = whole[household].unique(maintain_order=True).head(MOST_HOUSEHOLDS)
+    known = whole.filter(pl.col(household).is_in(some.implode()))
     drawn = drawn_for(
         draw_ages(compositions_of(known, schema), schema, seed),
         known,
@@ -65,17 +64,17 @@ def national_tilt(
     )
     known, drawn = (derive(r, sources, names, year, household) for r in (known, drawn))
     totals = modelled_targets(known, sources.modelled, "", weight=weight, household_id=household)
-    told = well_told(drawn, known, totals, weight, household)
-    return exponential_tilt(drawn, told, weight=weight, household_id=household)
+    precise = precise_totals(drawn, known, totals, weight, household)
+    return exponential_tilt(drawn, precise, weight=weight, household_id=household)
 
 
-def well_told(
+def precise_totals(
     drawn: pl.DataFrame, known: pl.DataFrame, totals: pl.DataFrame, weight: str, household_id: str
 ) -> pl.DataFrame:
-    """Return the totals of which a sample can tell whether they are biased.
+    """Return the totals whose bias the sample shows precisely.
 
-    Their difference between drawn and known amounts has a standard error of at most 2.5 % of the total. In
-    others, a few large amounts that were drawn by chance would be taken for a bias.
+    The difference between drawn and known amounts has a standard error of at most 2.5 % of the total. In
+    other totals, a few large amounts that were drawn by chance would be taken for a bias.
 
     Parameters
     ----------

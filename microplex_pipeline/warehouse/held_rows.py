@@ -1,8 +1,7 @@
 """Rows that a run has stored, held in memory for its later steps.
 
-Opening the file takes longer than reading most partitions. A later step gets the rows as they were read back
-when they were stored, with their version, even if another run has replaced them since: all steps of a run
-then see the same rows.
+Opening the file takes longer than reading most partitions. A later step gets the rows as the table took them,
+with their version, even if another run has replaced them since: all steps of a run then see the same rows.
 """
 
 from __future__ import annotations

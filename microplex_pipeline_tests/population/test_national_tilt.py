@@ -1,4 +1,4 @@
-"""The national tilt corrects what a sample can tell, and is applied to a state's weights."""
+"""The national tilt corrects totals that a sample knows precisely, in the weights of a state's records."""
 
 import numpy as np
 import polars as pl
@@ -8,8 +8,16 @@ from microplex_pipeline.calibration.exponential_tilt import exponential_tilt, ti
 from microplex_pipeline.calibration.targets.modelled import modelled_targets
 from microplex_pipeline.calibration.targets.sources import ModelledTotals
 from microplex_pipeline.defs.resources import DataFolder
-from microplex_pipeline.population.national_tilt import tilted_records, well_told
+from microplex_pipeline.population.national_tilt import (
+    national_tilt,
+    precise_totals,
+    tilted_records,
+)
+from microplex_pipeline.survey import amount_growth
+from microplex_pipeline.synthesis import Prior
+from microplex_pipeline.warehouse.models import model_of_row
 from microplex_pipeline.warehouse.reading import query
+from microplex_pipeline.warehouse.slices import Table
 
 KEYS = {"weight": "weight", "household_id": "household_id"}
 SUMS = ModelledTotals.model_validate(
@@ -43,17 +51,17 @@ def drawn(known):
     return known.with_columns(amounts["wages"] * lower, amounts["farm_income"])
 
 
-def test_a_total_that_few_carry_tells_no_bias(known, drawn):
+def test_a_total_that_few_carry_is_left_out(known, drawn):
     totals = modelled_targets(known, SUMS, "", **KEYS)
     assert totals["variable"].to_list() == ["tax_units", "wages", "farm_income"]
-    told = well_told(drawn, known, totals, "weight", "household_id")
-    assert told["variable"].to_list() == ["tax_units", "wages"]
+    precise = precise_totals(drawn, known, totals, "weight", "household_id")
+    assert precise["variable"].to_list() == ["tax_units", "wages"]
 
 
-def test_what_is_told_is_mended(known, drawn):
+def test_a_bias_of_a_precise_total_is_removed(known, drawn):
     totals = modelled_targets(known, SUMS, "", **KEYS)
-    told = well_told(drawn, known, totals, "weight", "household_id")
-    mended = tilted(drawn, exponential_tilt(drawn, told, **KEYS), **KEYS)
+    precise = precise_totals(drawn, known, totals, "weight", "household_id")
+    mended = tilted(drawn, exponential_tilt(drawn, precise, **KEYS), **KEYS)
     wages = [(f["weight"] * f["wages"]).sum() for f in (known, drawn, mended)]
     assert wages[1] < 0.98 * wages[0]
     assert wages[2] == pytest.approx(wages[0], rel=0.002)
@@ -69,3 +77,24 @@ def test_a_states_records_get_the_tilt_of_the_warehouse(
     assert found.drop("weight").equals(rhode_island.drop("weight"))
     ratio = found["weight"] / rhode_island["weight"]
     assert 0.3 < ratio.min() < ratio.max() < 3.3
+
+
+def test_a_household_without_weight_is_left_out(prior_warehouse, schema, data):
+    def model(name):
+        row = query(prior_warehouse, f"from models.{name}")
+        return model_of_row(row, Prior, Table("models", name))
+
+    survey = query(prior_warehouse, "from survey.national_survey where not held_out")
+    first = pl.col("household_id") == survey["household_id"][0]
+    without = survey.with_columns(pl.when(first).then(0).otherwise("weight").alias("weight"))
+    found = national_tilt(
+        without,
+        model("national_prior"),
+        model("national_completion"),
+        schema,
+        DataFolder(str(data)).target_sources,
+        0,
+        amount_growth(schema, data, 2014, 2014),
+    )
+    assert found.height > 10
+    assert found["coefficient"].is_finite().all()
