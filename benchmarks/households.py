@@ -29,7 +29,8 @@ from microplex_pipeline.defs.coverage import STATES
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import load_settings
 from microplex_pipeline.evaluation.two_sample import grouped_auc
-from microplex_pipeline.population.synthetic_records import Compositions, synthetic_records
+from microplex_pipeline.population.synthetic_compositions import compositions_model
+from microplex_pipeline.population.synthetic_records import synthetic_records
 from microplex_pipeline.population.training import (
     completion_synthesizer,
     later_frame,
@@ -50,11 +51,9 @@ LINE, PER_PERSON = 11_670, 4_060  # poverty guideline of 2014, dollars a year
 BANDS = {"below 1": (-np.inf, 1.0), "1 to 2.5": (1.0, 2.5), "above 2.5": (2.5, np.inf)}
 RESAMPLES = 40
 KIND = ["age_head", "age_spouse", "filing_status", "n_persons", "n_persons_under_18"]
-# kinds of synthetic households, with their compositions, by whether units are told of those before them
-KINDS_OF: dict[bool, dict[str, Compositions]] = {
-    True: {"together": "resampled", "synthesized": "synthesized"},
-    False: {"alone": "resampled"},
-}
+# kinds of synthetic households, and whether their compositions are synthesized, by whether units are told of
+# those before them
+KINDS_OF = {True: {"together": False, "synthesized": True}, False: {"alone": False}}
 AGES_APART = 15
 AUC = "AUC of households"
 FEATURES = [
@@ -188,10 +187,10 @@ def drawn(
     schema: SurveySchema,
     data: str,
     seed: int,
-    skeletons: Sequence[Compositions],
+    synthesized: Sequence[bool],
     held: int,
 ) -> tuple[list[tuple[pl.DataFrame, pl.DataFrame]], float]:
-    """Return synthetic units of a state by skeleton, and the seconds of its models.
+    """Return synthetic units of a state for each of `synthesized`, and the seconds of its models.
 
     Four times as many households as trained, and as many as were held out: among the former, copies of one
     composition would tell a classifier that they are synthetic.
@@ -208,29 +207,34 @@ def drawn(
     )
     cost = time.process_time() - start
     growth = amount_growth(schema, data, YEAR, YEAR)
+    nation = compositions_model(others, schema, seed, training) if any(synthesized) else None
 
-    def records(n: int, skeleton: Compositions) -> pl.DataFrame:
-        return synthetic_records(train, own, completion, schema, n, seed, growth, skeleton)
+    def records(n: int, drawn: bool) -> pl.DataFrame:
+        of = nation if drawn else None
+        return synthetic_records(train, own, completion, schema, n, seed, growth, of)
 
     many = 4 * train[HOUSEHOLD].n_unique()
-    return [(records(many, skeleton), records(held, skeleton)) for skeleton in skeletons], cost
+    return [(records(many, drawn), records(held, drawn)) for drawn in synthesized], cost
 
 
 def unique_compositions(
     train: pl.DataFrame, held: pl.DataFrame, synthetic: pl.DataFrame, seed: int
-) -> tuple[int, int]:
+) -> tuple[int, int, float]:
     """Return how many synthetic households have a composition of exactly one person's household.
 
-    Of a sample of training households, as many as were held out, and of those held out.
+    Of a sample of training households, as many as were held out, and of those held out; and the standard
+    error of the difference, which is zero if training households are as any others.
     """
     numbers = train.select(pl.col(HOUSEHOLD).unique(maintain_order=True).shuffle(seed))
     some = numbers.head(held[HOUSEHOLD].n_unique()).join(train, on=HOUSEHOLD)
+    times = _kinds(synthetic).group_by("kind").agg(pl.len().alias("times"))
     back = []
     for people in (some, held):
         kinds = _kinds(people)
         unique = kinds.filter(~kinds["kind"].is_duplicated())
-        back.append(_kinds(synthetic).join(unique, on="kind", how="semi").height)
-    return back[0], back[1]
+        back.append(times.join(unique, on="kind")["times"])
+    error = float(np.sqrt(sum(float((t.cast(pl.Float64) ** 2).sum()) for t in back)))
+    return int(back[0].sum()), int(back[1].sum()), error
 
 
 def _kinds(units: pl.DataFrame) -> pl.DataFrame:
@@ -305,10 +309,10 @@ def compared(
             )  # fmt: skip
             print(f"{state}, seed {seed}, {kind}: AUC {auc:.3f}", flush=True)
     modelled = found_by_kind["synthesized"][0]
-    back, chance = unique_compositions(train, held, modelled, seed)
+    back, chance, error = unique_compositions(train, held, modelled, seed)
     print(
         f"{state}, seed {seed}, synthesized: {back} households like exactly one of training, {chance} like "
-        f"exactly one held out, of {modelled[HOUSEHOLD].n_unique()}",
+        f"exactly one held out (s.e. of the difference {error:.0f}), of {modelled[HOUSEHOLD].n_unique()}",
         flush=True,
     )
     return rows

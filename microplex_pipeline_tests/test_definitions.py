@@ -30,6 +30,7 @@ def test_every_asset_has_the_expected_parents():
         "national_survey": ["growth_factors", "survey_files"],
         "national_prior": ["national_survey"],
         "national_completion": ["national_survey"],
+        "national_compositions": ["national_survey"],
         "national_tilt": [
             "growth_factors", "modelled_totals", "national_completion", "national_prior", "national_survey",
         ],
@@ -38,8 +39,8 @@ def test_every_asset_has_the_expected_parents():
         "flow": ["national_prior", "survey", "transformer", "zero_model"],
         "completion": ["national_completion", "survey"],
         "synthetic_population": [
-            "completion", "flow", "growth_factors", "modelled_totals", "national_tilt", "survey",
-            "transformer", "zero_model",
+            "completion", "flow", "growth_factors", "modelled_totals", "national_compositions",
+            "national_tilt", "survey", "transformer", "zero_model",
         ],
         "targets": ["growth_factors", "survey", "target_files"],
         "held_out_report": [
@@ -72,8 +73,8 @@ def test_every_asset_has_the_expected_parents():
             "boundaries", "column_descriptions", "county_report", "official_report", "state_report",
         ],
         "replicates": [
-            "growth_factors", "modelled_totals", "national_completion", "national_prior", "national_tilt",
-            "survey", "target_files",
+            "growth_factors", "modelled_totals", "national_completion", "national_compositions",
+            "national_prior", "national_tilt", "survey", "target_files",
         ],
         "estimates": ["calibrated_population", "replicates", "target_files", "targets"],
     }  # fmt: skip

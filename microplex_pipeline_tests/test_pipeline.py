@@ -91,6 +91,7 @@ def test_every_table_has_both_partitions(built):
         "models.completion",
         "models.flow",
         "models.national_completion",
+        "models.national_compositions",
         "models.national_prior",
         "models.national_tilt",
         "models.transformer",
@@ -278,8 +279,8 @@ def test_rebuilding_a_state_gives_the_same_bytes_and_leaves_others_unchanged(bui
 
 def test_an_aged_year_is_marked_as_aged(warehouse_with_prior):
     with duckdb.connect(str(warehouse_with_prior)) as connection:
-        for model in ("national_prior", "national_completion", "national_tilt"):
-            connection.execute(f"update models.{model} set year = 2018")
+        for model in ("prior", "completion", "compositions", "tilt"):
+            connection.execute(f"update models.national_{model} set year = 2018")
         connection.execute("update survey.national_survey set year = 2018")
     result = build(warehouse_with_prior, "VT|2018")
     assert result.success

@@ -26,7 +26,7 @@ from microplex_pipeline.calibration.bootstrap_weights import household_factors
 from microplex_pipeline.calibration.targets.sources import TargetSources
 from microplex_pipeline.population.calibrated_records import calibrated_records
 from microplex_pipeline.population.national_tilt import tilted_records
-from microplex_pipeline.population.synthetic_records import Compositions, synthetic_records
+from microplex_pipeline.population.synthetic_records import synthetic_records
 from microplex_pipeline.population.training import (
     completion_synthesizer,
     later_frame,
@@ -37,6 +37,7 @@ from microplex_pipeline.survey import SurveySchema
 from microplex_pipeline.synthesis import (
     Flow,
     Prior,
+    SynthesizedCompositions,
     Synthesizer,
     TrainingSettings,
     Transformer,
@@ -98,7 +99,7 @@ class Chain:
     sources: TargetSources
     targets: Callable[[pl.DataFrame], pl.DataFrame]
     bounds: tuple[float, float] | None = None
-    compositions: Compositions = "resampled"
+    compositions: SynthesizedCompositions | None = None
 
     def records(
         self, sample: Sample, seed: int, factors: np.ndarray | None = None

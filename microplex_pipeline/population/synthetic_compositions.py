@@ -10,58 +10,116 @@ from microplex_pipeline.survey import SurveySchema
 from microplex_pipeline.survey.free_counts import counted, free_counts, with_counts
 from microplex_pipeline.survey.preparation import describe_households
 from microplex_pipeline.survey.schema import DERIVED_CONDITIONS
-from microplex_pipeline.synthesis import HouseholdSchema, SynthesizedCompositions
-from microplex_pipeline.synthesis.households.household_schema import MEMBER_NUMBER
+from microplex_pipeline.synthesis import HouseholdSchema, SynthesizedCompositions, TrainingSettings
 from microplex_pipeline.synthesis.households.membership import WEIGHT, numbered
 
 
+def compositions_model(
+    survey: pl.DataFrame,
+    schema: SurveySchema,
+    seed: int,
+    settings: TrainingSettings | None = None,
+    prior: SynthesizedCompositions | None = None,
+) -> SynthesizedCompositions:
+    """Return a model of the number of units of a household, and of each unit given those before it.
+
+    Parameters
+    ----------
+    survey : canonical records of a state and year, or of several states.
+    settings : of the training; None for the defaults. Not used if there is a prior.
+    prior : the model of a national sample, which is fine-tuned.
+
+    Raises
+    ------
+    SurveyError
+        If the schema's bands of ages do not say what follows from what.
+    ValueError
+        As `Synthesizer.fit`.
+    """
+    own = _modelled(survey, schema) if prior is None else _columns_of(prior)
+    kinds = survey.select(
+        schema.household, schema.unit, schema.weight, *(c for c in own if c in survey.columns)
+    )
+    kinds = pl.concat([kinds, free_counts(survey, schema)], how="horizontal")
+    first = pl.col(schema.weight).first().over(schema.household).alias(WEIGHT)
+    of_model = _household_schema(schema, own)
+    members = numbered(kinds.with_columns(first), of_model)
+    options: dict[str, Any] = {"seed": seed, "settings": settings}
+    return SynthesizedCompositions.fit(members, of_model, options, None, prior)
+
+
 def synthesized_households(
-    survey: pl.DataFrame, schema: SurveySchema, n_households: int, seed: int
+    survey: pl.DataFrame,
+    schema: SurveySchema,
+    n_households: int,
+    seed: int,
+    prior: SynthesizedCompositions,
 ) -> pl.DataFrame:
     """Return units in households with their conditions and carried columns, before any amount.
 
-    A model of the number of units, and of each unit given those before it, is fitted to the survey. Counts of
-    persons by age follow from the dependants of each band, so that they never contradict each other; what the
-    schema says is zero unless something holds is zero.
+    A national model of compositions is fine-tuned to the survey, see `compositions_model`. Counts of persons
+    by age follow from the dependants of each band, so that they never contradict each other; what the schema
+    says is zero unless something holds is zero.
 
     Parameters
     ----------
     survey : canonical records of one state and year.
     n_households : number of households to draw.
     seed : of the fit and the draws.
+    prior : the model of a national sample.
 
     Raises
     ------
-    SurveyError
-        If the schema's bands of ages do not say what follows from what.
+    SurveyError, ValueError
+        As `compositions_model`.
     """
+    model = compositions_model(survey, schema, seed, None, prior)
+    own = _columns_of(model)
+    drawn = model.draw(n_households, seed, _household_schema(schema, own))
+    units = with_counts(_with_zeros(drawn, schema), schema)
+    first = survey.unique(schema.household, keep="first", maintain_order=True)
+    total = first[schema.weight].sum()
     told = [*schema.condition_columns, *schema.carried]
-    follow = {*counted(schema), *DERIVED_CONDITIONS}
-    constant = [name for name in told if name not in follow and survey[name].n_unique() == 1]
-    own = [name for name in told if name not in {*follow, *constant}]
-    kinds = survey.select(schema.household, schema.unit, schema.weight, *own)
-    kinds = pl.concat([kinds, free_counts(survey, schema)], how="horizontal")
-    of_model = HouseholdSchema(
-        member_vars=schema.model_columns,
-        member_condition_vars=[c for c in kinds.columns if c in own or c not in survey.columns],
-        group_id=schema.household,
-        member_id=schema.unit,
-    )
-    first = pl.col(schema.weight).first().over(schema.household).alias(WEIGHT)
-    options: dict[str, Any] = {"seed": seed}
-    members = numbered(kinds.with_columns(first), of_model)
-    model = SynthesizedCompositions.fit(members, of_model, options, None)
-    drawn = _with_zeros(model.draw(n_households, seed, of_model), schema)
-    total = members.filter(pl.col(MEMBER_NUMBER) == 1)[WEIGHT].sum()
-    constant += [schema.state, schema.year]
-    units = with_counts(drawn, schema).with_columns(
+    fixed = [
+        schema.state,
+        schema.year,
+        *(name for name in told if name not in {*own, *_follow(schema)}),
+    ]
+    units = units.with_columns(
         pl.lit(total / n_households).alias(schema.weight),
-        *(pl.lit(survey[name][0]).alias(name) for name in constant),
+        *(pl.lit(survey[name][0]).alias(name) for name in fixed),
     )
     keys = [schema.state, schema.year, schema.household, schema.unit, schema.weight]
-    columns = dict.fromkeys([*keys, *told])
     return describe_households(units, schema).select(
-        pl.col(name).cast(survey.schema[name]) for name in columns
+        pl.col(name).cast(survey.schema[name]) for name in dict.fromkeys([*keys, *told])
+    )
+
+
+def _modelled(survey: pl.DataFrame, schema: SurveySchema) -> list[str]:
+    """Return the columns of a unit that a model draws, free numbers of persons last."""
+    told = [*schema.condition_columns, *schema.carried]
+    kinds = survey.group_by(schema.state).agg(pl.col(told).n_unique())
+    varying = [name for name in told if int(kinds[name].max()) > 1]  # type: ignore[arg-type]
+    free = free_counts(survey, schema).columns
+    return [*(name for name in varying if name not in _follow(schema)), *free]
+
+
+def _columns_of(model: SynthesizedCompositions) -> list[str]:
+    assert model.members is not None  # a unit has conditions
+    return model.members.target_vars
+
+
+def _follow(schema: SurveySchema) -> set[str]:
+    """Return the columns that follow from others."""
+    return {*counted(schema), *DERIVED_CONDITIONS}
+
+
+def _household_schema(schema: SurveySchema, own: list[str]) -> HouseholdSchema:
+    return HouseholdSchema(
+        member_vars=schema.model_columns,
+        member_condition_vars=own,
+        group_id=schema.household,
+        member_id=schema.unit,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -20,13 +19,12 @@ from microplex_pipeline.survey import (
 )
 from microplex_pipeline.survey.preparation import describe_households
 from microplex_pipeline.synthesis import (
+    SynthesizedCompositions,
     Synthesizer,
     draw_in_turn,
     resample_households,
     without_copies,
 )
-
-Compositions = Literal["resampled", "synthesized"]
 
 
 def synthetic_records(
@@ -37,7 +35,7 @@ def synthetic_records(
     n_households: int,
     seed: int,
     growth: Mapping[str, float],
-    compositions: Compositions = "resampled",
+    compositions: SynthesizedCompositions | None = None,
 ) -> pl.DataFrame:
     """Return synthetic tax units in households, with equal weights that add up to the survey's.
 
@@ -55,13 +53,15 @@ def synthetic_records(
     n_households : number of households to draw.
     seed : decides all draws.
     growth : growth of each amount from the surveyed year to that of the records, from `amount_growth`.
-    compositions : "resampled", those of surveyed households; "synthesized", drawn from a model that is fitted
-        to them.
+    compositions : the model of a national sample, which is fine-tuned to this survey, and from which
+        compositions are drawn; None to draw surveyed households.
     """
-    if compositions == "synthesized":
-        skeleton = synthesized_households(survey, schema, n_households, _another(seed, 0))
-    else:
+    if compositions is None:
         skeleton = _resampled_households(survey, schema, n_households, seed)
+    else:
+        skeleton = synthesized_households(
+            survey, schema, n_households, _another(seed, 0), compositions
+        )
     return drawn_for(
         draw_ages(skeleton, schema, seed), survey, synthesizer, completion, schema, seed, growth
     )

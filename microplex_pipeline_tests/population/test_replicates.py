@@ -15,8 +15,9 @@ from microplex_pipeline.population.replicates import (
     replicate_key,
     replicates_of,
 )
+from microplex_pipeline.population.synthetic_compositions import compositions_model
 from microplex_pipeline.survey.identities import broken_identities
-from microplex_pipeline.synthesis import Prior
+from microplex_pipeline.synthesis import Prior, TrainingSettings
 from microplex_pipeline.warehouse.models import model_of_row
 from microplex_pipeline.warehouse.reading import query
 from microplex_pipeline.warehouse.slices import Table
@@ -78,8 +79,10 @@ def test_years_of_one_survey_share_samples_and_states_do_not():
     assert len(keys) == 4
 
 
-def test_a_chain_can_synthesize_compositions(chain, sample, schema):
-    records = replace(chain, compositions="synthesized").records(sample, 1)
+def test_a_chain_can_synthesize_compositions(chain, sample, schema, rhode_island):
+    settings = TrainingSettings(epochs=5)
+    nation = compositions_model(rhode_island, schema, 0, settings)
+    records = replace(chain, compositions=nation).records(sample, 1)
     assert broken_identities(records, schema) == []
     assert (records["weight"] * records["n_persons"]).sum() == pytest.approx(1_055_936, rel=1e-6)
     resampled = chain.records(sample, 1)

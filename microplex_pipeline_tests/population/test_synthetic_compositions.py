@@ -4,9 +4,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from microplex_pipeline.population.synthetic_compositions import synthesized_households
-from microplex_pipeline.survey import draw_ages
+from microplex_pipeline.population.national_compositions import NationalCompositions
+from microplex_pipeline.population.synthetic_compositions import (
+    compositions_model,
+    synthesized_households,
+)
+from microplex_pipeline.survey import draw_ages, prepare_survey, read_survey
 from microplex_pipeline.survey.person_ages import contradicting_ages
+from microplex_pipeline.synthesis import TrainingSettings
 
 KIND = [
     "age_head",
@@ -19,8 +24,18 @@ KIND = [
 
 
 @pytest.fixture(scope="module")
-def households(rhode_island, schema):
-    return synthesized_households(rhode_island, schema, 2_000, seed=0)
+def nation(schema, data):
+    """Compositions of the states around Rhode Island."""
+    records = [
+        prepare_survey(read_survey(schema, data, state, 2014), schema, data)
+        for state in ("CT", "MA", "NH", "VT")
+    ]
+    return compositions_model(pl.concat(records), schema, 0, TrainingSettings(epochs=15))
+
+
+@pytest.fixture(scope="module")
+def households(rhode_island, schema, nation):
+    return synthesized_households(rhode_island, schema, 2_000, 0, nation)
 
 
 def test_units_have_what_the_survey_tells_of_them(households, rhode_island, schema):
@@ -61,10 +76,12 @@ def test_compositions_are_like_those_of_the_survey(households, rhode_island):
         assert households[name].cast(pl.Float64).mean() == pytest.approx(mean, abs=4 * error), name
 
 
-def test_a_unique_household_comes_back_no_more_often_than_one_held_out(rhode_island, schema):
+def test_a_unique_household_comes_back_no_more_often_than_one_held_out(
+    rhode_island, schema, nation
+):
     half = pl.col("household_id").rank("dense") % 2
     train, held = (rhode_island.filter(half == k) for k in (0, 1))
-    drawn = kinds(synthesized_households(train, schema, 4_000, seed=0))
+    drawn = kinds(synthesized_households(train, schema, 4_000, 0, nation))
     back, chance = (
         drawn.join(of.filter(~of["kind"].is_duplicated()), on="kind", how="semi").height
         for of in (kinds(train), kinds(held))
@@ -79,5 +96,14 @@ def kinds(units):
     return units.group_by("household_id").agg(of_unit.str.join(";").alias("kind"))
 
 
-def test_the_same_seed_gives_the_same_households(households, rhode_island, schema):
-    assert synthesized_households(rhode_island, schema, 2_000, seed=0).equals(households)
+def test_the_same_seed_gives_the_same_households(households, rhode_island, schema, nation):
+    assert synthesized_households(rhode_island, schema, 2_000, 0, nation).equals(households)
+
+
+def test_a_stored_model_of_the_nation_is_the_same_model(households, rhode_island, schema, nation):
+    text, weights = NationalCompositions(nation).to_data()
+    model = NationalCompositions.from_data(text, weights).model
+    assert synthesized_households(rhode_island, schema, 2_000, 0, model).equals(households)
+    assert NationalCompositions.from_data(*NationalCompositions(None).to_data()).model is None
+    with pytest.raises(ValueError, match="the stored national_compositions is damaged"):
+        NationalCompositions.from_data(text.replace('"units": {', '"unit": {'), weights)

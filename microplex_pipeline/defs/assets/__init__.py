@@ -3,16 +3,15 @@
 The main chain is
 
 raw_survey -> survey -> transformer -> zero_model -> flow -> synthetic_population
-    -> calibrated_population -> persons, county_weights, target_report, fidelity_report, disclosure_report,
-       held_out_report
-    -> comparisons, county_report, state_report -> national_report
-    -> calibrated_population -> county_weights, target_report, fidelity_report, joint_report,
-       disclosure_report -> county_report, concentration, official_report, state_report -> national_report
+    -> calibrated_population -> persons, county_weights, target_report, fidelity_report, joint_report,
+       disclosure_report, held_out_report, comparisons -> county_report, concentration, official_report,
+       state_report -> national_report
 
-In addition, national_survey -> national_prior come before transformer, zero_model and flow, and
-national_survey -> national_completion -> completion before synthetic_population, as does national_tilt, made
-from these three; targets, made from the survey and published files, come before calibrated_population.
-National assets are partitioned by year alone, all others by state and year.
+In addition, national_survey -> national_prior come before transformer, zero_model and flow;
+national_survey -> national_completion -> completion, national_survey -> national_compositions, and
+national_tilt, made from the survey, prior and completion of the nation, before synthetic_population; targets,
+made from the survey and published files, before calibrated_population. National assets are partitioned by
+year alone, all others by state and year.
 
 Only if asked for: replicates, made from the survey, the national models, their tilt and the files of targets,
 and estimates, made from calibrated_population, targets and replicates.
@@ -31,6 +30,7 @@ from microplex_pipeline.defs.assets.flow import flow
 from microplex_pipeline.defs.assets.held_out_report import held_out_report
 from microplex_pipeline.defs.assets.joint_report import joint_report
 from microplex_pipeline.defs.assets.national_completion import national_completion
+from microplex_pipeline.defs.assets.national_compositions import national_compositions
 from microplex_pipeline.defs.assets.national_prior import national_prior
 from microplex_pipeline.defs.assets.national_report import national_report
 from microplex_pipeline.defs.assets.national_survey import national_survey
@@ -98,7 +98,13 @@ TRACTS = [tract_weights]
 ERRORS = [replicates, estimates]
 
 # partitioned by year
-NATIONAL = [national_survey, national_prior, national_completion, national_tilt]
+NATIONAL = [
+    national_survey,
+    national_prior,
+    national_completion,
+    national_compositions,
+    national_tilt,
+]
 
 # partitioned by year, built after the year's states
 SUMMARY = [national_report]

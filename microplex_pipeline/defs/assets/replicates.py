@@ -8,6 +8,7 @@ from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_r
 from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.partitions import state_and_year
 from microplex_pipeline.defs.resources import DataFolder
+from microplex_pipeline.population.national_compositions import NationalCompositions
 from microplex_pipeline.population.replicates import (
     processes_at_once,
     replicate_key,
@@ -22,7 +23,7 @@ REPLICATE = {"replicate": "number of the replicate, from 1"}
 @state_year_asset(
     "calibration",
     "pytorch",
-    code_version="10",
+    code_version="11",
     reads=[
         "seed",
         "margins",
@@ -42,6 +43,7 @@ def replicates(
     survey: pl.DataFrame,
     national_prior: Prior,
     national_completion: Prior,
+    national_compositions: NationalCompositions,
     national_tilt: pl.DataFrame,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """One row per synthetic tax unit and replicate: what other samples of the state would have given.
@@ -54,7 +56,15 @@ def replicates(
     state, _ = state_and_year(context)
     schema = data.survey_schema
     surveyed, survey_year = survey[schema.household].n_unique(), int(survey["survey_year"][0])
-    chain = chain_of(data, parameters, survey, national_prior, national_completion, national_tilt)
+    chain = chain_of(
+        data,
+        parameters,
+        survey,
+        national_prior,
+        national_completion,
+        national_tilt,
+        national_compositions.model,
+    )
     numbers = range(1, parameters.replicates.number + 1)
     key = replicate_key(parameters.seed, state, survey_year)
     found = {}

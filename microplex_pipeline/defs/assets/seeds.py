@@ -5,7 +5,13 @@ import dagster as dg
 from microplex_pipeline.defs.partitions import state_and_year
 
 # steps that draw random numbers; the national ones are partitioned by year alone
-BY_YEAR = ("national_survey", "national_prior", "national_completion", "national_tilt")
+BY_YEAR = (
+    "national_survey",
+    "national_prior",
+    "national_completion",
+    "national_compositions",
+    "national_tilt",
+)
 BY_STATE_YEAR = ("zero_model", "flow", "completion", "synthetic_population")
 
 

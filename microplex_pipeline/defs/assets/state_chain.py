@@ -12,7 +12,7 @@ from microplex_pipeline.defs.parameters import Parameters
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.population.replicates import Chain
 from microplex_pipeline.survey import amount_growth
-from microplex_pipeline.synthesis import Prior
+from microplex_pipeline.synthesis import Prior, SynthesizedCompositions
 
 
 def chain_of(
@@ -22,6 +22,7 @@ def chain_of(
     prior: Prior,
     completion: Prior,
     tilt: pl.DataFrame,
+    compositions: SynthesizedCompositions | None = None,
 ) -> Chain:
     """Return the chain of the state and year of survey records.
 
@@ -30,6 +31,7 @@ def chain_of(
     survey : canonical records of one state and year.
     prior, completion : the national models of the year: of amounts, and of the columns drawn after them.
     tilt : of the year, from `national_tilt`.
+    compositions : the national model of compositions; None to draw surveyed households.
     """
     schema, sources = data.survey_schema, data.target_sources
     state, year = survey[schema.state][0], int(survey[schema.year][0])
@@ -53,5 +55,5 @@ def chain_of(
             pooled=pooled_totals(data, state, year),
         ),
         parameters.calibration.bounds,
-        parameters.population.compositions,
+        compositions,
     )

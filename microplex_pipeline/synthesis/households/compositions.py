@@ -78,6 +78,7 @@ class SynthesizedCompositions:
         schema: HouseholdSchema,
         options: dict[str, Any],
         epochs: int | None,
+        prior: Self | None = None,
     ) -> Self:
         """Fit both models.
 
@@ -86,33 +87,49 @@ class SynthesizedCompositions:
         members : with group variables, `n_members`, `member_number`, and weights in WEIGHT.
         options : of the synthesizers.
         epochs : largest number of passes over the data; None for the settings' number.
+        prior : of a larger population, of which the groups are a part. Its categories and bounds are used,
+            and its models are fine-tuned, see `Synthesizer.fit`.
+
+        Raises
+        ------
+        ValueError
+            As `Synthesizer.fit`: a category that the prior has never seen, among others.
         """
         of_groups = [N_MEMBERS, *schema.group_vars]
         groups = members.filter(pl.col(MEMBER_NUMBER) == 1).with_columns(
             pl.lit(1).alias(EVERY_GROUP)
         )
         groups = groups.with_columns(_numbers(groups, of_groups))
-        of_size = Synthesizer(
-            of_groups, [EVERY_GROUP], _categories(groups, of_groups, always=[N_MEMBERS]), **options
-        ).fit(groups, WEIGHT, epochs=epochs)
+        if prior is None:
+            categories = _categories(groups, of_groups, always=[N_MEMBERS])
+        else:
+            categories = prior.groups.transformer_.categories
+        of_size = Synthesizer(of_groups, [EVERY_GROUP], categories, **options).fit(
+            groups, WEIGHT, epochs=epochs, prior=None if prior is None else prior.groups
+        )
         own = list(schema.member_condition_vars)
         if not own:
             return cls(of_size, None)
         frame = with_earlier(members, schema.earlier_kinds, schema.group_id)
         conditions = schema.composition_conditions["kinds"]
-        categories = _categories(members, own)
-        # kinds of members stay within what was seen: nobody is twice as old as the oldest
-        seen = {
-            name: Between(float(members[name].min()), float(members[name].max()))  # type: ignore[arg-type]
-            for name in own
-            if name not in categories
-        }
+        larger = None if prior is None else prior.members
+        bounds: dict[str, Between]
+        if larger is None:
+            categories = _categories(members, own)
+            # kinds of members stay within what was seen: nobody is twice as old as the oldest
+            bounds = {
+                name: Between(float(members[name].min()), float(members[name].max()))  # type: ignore[arg-type]
+                for name in own
+                if name not in categories
+            }
+        else:
+            categories, bounds = larger.transformer_.categories, larger.transformer_.bounds
         # an age that a few have is no heap: only top codes and the like come back as such
         atoms = max(3, math.ceil(ATOM_SHARE * members.height))
         model = Synthesizer(
-            own, conditions, categories, identities=seen, atom_holders=atoms, **options
+            own, conditions, categories, identities=bounds, atom_holders=atoms, **options
         )
-        return cls(of_size, model.fit(frame, WEIGHT, epochs=epochs))
+        return cls(of_size, model.fit(frame, WEIGHT, epochs=epochs, prior=larger))
 
     def draw(self, n_groups: int, seed: int, schema: HouseholdSchema) -> pl.DataFrame:
         """Return members with new numbers of groups and members; their weights are missing."""

@@ -134,7 +134,8 @@ class HierarchicalSynthesizer(Estimator):
         weight_col : column of `groups` with survey weights; None for equal weights.
         epochs : largest number of passes over the data; None for the settings' number.
         prior : a synthesizer of the same schema, fitted to a larger population. The models of members and
-            of groups' targets start from it, as in `Synthesizer.fit`; compositions do not.
+            of groups' targets start from it, as in `Synthesizer.fit`; so do those of compositions, if both
+            synthesize them.
 
         Raises
         ------
@@ -173,7 +174,11 @@ class HierarchicalSynthesizer(Estimator):
         if self.skeleton == "resampled":
             compositions = ResampledCompositions.fit(whole, schema)
         else:
-            compositions = SynthesizedCompositions.fit(whole, schema, options, epochs)
+            larger = None if prior is None else prior.compositions_
+            compositions = SynthesizedCompositions.fit(
+                whole, schema, options, epochs,
+                larger if isinstance(larger, SynthesizedCompositions) else None,
+            )  # fmt: skip
         self._set_parts(members_model, groups_model, compositions)
         self.weight_col_, self.total_weight_ = weight_col or "weight", float(weights.sum())
         self._kind = empty_like(groups)

@@ -280,6 +280,21 @@ def test_a_prior_of_the_nation_can_be_fine_tuned(fitted, households):
         other.fit(groups, members, prior=fitted)
 
 
+def test_compositions_of_a_few_groups_are_learned_from_a_prior(fitted, synthesized, households):
+    few, rest = (
+        [f.filter((pl.col("household_id") % 20 == 0) == chosen) for f in households]
+        for chosen in (True, False)
+    )
+    # both priors have the same model of members; the first has none of compositions
+    alone, tuned = (
+        HierarchicalSynthesizer(SCHEMA, skeleton="synthesized", settings=BRIEF)
+        .fit(*few, prior=prior)
+        .log_prob(*rest)
+        for prior in (fitted, synthesized)
+    )
+    assert np.median(tuned) > np.median(alone) + 0.3
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
