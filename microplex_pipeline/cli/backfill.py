@@ -22,7 +22,10 @@ from microplex_pipeline.cli.stopping import stoppable
 )
 @click.option("--year", "years_", help="a year, a list (2013,2014) or a range (2012-2014)")
 @click.option(
-    "--jobs", default=2, show_default=True, help="number of parallel processes, one core each"
+    "--jobs",
+    default=2,
+    show_default=True,
+    help="number of parallel processes, of one core each; one more than cores is a little faster",
 )
 @click.option("--force", is_flag=True, help="also build what is up to date")
 def backfill(states: str | None, years_: str | None, jobs: int, force: bool) -> None:
