@@ -27,7 +27,8 @@ def compositions_model(
     ----------
     survey : canonical records of a state and year, or of several states.
     settings : of the training; None for the defaults. Not used if there is a prior.
-    prior : the model of a national sample, which is fine-tuned.
+    prior : the model of a national sample, which is fine-tuned. Households with something that the sample
+        has nowhere, such as a unit with seven children of one age band, do not train it.
 
     Raises
     ------
@@ -44,6 +45,14 @@ def compositions_model(
     first = pl.col(schema.weight).first().over(schema.household).alias(WEIGHT)
     of_model = _household_schema(schema, own)
     members = numbered(kinds.with_columns(first), of_model)
+    if prior is not None:
+        nats = prior.log_prob(members, of_model)
+        members = members.join(
+            nats.filter(pl.col("nats").is_finite()),
+            on=schema.household,
+            how="semi",
+            maintain_order="left",
+        )
     options: dict[str, Any] = {"seed": seed, "settings": settings}
     return SynthesizedCompositions.fit(members, of_model, options, None, prior)
 

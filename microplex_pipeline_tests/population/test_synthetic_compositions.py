@@ -100,6 +100,15 @@ def test_the_same_seed_gives_the_same_households(households, rhode_island, schem
     assert synthesized_households(rhode_island, schema, 2_000, 0, nation).equals(households)
 
 
+def test_a_household_like_none_in_the_nation_does_not_train(rhode_island, schema, data):
+    records = prepare_survey(read_survey(schema, data, "VT", 2014), schema, data)
+    small = records.filter(pl.col("household_units") <= 2)
+    assert rhode_island["household_units"].max() > 2
+    nation = compositions_model(small, schema, 0, TrainingSettings(epochs=2))
+    drawn = synthesized_households(rhode_island, schema, 300, 0, nation)
+    assert drawn["household_units"].max() == 2
+
+
 def test_a_stored_model_of_the_nation_is_the_same_model(households, rhode_island, schema, nation):
     text, weights = NationalCompositions(nation).to_data()
     model = NationalCompositions.from_data(text, weights).model
