@@ -12,7 +12,7 @@ from microplex_pipeline.warehouse.slices import Table
 MODEL_COLUMNS = {
     "state": "state, postal code; US for the nation",
     "year": "calendar year of the amounts",
-    "kind": "part of the synthesizer: transformer, zero_model, flow or prior",
+    "kind": "part of the synthesizer: transformer, zero_model, flow, prior or national_compositions",
     "architecture": "names, sizes, categories (JSON)",
     "weights": "fitted parameters (safetensors)",
 }
