@@ -12,9 +12,11 @@ from microplex_pipeline.calibration.grossed_up_survey import gross_up_to_persons
 from microplex_pipeline.calibration.targets.derived import derive, names_in
 from microplex_pipeline.calibration.targets.sources import PERSONS, TargetSources
 from microplex_pipeline.calibration.targets.state_targets import (
+    GivenTargets,
     Place,
     SurveyColumns,
-    state_targets,
+    given_targets,
+    with_modelled,
 )
 from microplex_pipeline.calibration.targets.table import KEY, Targets
 from microplex_pipeline.evaluation.diagnostics import target_errors
@@ -70,7 +72,8 @@ def held_out_errors(
         As `state_targets` and `Reweighter.fit`.
     """
     weight, household = columns.weight, columns.household_id
-    everything = state_targets(survey, sources, place, columns, pooled)
+    given = given_targets(survey, sources, place, columns, pooled)
+    everything = with_modelled(given, sources, columns)
     persons = float((everything.surveyed[weight] * everything.surveyed[columns.persons]).sum())
     # both begin at the published persons, so that they differ in nothing but their records
     raised, _ = gross_up_to_persons(
@@ -80,7 +83,7 @@ def held_out_errors(
     drawn = derive(raised, sources, names, place.year, household)
     surveyed = survey[household].n_unique()
     frames = []
-    for family in _families(survey, sources, place, columns, pooled, everything.table):
+    for family in _families(given, sources, place, columns, everything.table):
         misses = {"uncalibrated": _errors(everything.surveyed, family.held, weight, household)}
         # the survey has its own totals by construction
         misses["survey"] = pl.Series([None] * family.held.height, dtype=pl.Float64)
@@ -102,25 +105,20 @@ def held_out_errors(
 
 
 def _families(
-    survey: pl.DataFrame,
+    given: GivenTargets,
     sources: TargetSources,
     place: Place,
     columns: SurveyColumns,
-    pooled: Mapping[str, float],
     table: pl.DataFrame,
 ) -> Iterator[Family]:
     for source in sources.published:
         covered = source.covers(place.state, place.year) and not source.compare_only
         if source.name == PERSONS or not covered:
             continue
-        others = [s for s in sources.published if s.name != source.name]
-        reduced = sources.model_copy(update={"published": others})
-        rest = state_targets(survey, reduced, place, columns, pooled).table
+        rest = with_modelled(given.without(source.name), sources, columns).table
         yield _family(source.name, table, rest, ["published", "share"])
     for total in sources.pooled:
-        pools = [s for s in sources.pooled if s.name != total.name]
-        reduced = sources.model_copy(update={"pooled": pools})
-        rest = state_targets(survey, reduced, place, columns, pooled).table
+        rest = with_modelled(given.without(total.name), sources, columns).table
         yield _family(total.name, table, rest, ["pooled"])
     for name, measure in (("the survey's counts", "count"), ("the survey's amounts", "sum")):
         held = (pl.col("kind") == "modelled") & (pl.col("measure") == measure)

@@ -23,7 +23,7 @@ from microplex_pipeline.calibration.targets.state_targets import (
     Place,
     SurveyColumns,
     given_targets,
-    state_targets,
+    with_modelled,
 )
 from microplex_pipeline.calibration.targets.table import KEY, Targets, listed
 
@@ -103,8 +103,9 @@ def _found(
     pooled: Mapping[str, float],
     max_z: float,
 ) -> tuple[list[Finding], pl.DataFrame]:
-    given, _, surveyed, _ = given_targets(survey, sources, place, columns, pooled)
-    table, rows = _measured(given, surveyed, columns)
+    given = given_targets(survey, sources, place, columns, pooled)
+    surveyed = given.surveyed
+    table, rows = _measured(given.table, surveyed, columns)
     empty = table.filter((pl.col("records") == 0) & (pl.col("value") != 0))["target"].to_list()
     if empty:
         return [
@@ -120,7 +121,7 @@ def _found(
     first = surveyed.unique(columns.household_id, keep="first", maintain_order=True)
     try:
         feasible_weights(system, first[columns.weight].cast(pl.Float64).to_numpy())
-        found = state_targets(survey, sources, place, columns, pooled)
+        found = with_modelled(given, sources, columns)
         table, pulled = _calibrated(found.table, found.surveyed, columns, max_z)
     except (InfeasibleTargets, NotConverged) as error:
         return [*findings, Finding(True, str(error))], table

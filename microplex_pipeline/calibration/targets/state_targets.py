@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -58,6 +58,37 @@ class Place:
 
 
 @dataclass(frozen=True)
+class GivenTargets:
+    """The targets that do not come from the survey of the state and year.
+
+    Attributes
+    ----------
+    published, pooled : a row per target, with the name of its source.
+    compared : published figures that are not targets.
+    surveyed : the survey, grossed up to the published persons, with derived columns.
+    persons_factor : published persons over the survey's.
+    """
+
+    published: pl.DataFrame
+    pooled: pl.DataFrame
+    compared: pl.DataFrame
+    surveyed: pl.DataFrame
+    persons_factor: float
+
+    @property
+    def table(self) -> pl.DataFrame:
+        """A row per target: published figures, and pooled ones of what is not published."""
+        return _joined(self.published, self.pooled)
+
+    def without(self, source: str) -> GivenTargets:
+        """Return the targets without those of one source."""
+        others = pl.col("name") != source
+        return replace(
+            self, published=self.published.filter(others), pooled=self.pooled.filter(others)
+        )
+
+
+@dataclass(frozen=True)
 class StateTargets:
     """The targets of a state and year.
 
@@ -99,12 +130,20 @@ def state_targets(
         If a source or its figures cannot be used, two sources give the same figure, or published figures
         contradict each other on these records.
     """
-    given, _, surveyed, factor = given_targets(survey, sources, place, columns, pooled)
+    given = given_targets(survey, sources, place, columns, pooled)
+    return with_modelled(given, sources, columns)
+
+
+def with_modelled(
+    given: GivenTargets, sources: TargetSources, columns: SurveyColumns
+) -> StateTargets:
+    """Return given targets together with the survey's own totals, see `state_targets`."""
+    table = given.table
     keys = {"weight": columns.weight, "household_id": columns.household_id}
-    raked = rake_to_published(surveyed, given, **keys)
-    exact = given.filter(pl.col("standard_error").is_null())
+    raked = rake_to_published(given.surveyed, table, **keys)
+    exact = table.filter(pl.col("standard_error").is_null())
     modelled = modelled_targets(raked, sources.modelled, columns.title, met=exact, **keys)
-    return StateTargets(_joined(given, modelled), factor, surveyed, raked)
+    return StateTargets(_joined(table, modelled), given.persons_factor, given.surveyed, raked)
 
 
 def table_of_targets(
@@ -124,8 +163,8 @@ def given_targets(
     place: Place,
     columns: SurveyColumns,
     pooled: Mapping[str, float],
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, float]:
-    """Return published and pooled targets, compared figures, the survey grossed up, and its factor.
+) -> GivenTargets:
+    """Return published and pooled targets, and the survey grossed up to the published persons.
 
     Parameters and errors are those of `state_targets`.
     """
@@ -143,24 +182,24 @@ def given_targets(
     compared = published.filter("compare_only")
     met = published.filter(~pl.col("compare_only"))
     _refuse_two_sources(met)
-    given = _joined(met.select(TABLE), _pooled_rows(sources, pooled, columns.title))
-    return given, compared.select(TABLE), surveyed, factor
+    rows = _pooled_rows(sources, pooled, columns.title)
+    return GivenTargets(met, rows, compared.select(TABLE), surveyed, factor)
 
 
 def _pooled_rows(sources: TargetSources, pooled: Mapping[str, float], title: str) -> pl.DataFrame:
     rows = [
         {
-            "entity": UNIT, "measure": "sum", "variable": source.variable, "domain": "all",
-            "value": pooled[source.name], "kind": "pooled", "source": title,
+            "name": source.name, "entity": UNIT, "measure": "sum", "variable": source.variable,
+            "domain": "all", "value": pooled[source.name], "kind": "pooled", "source": title,
             "note": f"{source.name}, with the factors of the survey's source, at the level of "
             f"{source.level_of} and from there grown to the year",
             "standard_error": source.tolerance and source.tolerance * abs(pooled[source.name]),
         }
         for source in sources.pooled
     ]  # fmt: skip
-    texts = dict.fromkeys([*KEY, "kind", "source", "note"], pl.String)
+    texts = dict.fromkeys(["name", *KEY, "kind", "source", "note"], pl.String)
     schema = {**texts, "value": pl.Float64, "standard_error": pl.Float64}
-    return pl.DataFrame(rows, schema=schema, orient="row").select(TABLE)
+    return pl.DataFrame(rows, schema=schema, orient="row").select("name", *TABLE)
 
 
 def _refuse_two_sources(published: pl.DataFrame) -> None:

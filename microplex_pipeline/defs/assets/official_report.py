@@ -35,18 +35,18 @@ def official_report(
     """
     state, year = state_and_year(context)
     schema = data.survey_schema
-    _, compared, _, _ = given_targets(
+    given = given_targets(
         survey,
         data.target_sources,
         place_of(data, state, year),
         survey_columns(data, survey),
         pooled_totals(data, state, year),
     )
-    named = pl.concat([targets.select(KEY), compared.select(KEY)])
+    named = pl.concat([targets.select(KEY), given.compared.select(KEY)])
     table = beside_official(
         with_target_columns(data, calibrated_population, named),
         targets,
-        compared,
+        given.compared,
         schema.weight,
         schema.household,
     )
