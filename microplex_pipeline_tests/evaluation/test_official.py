@@ -20,7 +20,8 @@ def given(data, rhode_island):
 
     def of(year):
         place = Place(data / "targets", data / "population_growth.csv", "RI", year, lambda *_: 1.0)
-        return given_targets(rhode_island, sources, place, columns, pooled)[:2]
+        given = given_targets(rhode_island, sources, place, columns, pooled)
+        return given.table, given.compared
 
     return of
 

@@ -141,7 +141,7 @@ def test_broken_files_are_refused_in_one_message(
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet"])
 def test_every_format_gives_the_same_targets(folder, data, rhode_island, suffix):
-    expected = read(folder, data, rhode_island)[0]
+    expected = read(folder, data, rhode_island).table
     table = pl.read_csv(folder / INCOME, infer_schema=False)
     name = INCOME.replace(".csv", suffix)
     if suffix == ".parquet":
@@ -151,7 +151,7 @@ def test_every_format_gives_the_same_targets(folder, data, rhode_island, suffix)
         (folder / name).write_bytes(gzip.compress(table.write_csv().encode()))
     sources = (folder / "sources.yaml").read_text().replace(INCOME, name)
     (folder / "sources.yaml").write_text(sources)
-    assert read(folder, data, rhode_island)[0].equals(expected)
+    assert read(folder, data, rhode_island).table.equals(expected)
 
 
 @pytest.mark.parametrize(
