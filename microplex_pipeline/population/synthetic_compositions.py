@@ -46,13 +46,7 @@ def compositions_model(
     of_model = _household_schema(schema, own)
     members = numbered(kinds.with_columns(first), of_model)
     if prior is not None:
-        nats = prior.log_prob(members, of_model)
-        members = members.join(
-            nats.filter(pl.col("nats").is_finite()),
-            on=schema.household,
-            how="semi",
-            maintain_order="left",
-        )
+        members = _possible(members, of_model, prior)
     options: dict[str, Any] = {"seed": seed, "settings": settings}
     return SynthesizedCompositions.fit(members, of_model, options, None, prior)
 
@@ -102,6 +96,18 @@ def synthesized_households(
     return describe_households(units, schema).select(
         pl.col(name).cast(survey.schema[name]) for name in dict.fromkeys([*keys, *told])
     )
+
+
+def _possible(
+    members: pl.DataFrame, of_model: HouseholdSchema, prior: SynthesizedCompositions
+) -> pl.DataFrame:
+    """Return the units of the households that a model could draw."""
+    assert prior.members is not None  # a unit has conditions
+    bounds = prior.members.transformer_.bounds
+    within = [pl.col(name).is_between(b.low, b.high) for name, b in bounds.items()]
+    known = members.filter(pl.all_horizontal(True, *within).all().over(of_model.group_id))
+    nats = prior.log_prob(known, of_model).filter(pl.col("nats").is_finite())
+    return known.join(nats, on=of_model.group_id, how="semi", maintain_order="left")
 
 
 def _modelled(survey: pl.DataFrame, schema: SurveySchema) -> list[str]:

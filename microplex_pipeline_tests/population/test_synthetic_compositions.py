@@ -102,11 +102,14 @@ def test_the_same_seed_gives_the_same_households(households, rhode_island, schem
 
 def test_a_household_like_none_in_the_nation_does_not_train(rhode_island, schema, data):
     records = prepare_survey(read_survey(schema, data, "VT", 2014), schema, data)
-    small = records.filter(pl.col("household_units") <= 2)
+    one = (pl.col("household_units") <= 2) & (pl.col("age_head") < 70)
+    small = records.filter(one.all().over("household_id"))
     assert rhode_island["household_units"].max() > 2
+    assert rhode_island["age_head"].max() > 70
     nation = compositions_model(small, schema, 0, TrainingSettings(epochs=2))
     drawn = synthesized_households(rhode_island, schema, 300, 0, nation)
     assert drawn["household_units"].max() == 2
+    assert drawn["age_head"].max() < 70
 
 
 def test_a_stored_model_of_the_nation_is_the_same_model(households, rhode_island, schema, nation):
