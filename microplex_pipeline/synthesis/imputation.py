@@ -28,7 +28,11 @@ from microplex_pipeline.synthesis.input_checks import check_targets, require_col
 from microplex_pipeline.synthesis.models.flow import Flow, magnitudes_of
 from microplex_pipeline.synthesis.models.torch_state import one_thread
 from microplex_pipeline.synthesis.models.zero_model import ZeroModel
-from microplex_pipeline.synthesis.transforms.target_transforms import UNKNOWN, AmountTransform
+from microplex_pipeline.synthesis.transforms.target_transforms import (
+    UNKNOWN,
+    AmountTransform,
+    CategoryTransform,
+)
 from microplex_pipeline.synthesis.transforms.transformer import Transformer
 
 if TYPE_CHECKING:
@@ -63,6 +67,7 @@ def impute_records(
     targets = transformer.target_vars
     require_columns(data, [*transformer.condition_vars, *targets])
     check_targets(data, targets, transformer.categories, targets)
+    _check_codings(data, transformer)
     kept = [name for name, meaning in transformer.missing.items() if meaning == "class"]
     lacking = [data[name].is_null().to_numpy() for name in targets if name not in kept]
     incomplete = np.flatnonzero(np.any([np.zeros(data.height, bool), *lacking], axis=0))
@@ -81,6 +86,25 @@ def impute_records(
         for name in targets
     ]
     return filled, evidence
+
+
+def _check_codings(data: pl.DataFrame, transformer: Transformer) -> None:
+    """Raise ValueError naming the first category whose values are of another kind than in training."""
+    for name in transformer.categories:
+        transform, column = transformer.transformers_[name], data[name]
+        assert isinstance(transform, CategoryTransform)
+        trained, given = _kind_of(pl.Series(transform.categories).dtype), _kind_of(column.dtype)
+        if column.null_count() < len(column) and trained != given:
+            raise ValueError(
+                f"target {name!r} is of type {column.dtype} here, and was {trained} in training: give it the "
+                "same values"
+            )
+
+
+def _kind_of(dtype: pl.DataType) -> str:
+    if dtype == pl.Boolean:
+        return "a truth value"
+    return "a whole number" if dtype.is_integer() else "text"
 
 
 def imputed_shares(
@@ -120,7 +144,13 @@ def _null_or_nan(column: pl.Series) -> pl.Series:
 def _filled(column: pl.Series, drawn: pl.Series, rows: np.ndarray) -> pl.Series:
     """Return a column with nulls of some rows filled by what was drawn for these rows."""
     if column.dtype not in (pl.Null, drawn.dtype) and not column.dtype.is_numeric():
-        drawn = drawn.cast(column.dtype)
+        try:
+            drawn = drawn.cast(column.dtype)
+        except pl.exceptions.InvalidOperationError as error:  # an Enum that lacks a category
+            raise ValueError(
+                f"target {column.name!r} has type {column.dtype}, which lacks categories of the training: "
+                "make it text"
+            ) from error
     both = pl.concat([column.to_frame(), drawn.to_frame()], how="vertical_relaxed")
     index = np.arange(len(column))
     index[rows] = np.where(

@@ -192,6 +192,7 @@ def test_a_prior_must_say_the_same_of_nulls(data):
         ({"kind": "z"}, "'kind' has a sign or category in 20 incomplete rows"),
         ({"wage": -50}, "'wage' has a sign or category in 20 incomplete rows"),
         ({"wage": "text"}, "target 'wage' has type String"),
+        ({"kind": 1}, "'kind' is of type Int32 here, and was text in training"),
     ],
 )
 def test_what_cannot_be_imputed_is_refused_by_name(synthesizer, data, change, message):

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from microplex_pipeline import Synthesizer
+from microplex_pipeline.synthesis import TrainingSettings
 from microplex_pipeline_tests.conftest import CHECKOUT
 
 
@@ -26,3 +27,13 @@ def test_a_prior_of_other_variables_is_refused(records):
     fitted = Synthesizer(["social_security"], ["age_head"]).fit(records, epochs=1)
     with pytest.raises(ValueError, match="fitted with other targets"):
         Synthesizer(["snap"], ["age_head"]).fit(records, prior=fitted)
+
+
+def test_networks_of_any_size_can_be_a_prior(records):
+    settings = TrainingSettings(hidden=200, density_hidden=16, layers=1)
+    prior = Synthesizer(["social_security"], ["age_head"], settings=settings)
+    prior.fit(records, epochs=1)
+    tuned = Synthesizer(["social_security"], ["age_head"]).fit(records, epochs=1, prior=prior)
+    assert tuned.flow_model_.hidden == 16
+    assert tuned.zero_model_.hidden == prior.zero_model_.hidden
+    assert np.isfinite(tuned.log_prob(records)).all()

@@ -56,11 +56,14 @@ def require_same_codings(
     """
     for name in names:
         of_donor, of_recipient = donor[name], recipient[name]
-        if of_donor.dtype.is_numeric() != of_recipient.dtype.is_numeric():
+        if _kind_of(of_donor) != _kind_of(of_recipient):
             raise ValueError(
                 f"{name!r} has type {of_donor.dtype} in the donor and {of_recipient.dtype} in the recipient: "
                 "give a coding that makes them the same"
             )
+        if of_donor.dtype.is_float() != of_recipient.dtype.is_float():
+            # 1 and 1.0 are the same code
+            of_donor, of_recipient = of_donor.cast(pl.Float64), of_recipient.cast(pl.Float64)
         known = set(of_donor.drop_nulls().unique().to_list())
         if of_donor.dtype.is_numeric() and len(known) > MAX_LEVELS:
             continue
@@ -73,6 +76,10 @@ def require_same_codings(
                 f"{name!r} is {_shown(unknown)} in the recipient and never in the donor, where it is "
                 f"{_shown(sorted(known, key=str))}: give a coding that makes them the same"
             )
+
+
+def _kind_of(column: pl.Series) -> tuple[bool, bool]:
+    return column.dtype.is_numeric(), column.dtype == pl.Boolean
 
 
 def _shown(values: Sequence[Any]) -> str:

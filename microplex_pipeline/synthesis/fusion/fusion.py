@@ -13,7 +13,7 @@ from microplex_pipeline.frames import like, to_polars, with_columns
 from microplex_pipeline.synthesis.fusion.codings import Coding, recoded, require_same_codings
 from microplex_pipeline.synthesis.fusion.frechet_bounds import joint_bounds
 from microplex_pipeline.synthesis.fusion.overlap import beyond_support, overlap_of
-from microplex_pipeline.synthesis.input_checks import require_columns
+from microplex_pipeline.synthesis.input_checks import check_options, require_columns
 from microplex_pipeline.synthesis.models.weights import checked_weights
 from microplex_pipeline.synthesis.synthesizer import Synthesizer
 
@@ -72,9 +72,11 @@ class Fusion:
                 f"give a column of the recipient's own and a target, not {own!r} and {target!r}"
             )
         require_columns(self._recipient, [own])
+        known = _observed(self._donor[target], self.synthesizer)
         found = joint_bounds(
-            self._recipient, self._donor, pair, self.on, self._weights[1], self._weights[0]
-        )
+            self._recipient, self._donor.filter(known), pair, self.on, self._weights[1],
+            self._weights[0][known.to_numpy()],
+        )  # fmt: skip
         return like(self.records, found)
 
     def __repr__(self) -> str:
@@ -140,9 +142,11 @@ def fuse(
     >>> sorted(fusion.records.select("sex", "rent").unique().rows())
     [(1, 500), (2, 700)]
     """
+    check_options({"on": on, "targets": targets}, {})
     of_donor, of_recipient = to_polars(donor), to_polars(recipient)
     require_columns(of_donor, [*on, *targets])
     require_columns(of_recipient, list(on))
+    of_donor, of_recipient = _without_nan(of_donor, on), _without_nan(of_recipient, on)
     if both := [name for name in (*targets, BEYOND) if name in of_recipient.columns]:
         raise ValueError(f"the recipient has {', '.join(both)} already: drop or rename it")
     weights = (
@@ -162,7 +166,7 @@ def fuse(
     return Fusion(
         records=with_columns(recipient, [*drawn, beyond]),
         overlap=like(recipient, overlap_of(of_donor, common, on, *weights)),
-        means=like(recipient, _means(of_donor, pl.DataFrame(drawn), targets, *weights)),
+        means=like(recipient, _means(of_donor, pl.DataFrame(drawn), synthesizer, *weights)),
         synthesizer=synthesizer,
         on=tuple(on),
         targets=tuple(targets),
@@ -172,16 +176,27 @@ def fuse(
     )
 
 
+def _without_nan(data: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Return a frame in which NaN of some columns is null: the value is missing."""
+    return data.with_columns(data[n].fill_nan(None) for n in names if data[n].dtype.is_float())
+
+
+def _observed(column: pl.Series, synthesizer: Synthesizer) -> pl.Series:
+    """Return which of the donor's values count: all, unless some exist that nobody observed."""
+    at_random = (synthesizer.missing or {}).get(column.name) == "at_random"
+    return column.is_not_null() if at_random else pl.repeat(True, len(column), eager=True)
+
+
 def _means(
     donor: pl.DataFrame,
     fused: pl.DataFrame,
-    targets: Sequence[str],
+    synthesizer: Synthesizer,
     donor_weights: np.ndarray,
     fused_weights: np.ndarray,
 ) -> pl.DataFrame:
     """Return the weighted means of amounts and shares of categories in both."""
     rows = []
-    for name in targets:
+    for name in synthesizer.target_vars:
         numeric = donor[name].dtype.is_numeric()
         values = [None] if numeric else donor[name].drop_nulls().unique().sort().to_list()
         for value in values:
@@ -189,10 +204,12 @@ def _means(
                 np.average(
                     (column if numeric else column == value)
                     .fill_null(0 if numeric else False)
+                    .filter(known)
                     .to_numpy(),
-                    weights=weights,
+                    weights=weights[known.to_numpy()],
                 )
                 for column, weights in ((donor[name], donor_weights), (fused[name], fused_weights))
+                for known in [_observed(column, synthesizer)]
             ]
             rows.append((name if numeric else f"{name} = {value}", *map(float, means)))
     return pl.DataFrame(rows, schema=["target", "donor", "fused"], orient="row")

@@ -151,10 +151,21 @@ class HierarchicalSynthesizer(Estimator):
             if prior.schema != schema:
                 raise ValueError("the prior was fitted with another schema")
         of_groups, of_members = to_polars(groups), to_polars(members)
+        named = {*schema.group_vars, *schema.group_target_vars, *schema.derived_vars}
+        if (weight_col or "weight") in named:
+            raise ValueError(
+                f"{weight_col or 'weight'!r} is the column of weights, and cannot be one of the schema's: "
+                "rename it, or name the weights in `weight_col`"
+            )
         check_membership(of_groups, of_members, schema, weight_col, drawn=True)
         weights = checked_weights(of_groups, weight_col)
         of_groups = of_groups.with_columns(pl.Series(WEIGHT, weights))
         whole = joined(of_groups, of_members, schema)
+        if prior is None and whole.height == of_groups.height:
+            raise ValueError(
+                "no group has a second member, so there is nothing to learn of how members go together: use "
+                "Synthesizer"
+            )
         told = with_earlier(whole, schema.earlier, schema.group_id)
         options: dict[str, Any] = {"settings": self.settings, "seed": self.seed}
         members_model = Synthesizer(
@@ -230,7 +241,8 @@ class HierarchicalSynthesizer(Estimator):
             )
         entropy = np.random.SeedSequence(seed).entropy
         drawn = self.compositions_.draw(n_groups, seed_of(entropy, COMPOSITION), self.schema)
-        return self._complete(drawn, int(entropy), draws)  # type: ignore[arg-type]
+        groups, members = self._complete(drawn, int(entropy), draws)  # type: ignore[arg-type]
+        return like(self._kind, groups), like(self._kind, members)
 
     def generate_for(
         self,
@@ -244,8 +256,13 @@ class HierarchicalSynthesizer(Estimator):
 
         Parameters
         ----------
-        groups, members : as for `fit`, with the groups' variables and the members' conditions alone.
+        groups, members : as for `fit`, with the groups' variables and the members' conditions alone. If
+            groups have a column named as the weights that trained, it is kept.
         seed, draws : as in `generate`.
+
+        Returns
+        -------
+        Frames as from `generate`, of the caller's kind, with the given groups in their order.
 
         Raises
         ------
@@ -260,7 +277,14 @@ class HierarchicalSynthesizer(Estimator):
         check_membership(of_groups, of_members, schema, None, drawn=False)
         known = of_members.drop(schema.member_vars, strict=False)
         whole = joined(of_groups, known, schema)
-        return self._complete(whole, int(np.random.SeedSequence(seed).entropy), draws)  # type: ignore[arg-type]
+        entropy = int(np.random.SeedSequence(seed).entropy)  # type: ignore[arg-type]
+        drawn, drawn_members = self._complete(whole, entropy, draws)
+        drawn = of_groups.select(schema.group_id).join(
+            drawn, on=schema.group_id, maintain_order="left"
+        )
+        if self.weight_col_ in of_groups.columns:
+            drawn = drawn.with_columns(of_groups[self.weight_col_])
+        return like(groups, drawn), like(members, drawn_members)
 
     def impute(
         self, groups: Any, members: Any, seed: int | None = None, *, particles: int = 16
@@ -312,10 +336,14 @@ class HierarchicalSynthesizer(Estimator):
         Raises
         ------
         ValueError
-            As the calibration.
+            If members and groups do not belong together, see `fit`; as the calibration.
+        NotFittedError
+            If the synthesizer is not fitted.
         """
+        self._require_fitted()
         schema = self.schema
         of_groups, of_members = to_polars(groups), to_polars(members)
+        check_membership(of_groups, of_members, schema, self.weight_col_, drawn=False)
         whole = of_members.join(of_groups, on=schema.group_id, maintain_order="left")
         weight = self.weight_col_
         found = calibration.fit_transform(whole, targets, weight, household_id=schema.group_id)
@@ -402,12 +430,18 @@ class HierarchicalSynthesizer(Estimator):
             If a file cannot be read.
         """
         about, found = read_hierarchy(Path(folder))
-        result = cls(about.household_schema, skeleton=about.skeleton)
+        members = found["members"]
+        result = cls(
+            about.household_schema,
+            skeleton=about.skeleton,
+            settings=members.settings,
+            seed=members.seed,
+        )
         result.weight_col_, result.total_weight_ = about.weight_col, about.total_weight
         compositions = None
         if result.skeleton == "synthesized":
             compositions = SynthesizedCompositions(found["compositions"], found.get("kinds"))
-        result._set_parts(found["members"], found.get("groups"), compositions)
+        result._set_parts(members, found.get("groups"), compositions)
         result._kind = pl.DataFrame()
         return result
 
@@ -431,7 +465,9 @@ class HierarchicalSynthesizer(Estimator):
         if not self.is_fitted_:
             raise NotFittedError("this synthesizer is not fitted: call fit first")
 
-    def _complete(self, skeleton: pl.DataFrame, entropy: int, draws: Any) -> tuple[Any, Any]:
+    def _complete(
+        self, skeleton: pl.DataFrame, entropy: int, draws: Any
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Draw everything but the composition."""
         schema = self.schema
         drawn = draw_in_turn(
@@ -455,4 +491,4 @@ class HierarchicalSynthesizer(Estimator):
         members = drawn.select(
             schema.group_id, schema.member_id, *schema.member_condition_vars, *schema.member_vars
         )
-        return like(self._kind, groups), like(self._kind, members)
+        return groups, members

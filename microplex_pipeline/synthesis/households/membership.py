@@ -43,12 +43,22 @@ def check_membership(
     require_columns(
         members, [schema.group_id, schema.member_id, *schema.member_condition_vars, *own]
     )
+    if groups.is_empty():
+        raise ValueError("there are no groups: the frame has no rows")
+    group_id, member_id = schema.group_id, schema.member_id
     for frame, column, of in (
-        (groups, schema.group_id, "groups"),
-        (members, schema.member_id, "members"),
+        (groups, group_id, "groups"),
+        (members, member_id, "members"),
+        (members, group_id, "members"),
     ):
         if missing := frame[column].null_count():
             raise ValueError(f"{column!r} is missing in {missing} {of}: number them")
+    if groups[group_id].dtype.is_integer() != members[group_id].dtype.is_integer():
+        raise ValueError(
+            f"{group_id!r} has type {groups[group_id].dtype} in groups and {members[group_id].dtype} in "
+            "members: give both the same"
+        )
+    for frame, column, of in ((groups, group_id, "groups"), (members, member_id, "members")):
         if twice := frame.height - frame[column].n_unique():
             first = frame.filter(pl.col(column).is_duplicated())[column][0]
             raise ValueError(

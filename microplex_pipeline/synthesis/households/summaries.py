@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
+from microplex_pipeline.synthesis.input_checks import CATEGORY_TYPES
+
 if TYPE_CHECKING:
     from microplex_pipeline.synthesis.synthesizer import Synthesizer
 
@@ -163,5 +165,6 @@ def as_known(frame: pl.DataFrame, model: Synthesizer, names: Collection[str]) ->
     return frame.with_columns(
         pl.when(pl.col(name).is_in(categories[name])).then(pl.col(name)).alias(name)
         for name in names
-        if name in categories and frame.schema[name] != pl.Null
+        # values of another kind are refused by the model
+        if name in categories and frame.schema[name] in CATEGORY_TYPES
     )

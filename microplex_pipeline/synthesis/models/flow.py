@@ -72,11 +72,14 @@ class Flow(TrainedModel):
         ----------
         data, transformer, settings, seed : see `ZeroModel.fit`.
         weights : (n,) survey weights; the likelihood uses them to the power `settings.weight_power`.
-        prior : a fitted flow of a larger population. Its densities are trained further if there are at
-            least MIN_RECORDS records, and kept unchanged otherwise.
+        prior : a fitted flow of a larger population, whose sizes are kept. Its densities are trained further
+            if there are at least MIN_RECORDS records, and kept unchanged otherwise.
         factors : (n,) positive factors of a bootstrap replicate, see `ZeroModel.fit`.
         progress : called with a message per density.
         """
+        if prior is not None:
+            sizes = {"density_hidden": prior.hidden, "layers": prior.layers}
+            settings = settings.model_copy(update=sizes)
         inputs: dict[str, int] = {}
         parameters: dict[str, np.ndarray] = {}
         history: list[dict[str, Any]] = []

@@ -77,8 +77,8 @@ class ZeroModel(TrainedModel):
             uses tempered weights, see the settings' `weight_power`.
         settings : hyper-parameters.
         seed : decides initial parameters, split, shuffling and dropout.
-        prior : a fitted model of a larger population to start from; `transformer` must have its
-            encodings.
+        prior : a fitted model of a larger population to start from, whose sizes are kept; `transformer`
+            must have its encodings.
         raking_records : after training, the intercepts are moved so that the mean probability of each
             class meets its weighted share, shrunk by this many pseudo-records. None for the default: 10,
             or 50 with a prior.
@@ -93,6 +93,9 @@ class ZeroModel(TrainedModel):
         """
         import torch
 
+        if prior is not None:
+            sizes = {"hidden": prior.hidden - prior.context_units, "layers": prior.layers}
+            settings = settings.model_copy(update=sizes)
         records = class_records(data, transformer)
         _, classes, applies, possible = records
         inputs = torch.from_numpy(records.inputs)

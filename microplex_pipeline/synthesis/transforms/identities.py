@@ -115,9 +115,20 @@ class Identities:
         ).with_columns((pl.col(n) / SHARE).round() * SHARE for n in self.parts)
 
     def complete(self, data: pl.DataFrame) -> pl.DataFrame:
-        """Return drawn records with parts and computed targets as amounts."""
+        """Return drawn records with parts and computed targets as amounts.
+
+        Raises
+        ------
+        ValueError
+            If a whole is negative in some records: it has no parts.
+        """
         for name, identity in self.of_target.items():
             if isinstance(identity, PartOf):
+                if count := int((data[identity.whole] < 0).sum()):
+                    raise ValueError(
+                        f"{identity.whole!r} is negative in {count} rows, so that {name!r} cannot be a part "
+                        "of it: correct them first"
+                    )
                 share = pl.col(name).clip(0.0, 1.0)
                 value = share * pl.col(identity.whole).cast(pl.Float64).clip(lower_bound=0.0)
                 data = data.with_columns(self._rounded(name, value, down_to=identity.whole))

@@ -124,8 +124,12 @@ class AmountTransform:
 
     def within_bounds(self, grid: np.ndarray) -> np.ndarray:
         """Return amounts on the grid that keep the bounds."""
-        low, high = (None if b is None else b / self.resolution for b in self.bounds)
-        return grid if low is None and high is None else np.clip(grid, low, high)
+        low, high = self.bounds
+        # a bound may lie between two amounts of the grid; 1e-9 is for steps such as .01
+        least = -np.inf if low is None else np.ceil(low / self.resolution - 1e-9)
+        return np.clip(
+            grid, least, np.inf if high is None else np.floor(high / self.resolution + 1e-9)
+        )
 
     def encode(self, grid: np.ndarray) -> np.ndarray:
         """Return the input of later targets, (n, width): normal score and piecewise-linear rank.

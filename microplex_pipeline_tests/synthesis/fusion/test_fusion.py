@@ -194,3 +194,43 @@ def test_bounds_are_of_a_pair_that_no_survey_has(fused):
     for pair in (("age_head", "ssi"), ("wages_head", "age_head"), ("ssi", "social_security")):
         with pytest.raises(ValueError, match="a column of the recipient's own and a target"):
             fused.bounds(pair)
+
+
+def test_whole_and_decimal_codes_are_the_same(surveys):
+    donor, recipient = surveys
+    whole = donor.with_columns(pl.col("filing_status").cast(pl.Int64))
+    decimal = recipient.select(*ON, "weight").with_columns(
+        pl.col("filing_status").cast(pl.Float64)
+    )
+    same = decimal.with_columns(pl.col("filing_status").cast(pl.Int64))
+    found, expected = (
+        fuse(whole, of, on=ON, targets=["ssi"], **QUICK).records["ssi"] for of in (decimal, same)
+    )
+    assert found.equals(expected)
+
+
+def test_values_that_nobody_observed_do_not_count_as_zero(surveys):
+    donor, recipient = surveys
+    known = pl.int_range(pl.len()) % 2 == 0
+    some = donor.with_columns(pl.when(known).then("social_security").alias("social_security"))
+    fusion = fuse(
+        some, recipient.select(*ON, "ssi", "weight"), on=ON, targets=["social_security"],
+        missing={"social_security": "at_random"}, **QUICK,
+    )  # fmt: skip
+    of_known = donor.filter(known)
+    mean = np.average(of_known["social_security"], weights=of_known["weight"])
+    assert fusion.means["donor"][0] == pytest.approx(mean)
+    assert "missing" not in fusion.bounds(("ssi", "social_security"))["social_security"]
+
+
+def test_a_common_number_that_is_nan_is_missing(surveys):
+    nan = [f.with_columns(pl.col("age_head").cast(pl.Float64)) for f in surveys]
+    null = pl.when(pl.int_range(pl.len()) % 9 > 0).then("age_head")
+    found = []
+    for missing in (None, float("nan")):
+        donor, recipient = (f.with_columns(null.otherwise(missing)) for f in nan)
+        found.append(fuse(donor, recipient.select(*ON, "weight"), on=ON, targets=["ssi"], **QUICK))
+    assert found[0].overlap.equals(found[1].overlap)
+    assert found[0].records["ssi"].equals(found[1].records["ssi"])
+    with pytest.raises(ValueError, match="on must be a list"):
+        fuse(*surveys, on="age_head", targets=["ssi"])

@@ -209,6 +209,7 @@ def test_saved_and_loaded_is_the_same_model(fitted, synthesized, households, tmp
     synthesized.save(tmp_path / "synthesized")
     loaded = HierarchicalSynthesizer.load(tmp_path / "synthesized")
     assert loaded.schema == SCHEMA
+    assert (loaded.seed, loaded.settings) == (synthesized.seed, synthesized.settings)
     for mine, theirs in zip(loaded.generate(60, 5), synthesized.generate(60, 5), strict=True):
         assert mine.equals(theirs)
     np.testing.assert_array_equal(loaded.log_prob(*households), synthesized.log_prob(*households))
@@ -309,6 +310,12 @@ def test_compositions_of_a_few_groups_are_learned_from_a_prior(fitted, synthesiz
         (lambda g, m: (g, m.with_columns(wages=pl.lit(None, pl.Int64))), "'wages' is missing in"),
         (lambda g, m: (g, m.with_columns(tax_unit_id=pl.lit(None, pl.Int64))), "'tax_unit_id' is missing"),
         (lambda g, m: (g.with_columns(weight=-pl.col("weight")), m), "negative"),
+        (lambda g, m: (g, m.with_columns(household_id=pl.lit(None, pl.Int64))),
+         "'household_id' is missing in .* members"),
+        (lambda g, m: (g, m.with_columns(pl.col("household_id").cast(pl.String))),
+         "'household_id' has type Int64 in groups and String in members"),
+        (lambda g, m: (g, m.unique("household_id", maintain_order=True)), "no group has a second"),
+        (lambda g, m: (g.head(0), m.head(0)), "there are no groups"),
     ],
 )  # fmt: skip
 def test_unusable_frames_are_named(households, change, message):
@@ -398,3 +405,31 @@ def test_a_fit_that_fails_leaves_the_synthesizer_as_it_was(households):
     with pytest.raises(ValueError, match="'snap' is missing in"):
         model.fit(broken, members, epochs=1)
     assert not model.is_fitted_
+
+
+def test_given_groups_keep_order_weight_and_kind(fitted, households):
+    groups, members = households
+    few = groups.head(40).reverse().drop("snap").with_columns(weight=pl.lit(7.0))
+    own = members.filter(pl.col("household_id").is_in(few["household_id"].implode()))
+    own = own.drop(SCHEMA.member_vars)
+    drawn, of_drawn = fitted.generate_for(few, own, seed=0)
+    assert drawn["household_id"].equals(few["household_id"])
+    assert (drawn["weight"] == 7).all()
+    assert of_drawn["tax_unit_id"].equals(own["tax_unit_id"])
+    frames = fitted.generate_for(few.to_pandas(), own.to_pandas(), seed=0)
+    assert all(isinstance(frame, pd.DataFrame) for frame in frames)
+    assert frames[0]["income"].tolist() == drawn["income"].to_list()
+
+
+def test_groups_without_members_are_not_reweighted(fitted):
+    groups, members = fitted.generate(50, seed=0)
+    with pytest.raises(ValueError, match="groups have no members"):
+        fitted.reweight(groups, members.filter(pl.col("household_id") > 5), None, Reweighter())
+    with pytest.raises(NotFittedError):
+        HierarchicalSynthesizer(SCHEMA).reweight(groups, members, None, Reweighter())
+
+
+def test_a_number_instead_of_a_category_is_refused(fitted, households):
+    groups, members = households
+    with pytest.raises(ValueError, match="filing_status"):
+        fitted.log_prob(groups, members.with_columns(filing_status=pl.lit(1)))

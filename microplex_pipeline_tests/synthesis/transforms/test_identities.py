@@ -203,3 +203,21 @@ def test_a_known_total_of_several_unknown_amounts_is_refused(people, synthesizer
         synthesizer.impute(unknown)
     with pytest.raises(ValueError, match="savings = income - expenditure does not hold in 5 rows"):
         synthesizer.impute(people[:5].with_columns(savings=pl.lit(1.0)))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_bounds_between_two_whole_numbers_hold(sign):
+    hours = np.random.default_rng(0).integers(30, 60, 1_000)
+    data = pl.DataFrame({"x": [1] * 1_000, "hours": sign * hours})
+    bounds = Between(29.5, 60) if sign > 0 else Between(-60, -29.5)
+    model = Synthesizer(["hours"], ["x"], atom_holders=500, identities={"hours": bounds})
+    drawn = model.fit(data, None, epochs=5).generate(pl.concat([data] * 20), seed=0)["hours"]
+    assert drawn.abs().min() == 30
+
+
+def test_a_negative_whole_has_no_parts(people):
+    model = Synthesizer(["part"], ["whole"], identities={"part": PartOf("whole")})
+    data = people.select(whole="income", part=(pl.col("income") / 2).floor())
+    model.fit(data, None, epochs=1)
+    with pytest.raises(ValueError, match="'whole' is negative in 2 rows"):
+        model.generate(pl.DataFrame({"whole": [-5, 100, -1]}), seed=0)
