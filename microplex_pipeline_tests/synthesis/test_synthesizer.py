@@ -198,6 +198,7 @@ def test_heavier_records_count_for_more():
         (lambda d: d.drop("snap"), "missing columns: snap"),
         (lambda d: d.drop("weight"), "no column of weights .weight."),
         (lambda d: d.with_columns(weight=pl.lit(0.0)), "'weight' is zero in every row"),
+        (lambda d: d.head(0), "there are no records"),
         (lambda d: d.with_columns(-pl.col("weight")), "'weight' is negative in 1204 rows"),
         (lambda d: d.with_columns(weight=pl.lit(float("nan"))), "'weight' is missing or infinite"),
         (lambda d: d.with_columns(snap=pl.lit(float("inf"))), "'snap' is NaN or infinite"),

@@ -12,9 +12,11 @@ def checked_weights(data: pl.DataFrame, weight_col: str | None) -> np.ndarray:
     Raises
     ------
     ValueError
-        If there is no such column or it is not numeric; if a weight is missing, NaN, infinite or
-        negative; or if all are zero.
+        If there are no records; if there is no such column or it is not numeric; if a weight is missing,
+        NaN, infinite or negative; or if all are zero.
     """
+    if data.is_empty():
+        raise ValueError("there are no records: the frame has no rows")
     if weight_col is None:
         return np.ones(data.height)
     if weight_col not in data.columns:

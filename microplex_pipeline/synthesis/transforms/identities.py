@@ -69,8 +69,22 @@ class Identities:
         Raises
         ------
         ValueError
-            If one does not hold in some records.
+            If one does not hold in some records, or computes with a column of text.
         """
+        operands = {
+            operand
+            for identity in self.of_target.values()
+            if not isinstance(identity, Between)
+            for operand in (
+                [identity.whole] if isinstance(identity, PartOf) else identity.operands
+            )
+        }
+        for operand in sorted(operands):
+            if not data[operand].dtype.is_numeric():
+                raise ValueError(
+                    f"an identity computes with {operand!r}, which has type {data[operand].dtype} and is no "
+                    "number"
+                )
         resolutions = {
             name: detect_resolution(data[name].drop_nulls().cast(pl.Float64).to_numpy())
             for name in (*self.computed, *self.parts)

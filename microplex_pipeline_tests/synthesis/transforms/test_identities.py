@@ -221,3 +221,10 @@ def test_a_negative_whole_has_no_parts(people):
     model.fit(data, None, epochs=1)
     with pytest.raises(ValueError, match="'whole' is negative in 2 rows"):
         model.generate(pl.DataFrame({"whole": [-5, 100, -1]}), seed=0)
+
+
+def test_an_identity_does_not_compute_with_text(people):
+    model = Synthesizer(["part"], ["whole"], identities={"part": PartOf("whole")})
+    data = people.select(whole=pl.lit("much"), part="income")
+    with pytest.raises(ValueError, match="an identity computes with 'whole', which has type Str"):
+        model.fit(data, None, epochs=1)
