@@ -10,7 +10,8 @@ tilt of the weights: a prior of 60,000 records of other states, fine-tuned to th
 those before them. Prints, per state, each measure of held-out households with its bootstrap standard error,
 of the three kinds of synthetic ones, and how well a classifier tells them from held-out ones; before, how
 many synthetic households have a composition of exactly one training household, and of exactly one of as many
-held-out ones.
+held-out ones; and the same of households that a national model draws that has not seen the state, which shows
+what is due to the split.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ from microplex_pipeline.defs.coverage import STATES
 from microplex_pipeline.defs.resources import DataFolder
 from microplex_pipeline.defs.settings import load_settings
 from microplex_pipeline.evaluation.two_sample import grouped_auc
-from microplex_pipeline.population.synthetic_compositions import compositions_model
+from microplex_pipeline.population.synthetic_compositions import (
+    compositions_model,
+    drawn_households,
+)
 from microplex_pipeline.population.synthetic_records import synthetic_records
 from microplex_pipeline.population.training import (
     completion_synthesizer,
@@ -189,8 +193,10 @@ def drawn(
     seed: int,
     synthesized: Sequence[bool],
     held: int,
-) -> tuple[list[tuple[pl.DataFrame, pl.DataFrame]], float]:
+) -> tuple[list[tuple[pl.DataFrame, pl.DataFrame]], pl.DataFrame | None, float]:
     """Return synthetic units of a state for each of `synthesized`, and the seconds of its models.
+
+    Between them, units with compositions of the national model alone, which has not seen the state.
 
     Four times as many households as trained, and as many as were held out: among the former, copies of one
     composition would tell a classifier that they are synthetic.
@@ -214,7 +220,8 @@ def drawn(
         return synthetic_records(train, own, completion, schema, n, seed, growth, of)
 
     many = 4 * train[HOUSEHOLD].n_unique()
-    return [(records(many, drawn), records(held, drawn)) for drawn in synthesized], cost
+    foreign = nation and drawn_households(nation, train, schema, many, seed)
+    return [(records(many, drawn), records(held, drawn)) for drawn in synthesized], foreign, cost
 
 
 def unique_compositions(
@@ -278,14 +285,16 @@ def compared(
     true, errors = measures(held), standard_errors(held, seed)
     rows: list[dict[str, object]] = []
     found_by_kind: dict[str, tuple[pl.DataFrame, pl.DataFrame]] = {}
+    foreign: pl.DataFrame | None = None
     real = described(held)
     for told, skeletons in KINDS_OF.items():
         of = schema if told else schema.model_copy(update={"earlier_units": []})
-        both, cost = drawn(
+        both, of_nation, cost = drawn(
             train, others.select(nation.columns), of, data, seed, list(skeletons.values()),
             real.height,
         )  # fmt: skip
         found_by_kind |= dict(zip(skeletons, both, strict=True))
+        foreign = foreign if of_nation is None else of_nation
         print(
             f"{state}, seed {seed}, {', '.join(skeletons)}: {cost:.1f} CPU s of models", flush=True
         )
@@ -308,13 +317,15 @@ def compared(
                 {"measure": AUC, "kind": kind, "held out": 0.5, "synthetic": auc, "error": auc_error}
             )  # fmt: skip
             print(f"{state}, seed {seed}, {kind}: AUC {auc:.3f}", flush=True)
-    modelled = found_by_kind["synthesized"][0]
-    back, chance, error = unique_compositions(train, held, modelled, seed)
-    print(
-        f"{state}, seed {seed}, synthesized: {back} households like exactly one of training, {chance} like "
-        f"exactly one held out (s.e. of the difference {error:.0f}), of {modelled[HOUSEHOLD].n_unique()}",
-        flush=True,
-    )
+    assert foreign is not None
+    modelled = {"synthesized": found_by_kind["synthesized"][0], "the nation's": foreign}
+    for kind, units in modelled.items():
+        back, chance, error = unique_compositions(train, held, units, seed)
+        print(
+            f"{state}, seed {seed}, {kind}: {back} households like exactly one of training, {chance} like "
+            f"exactly one held out (s.e. of the difference {error:.0f}), of {units[HOUSEHOLD].n_unique()}",
+            flush=True,
+        )
     return rows
 
 

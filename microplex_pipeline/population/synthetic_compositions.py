@@ -58,11 +58,7 @@ def synthesized_households(
     seed: int,
     prior: SynthesizedCompositions,
 ) -> pl.DataFrame:
-    """Return units in households with their conditions and carried columns, before any amount.
-
-    A national model of compositions is fine-tuned to the survey, see `compositions_model`. Counts of persons
-    by age follow from the dependants of each band, so that they never contradict each other; what the schema
-    says is zero unless something holds is zero.
+    """Return households drawn from a national model of compositions that is fine-tuned to a survey.
 
     Parameters
     ----------
@@ -77,6 +73,29 @@ def synthesized_households(
         As `compositions_model`.
     """
     model = compositions_model(survey, schema, seed, None, prior)
+    return drawn_households(model, survey, schema, n_households, seed)
+
+
+def drawn_households(
+    model: SynthesizedCompositions,
+    survey: pl.DataFrame,
+    schema: SurveySchema,
+    n_households: int,
+    seed: int,
+) -> pl.DataFrame:
+    """Return units in households with their conditions and carried columns, before any amount.
+
+    Counts of persons by age follow from the dependants of each band, so that they never contradict each
+    other; what the schema says is zero unless something holds is zero.
+
+    Parameters
+    ----------
+    model : from `compositions_model`.
+    survey : canonical records of one state and year, from which come what all its units have in common, and
+        the sum of weights.
+    n_households : number of households to draw.
+    seed : of the draws.
+    """
     own = _columns_of(model)
     drawn = model.draw(n_households, seed, _household_schema(schema, own))
     units = with_counts(_with_zeros(drawn, schema), schema)
