@@ -25,7 +25,7 @@ from microplex_pipeline.cli.stopping import stoppable
     "--jobs",
     default=2,
     show_default=True,
-    help="number of parallel processes, of one core each; one more than cores is a little faster",
+    help="number of parallel processes; one more than there are cores is a little faster",
 )
 @click.option("--force", is_flag=True, help="also build what is up to date")
 def backfill(states: str | None, years_: str | None, jobs: int, force: bool) -> None:

@@ -256,8 +256,8 @@ class HierarchicalSynthesizer(Estimator):
 
         Parameters
         ----------
-        groups, members : as for `fit`, with the groups' variables and the members' conditions alone. If
-            groups have a column named as the weights that trained, it is kept.
+        groups, members : as for `fit`, with the groups' variables and the members' conditions alone. A
+            column of weights is kept if it has the name of the one that trained.
         seed, draws : as in `generate`.
 
         Returns
