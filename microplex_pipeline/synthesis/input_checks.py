@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 CATEGORY_TYPES = (pl.String, pl.Categorical, pl.Enum, pl.Boolean)
@@ -53,6 +54,19 @@ def require_columns(data: pl.DataFrame, names: Sequence[str]) -> None:
 
 def _shown(names: Sequence[str]) -> str:
     return ", ".join(name if name.isprintable() else repr(name) for name in names)
+
+
+def check_factors(factors: np.ndarray, n: int) -> None:
+    """Raise ValueError unless there is one positive, finite factor per record."""
+    if np.shape(factors) != (n,):
+        raise ValueError(
+            f"factors must have one number per record, shape ({n},), not {np.shape(factors)}"
+        )
+    if (unusable := ~(np.isfinite(factors) & (factors > 0))).any():
+        raise ValueError(
+            f"factors must be positive and finite: {unusable.sum()} are not "
+            f"(first: row {int(np.argmax(unusable))})"
+        )
 
 
 def check_missing(missing: Mapping[str, str], targets: Sequence[str]) -> None:

@@ -140,6 +140,7 @@ def fit_parts(
     seed: int,
     *,
     prior: Parts | None,
+    factors: np.ndarray | None,
     progress: Progress | None,
 ) -> Parts:
     """Fit the three parts one after the other.
@@ -151,6 +152,8 @@ def fit_parts(
     margins : atom_holders, max_knots and tail_factor, see `fit_marginal`.
     settings, seed, progress : see `ZeroModel.fit` and `Flow.fit`.
     prior : the parts of a larger population's synthesizer, from which these start.
+    factors : (n,) positive factors of a bootstrap replicate, see `ZeroModel.fit`; None for the records as
+        they are.
 
     Raises
     ------
@@ -161,16 +164,24 @@ def fit_parts(
         _require_same(prior.transformer, variables)
     transformer = Transformer.fit(
         data,
-        weights=weights,
+        weights=weights if factors is None else weights * factors / np.mean(weights * factors),
         prior=None if prior is None else prior.transformer,
         **variables._asdict(),
         **margins,
     )
     common = (data, transformer, weights, settings, seed)
     zero_model = ZeroModel.fit(
-        *common, prior=None if prior is None else prior.zero_model, progress=progress
+        *common,
+        prior=None if prior is None else prior.zero_model,
+        factors=factors,
+        progress=progress,
     )
-    flow = Flow.fit(*common, prior=None if prior is None else prior.flow, progress=progress)
+    flow = Flow.fit(
+        *common,
+        prior=None if prior is None else prior.flow,
+        factors=factors,
+        progress=progress,
+    )
     return Parts(transformer, zero_model, flow)
 
 

@@ -14,6 +14,7 @@ from microplex_pipeline.estimator import Estimator, NotFittedError
 from microplex_pipeline.frames import to_polars, with_columns
 from microplex_pipeline.synthesis.imputation import impute_records
 from microplex_pipeline.synthesis.input_checks import (
+    check_factors,
     check_missing,
     check_names,
     check_options,
@@ -186,6 +187,7 @@ class Synthesizer(Estimator):
         verbose: bool = False,
         progress: Progress | None = None,
         prior: Synthesizer | None = None,
+        factors: np.ndarray | None = None,
     ) -> Self:
         """Fit transformer, zero model and flow.
 
@@ -201,13 +203,18 @@ class Synthesizer(Estimator):
         prior : a synthesizer of the same variables, fitted on a larger population of which `data` are
             a small area. Margins are shrunk towards the prior's margins and its networks are fine-tuned,
             with `FINE_TUNING` instead of the settings.
+        factors : (n,) positive factors of a bootstrap replicate, such as `rng.exponential(size=n)` (Rubin
+            1981, The Bayesian bootstrap, Annals of Statistics 9, 130-134): the fit counts each record so
+            many times. Unlike weights, they are not tempered (`TrainingSettings.weight_power`). None
+            for the records as they are.
 
         Raises
         ------
         ValueError
-            For missing columns, missing or infinite targets, unusable weights, too few records, an
-            identity that does not hold in some records, or a prior of other variables. With a privacy
-            budget also for a prior, and for values outside of the budget's bounds and categories.
+            For missing columns, missing or infinite targets, unusable weights or factors, too few records,
+            an identity that does not hold in some records, or a prior of other variables. With a privacy
+            budget also for a prior or factors, and for values outside of the budget's bounds and
+            categories.
         ImportError
             With a privacy budget, if opacus is not installed.
         NotFittedError
@@ -219,7 +226,13 @@ class Synthesizer(Estimator):
         settings = TrainingSettings(**{**start.model_dump(), **changed})
         if prior is not None and self.privacy is not None:
             raise ValueError("a privacy budget does not account for what a prior has learned")
-        frame, weights = self.training_records(to_polars(data), weight_col)
+        if factors is not None and self.privacy is not None:
+            raise ValueError("a privacy budget does not account for factors of the records")
+        records = to_polars(data)
+        frame, weights = self.training_records(records, weight_col)
+        if factors is not None:
+            check_factors(factors, records.height)
+            factors = factors[checked_weights(records, weight_col) > 0]
         progress = progress or (print if verbose else None)
         margins = {name: getattr(self, name) for name in MARGINS}
         variables, spent = self._variables(), None
@@ -227,7 +240,8 @@ class Synthesizer(Estimator):
         if self.privacy is None:
             parts = fit_parts(
                 identities.free(frame), weights, variables, margins, settings, self.seed,
-                prior=None if prior is None else prior._fitted_parts(), progress=progress,
+                prior=None if prior is None else prior._fitted_parts(), factors=factors,
+                progress=progress,
             )  # fmt: skip
         else:
             weights = self.privacy.scaled(frame, weight_col)
@@ -432,23 +446,48 @@ class Synthesizer(Estimator):
         return with_columns(data, columns)
 
     def imputations(
-        self, data: Any, n: int, seed: int | None = None, *, particles: int = 64
+        self,
+        data: Any,
+        n: int,
+        seed: int | None = None,
+        *,
+        weight_col: str | None = "weight",
+        prior: Synthesizer | None = None,
+        particles: int = 64,
     ) -> list[Any]:
-        """Fill the nulls n times, each time like `impute` with a new seed: multiple imputation.
+        """Fit n models, each to a Bayesian bootstrap of the records, and fill the nulls with each of them.
 
-        Combine the estimates by Rubin's rules (`evaluation.combining_rules.combine_implicates`). The model's
-        parameters are the same in all of them: with few training records, fit one model per imputation to a
-        bootstrap sample.
+        This is multiple imputation: imputations differ by what the values may be, and by what the model may
+        be (Rubin 1987, Multiple Imputation for Nonresponse in Surveys, chapter 4). Combine the estimates by
+        `evaluation.combining_rules.combine_implicates`. The synthesizer itself is neither used nor changed:
+        it need not be fitted.
+
+        Parameters
+        ----------
+        data : frame with the condition and target columns; its other columns are kept.
+        n : number of imputations; each costs a fit.
+        seed : the same seed gives the same imputations; None draws new ones at each call.
+        weight_col, prior : see `fit`.
+        particles : see `impute`.
+
+        Returns
+        -------
+        n frames of the caller's kind.
 
         Raises
         ------
-        ValueError, NotFittedError
-            See `impute`; also if n is below 1.
+        ValueError
+            See `fit` and `impute`; also if n is below 1.
         """
         if n < 1:
             raise ValueError(f"at least one imputation is needed, not {n}")
-        seeds = np.random.SeedSequence(seed).generate_state(n)
-        return [self.impute(data, int(s), particles=particles) for s in seeds]
+        n_records, found = to_polars(data).height, []
+        for source in np.random.SeedSequence(seed).spawn(n):
+            rng = np.random.default_rng(source)
+            model = self.clone().set_params(seed=int(rng.integers(2**31)))
+            model.fit(data, weight_col, prior=prior, factors=rng.exponential(size=n_records))
+            found.append(model.impute(data, int(rng.integers(2**31)), particles=particles))
+        return found
 
     def log_prob(self, data: IntoFrameT) -> np.ndarray:
         """Return the log-density of each record's targets given its conditions.

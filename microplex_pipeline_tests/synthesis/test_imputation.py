@@ -114,13 +114,32 @@ def test_frames_keep_their_kind_and_nan_is_missing(data, synthesizer):
     assert filled["wage"].tolist() == synthesizer.impute(incomplete, seed=1)["wage"].to_list()
 
 
-def test_multiple_imputations_differ_where_values_were_missing(data, synthesizer):
+def test_multiple_imputations_differ_where_values_were_missing(data):
     incomplete = without(data[:300], 0.3)
-    first, second, third = synthesizer.imputations(incomplete, 3, seed=0, particles=4)
-    for one, other in itertools.combinations([first, second, third], 2):
+    unfitted = Synthesizer(TARGETS, ["age"], ["kind"], settings=QUICK, missing=RANDOM)
+    given = unfitted.imputations(incomplete, 3, seed=0, particles=4)
+    assert not unfitted.is_fitted_
+    for one, other in itertools.combinations(given, 2):
         differs = one["wage"] != other["wage"]
         assert differs.any()
         assert incomplete.filter(differs)["wage"].null_count() == differs.sum()
+    again = unfitted.imputations(incomplete.to_pandas(), 3, seed=0, particles=4)
+    assert [frame["wage"].tolist() for frame in again] == [f["wage"].to_list() for f in given]
+
+
+def test_multiple_imputations_know_that_the_model_is_uncertain(data):
+    """With few records, the mean differs more between imputations than one model's draws say."""
+    few = data[:80].with_columns(
+        wage=pl.when(pl.int_range(pl.len()) % 5 < 2).then("wage"), weight=pl.lit(1.0)
+    )
+    unfitted = Synthesizer(
+        ["wage"], ["age"], settings=QUICK, missing={"wage": "at_random"}, seed=0
+    )
+    several = unfitted.imputations(few, 12, seed=0)
+    one_model = unfitted.fit(few)
+    draws = [one_model.impute(few, seed) for seed in range(12)]
+    spread, within = (np.std([f["wage"].mean() for f in found]) for found in (several, draws))
+    assert spread > 1.3 * within
 
 
 def test_values_missing_at_random_do_not_bias_a_fit():

@@ -192,6 +192,33 @@ def test_heavier_records_count_for_more():
     assert (drawn["x"] > 0).mean() == pytest.approx(0.9, abs=0.03)
 
 
+def test_factors_count_records_so_many_times():
+    """Factors are not tempered: what hangs on a condition follows them, too."""
+    data = pl.DataFrame({"g": ["a", "b"] * 400, "x": [0, 0, 1000, 1000] * 200, "weight": 2.0})
+    last = pl.int_range(pl.len()) >= data.height - 4
+    data = data.with_columns(weight=pl.when(last).then(0.0).otherwise("weight"))  # does not train
+    positive = (data["x"] > 0).to_numpy()
+    factors = np.where(positive == (data["g"] == "a").to_numpy(), 9.0, 1.0)
+    model = Synthesizer(["x"], ["g"], seed=0).fit(data, factors=factors, epochs=20)
+    drawn = model.generate(pl.DataFrame({"g": ["a", "b"] * 4000}), seed=0)
+    shares = {g: (f["x"] > 0).mean() for (g,), f in drawn.group_by("g")}
+    assert shares["a"] == pytest.approx(0.9, abs=0.04)
+    assert shares["b"] == pytest.approx(0.1, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("factors", "message"),
+    [
+        (np.ones(7), r"one number per record, shape \(1204,\), not \(7,\)"),
+        (np.where(np.arange(1204) == 5, 0.0, 1.0), r"1 are not \(first: row 5\)"),
+        (np.where(np.arange(1204) == 3, np.nan, 1.0), r"1 are not \(first: row 3\)"),
+    ],
+)
+def test_unusable_factors_are_named(records, factors, message):
+    with pytest.raises(ValueError, match=message):
+        Synthesizer(TARGETS, CONDITIONS).fit(records, factors=factors)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -170,6 +170,8 @@ def test_what_cannot_be_accounted_for_is_refused(records, fitted):
         private(records, bounds={**BOUNDS, "wages_head": (0, 10)}).fit(records, **fit)
     with pytest.raises(ValueError, match="does not account for what a prior has learned"):
         private(records).fit(records, prior=fitted, **fit)
+    with pytest.raises(ValueError, match="does not account for factors"):
+        private(records).fit(records, factors=np.ones(records.height), **fit)
     with pytest.raises(ValueError, match="no_copies_of would tell which records there are"):
         fitted.generate(records.select(CONDITIONS), 0, no_copies_of=records)
     for identity in (Sum(["wages_head"]), Between(0, 1)):
