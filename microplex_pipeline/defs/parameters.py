@@ -45,6 +45,12 @@ class MarginParameters(Strict):
         le=1e6,
         description="bound of synthetic amounts, as a multiple of the largest surveyed amount",
     )
+    prior_records: float = Field(
+        75.0,
+        gt=0,
+        le=1e9,
+        description="number of state records that the national margin counts for",
+    )
 
 
 class CompletionParameters(Strict):

@@ -297,7 +297,8 @@ def amounts_within_sampling(fidelity: pl.DataFrame) -> Judgement:
         f"{beyond.height} of {headline.height} headline amounts differ from the survey by more than "
         f"sampling explains{f' ({names})' if names else ''}, {doubtful.height} more are doubtful"
         + (
-            ". Do not publish figures of them: margins of small samples are shrunk towards the nation's"
+            ". Do not publish figures of them; with more survey records, or a smaller "
+            "margins.prior_records, they follow the state's respondents more closely"
             if names
             else ""
         ),

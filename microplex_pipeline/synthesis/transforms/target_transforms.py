@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
@@ -20,7 +19,6 @@ from microplex_pipeline.synthesis.stored_form import (
     Stored,
     Text,
 )
-from microplex_pipeline.synthesis.transforms.deleted_interpolation import own_share
 from microplex_pipeline.synthesis.transforms.heaping import DECADES, LEVELS, Heaping
 from microplex_pipeline.synthesis.transforms.marginal import Marginal, fit_marginal
 from microplex_pipeline.synthesis.transforms.ties import MAX_TIES, StoredTie, Tie
@@ -351,42 +349,28 @@ def fit_amount(
     return AmountTransform(column.name, signs, resolution, marginals, (), missing, bounds)
 
 
-def fit_shrunken(
-    column: pl.Series,
-    weights: np.ndarray,
-    prior: AmountTransform,
-    *,
-    atom_holders: int,
-    max_knots: int,
-    tail_factor: float,
+def shrunken(
+    own: AmountTransform, prior: AmountTransform, records: dict[int, int], prior_records: float
 ) -> AmountTransform:
-    """Fit the margins of a small area's amount, shrunk towards its nation's in rank space.
+    """Shrink a small area's margins towards its nation's, in rank space.
 
-    For each sign, G = s G_own + (1 - s) G_prior, see `deleted_interpolation` for the share s. A sign that
-    does not occur in the area keeps the prior's margin.
+    For each sign, G = n / (n + k) G_own + k / (n + k) G_prior, where n is the number of the area's
+    records of that sign and k is `prior_records`: the empirical-Bayes weight of n records against k
+    pseudo-records. A sign that does not occur in the area keeps the prior's margin.
 
     Parameters
     ----------
-    column, weights : the area's amounts, see `fit_amount`.
-    prior : the nation's transform.
-    atom_holders, max_knots, tail_factor : see `marginal.fit_marginal`.
+    own, prior : the area's transform and the nation's, on the same grid.
+    records : number of the area's records by sign.
+    prior_records : number of records that the prior's margin counts for.
     """
-    options: dict[str, Any] = {
-        "atom_holders": atom_holders, "max_knots": max_knots, "tail_factor": tail_factor,
-    }  # fmt: skip
-    own = fit_amount(column, weights, resolution=prior.resolution, bounds=prior.bounds, **options)
-    weights = weights[column.is_not_null().to_numpy()]
-    grid = own.grid(column.drop_nulls())
-    marginals = dict(prior.marginals)
-    for sign in own.marginals.keys() & prior.marginals.keys():
-        rows = np.sign(grid) == sign
-        share = own_share(
-            np.abs(grid[rows]),
-            weights[rows],
-            prior.marginals[sign],
-            partial(fit_marginal, **options),
+    marginals = {}
+    for sign, national in prior.marginals.items():
+        n = records.get(sign, 0)
+        local = own.marginals.get(sign)
+        marginals[sign] = (
+            national if local is None else local.mixed_with(national, n / (n + prior_records))
         )
-        marginals[sign] = own.marginals[sign].mixed_with(prior.marginals[sign], share)
     return replace(prior, marginals=marginals)
 
 

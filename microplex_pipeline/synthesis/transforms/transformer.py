@@ -41,8 +41,8 @@ from microplex_pipeline.synthesis.transforms.target_transforms import (
     TargetTransform,
     fit_amount,
     fit_category,
-    fit_shrunken,
     null_class,
+    shrunken,
 )
 from microplex_pipeline.synthesis.transforms.ties import find_ties
 
@@ -89,6 +89,7 @@ class Transformer(FittedModel):
         max_knots: int = 80,
         tail_factor: float = 2.0,
         prior: Transformer | None = None,
+        prior_records: float = 75.0,
     ) -> Self:
         """Fit every encoding and transform.
 
@@ -104,6 +105,7 @@ class Transformer(FittedModel):
         atom_holders, max_knots, tail_factor : see `marginal.fit_marginal`.
         prior : a transformer of the same variables, fitted on a larger population. Its encodings and
             categories are used unchanged, and margins are shrunk towards its margins.
+        prior_records : the number of records that the prior's margin counts for.
 
         Raises
         ------
@@ -115,7 +117,9 @@ class Transformer(FittedModel):
         }  # fmt: skip
         if prior is not None:
             transforms = {
-                name: _shrunken_transform(data[name], weights, prior.transformers_[name], options)
+                name: _shrunken_transform(
+                    data[name], weights, prior.transformers_[name], prior_records, options
+                )
                 for name in target_vars
             }
             return cls(prior.conditions, transforms, prior.only_where)
@@ -406,9 +410,18 @@ def _numbers(data: pl.DataFrame, names: Iterable[str]) -> dict[str, np.ndarray]:
 
 
 def _shrunken_transform(
-    column: pl.Series, weights: np.ndarray, prior: TargetTransform, options: dict[str, Any]
+    column: pl.Series,
+    weights: np.ndarray,
+    prior: TargetTransform,
+    prior_records: float,
+    options: dict[str, Any],
 ) -> TargetTransform:
     """Return the prior's transform with margins shrunk by the column's own; a category's unchanged."""
     if isinstance(prior, CategoryTransform):
         return prior
-    return fit_shrunken(column, weights, prior, **options)
+    own = fit_amount(column, weights, resolution=prior.resolution, bounds=prior.bounds, **options)
+    signs, counts = np.unique(
+        np.sign(own.grid(column.drop_nulls())).astype(int), return_counts=True
+    )
+    records = dict(zip(signs.tolist(), counts.tolist(), strict=True))
+    return shrunken(own, prior, records, prior_records)
