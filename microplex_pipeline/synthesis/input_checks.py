@@ -32,6 +32,19 @@ def check_options(
             raise ValueError(f"{name} must lie between {low:g} and {high:g}, not {value}")
 
 
+def check_whole(name: str, value: object, lowest: int = 0) -> None:
+    """Raise ValueError unless a seed or a number of something is a whole number that is large enough."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < lowest:  # type: ignore[operator]
+        raise ValueError(f"{name} must be a whole number of at least {lowest}, not {value!r}")
+
+
+def check_seed(seed: object) -> None:
+    """Raise ValueError unless a seed of draws is a whole number, 0 or larger, or None."""
+    if seed is not None:
+        check_whole("seed", seed)
+
+
 def check_names(targets: list[str], conditions: list[str], discrete: list[str]) -> None:
     """Raise ValueError if there are no names, or names are repeated or unknown."""
     if not targets or not conditions:

@@ -18,8 +18,10 @@ from microplex_pipeline.synthesis.input_checks import (
     check_missing,
     check_names,
     check_options,
+    check_seed,
     check_targets,
     check_training,
+    check_whole,
     require_columns,
 )
 from microplex_pipeline.synthesis.model_file import (
@@ -155,6 +157,7 @@ class Synthesizer(Estimator):
                 "tail_factor": (tail_factor, 1.0, LARGEST_TAIL),
             },
         )
+        check_whole("seed", seed)
         self.target_vars = list(target_vars)
         self.condition_vars = list(condition_vars)
         self.discrete_vars = list(discrete_vars) if discrete_vars else None
@@ -169,7 +172,8 @@ class Synthesizer(Estimator):
         self.seed = seed
         check_names(self.target_vars, self.condition_vars, self._discrete)
         check_missing(self.missing or {}, self.target_vars)
-        self._variables()  # refuses impossible rules
+        if not self._variables().target_vars:  # refuses impossible rules, too
+            raise ValueError("every target is computed by an identity: there is nothing to draw")
         if privacy is not None and self.identities:
             raise ValueError(
                 "identities are learned from the records without noise, which a privacy budget does not "
@@ -352,6 +356,7 @@ class Synthesizer(Estimator):
             If the synthesizer is not fitted.
         """
         parts = self._fitted_parts()
+        check_seed(seed)
         if draws not in ("stratified", "independent"):
             raise ValueError(f"draws must be 'stratified' or 'independent', not {draws!r}")
         if no_copies_of is not None and self.privacy_ is not None:
@@ -383,8 +388,8 @@ class Synthesizer(Estimator):
         ValueError, NotFittedError
             See `generate`; also if n is below 1.
         """
-        if n < 1:
-            raise ValueError(f"at least one implicate is needed, not {n}")
+        check_whole("n", n, 1)
+        check_seed(seed)
         seeds = np.random.SeedSequence(seed).generate_state(n)
         return [self.generate(conditions, int(s), draws="independent") for s in seeds]
 
@@ -422,6 +427,7 @@ class Synthesizer(Estimator):
             If the synthesizer is not fitted.
         """
         parts, identities = self._fitted_parts(), self._identities
+        check_seed(seed)
         check_options({}, {"particles": (particles, 1, MOST_PARTICLES)})
         frame = to_polars(data)
         require_columns(frame, self.target_vars)
@@ -479,8 +485,8 @@ class Synthesizer(Estimator):
         ValueError
             See `fit` and `impute`; also if n is below 1.
         """
-        if n < 1:
-            raise ValueError(f"at least one imputation is needed, not {n}")
+        check_whole("n", n, 1)
+        check_seed(seed)
         n_records, found = to_polars(data).height, []
         for source in np.random.SeedSequence(seed).spawn(n):
             rng = np.random.default_rng(source)

@@ -241,7 +241,7 @@ def test_what_nulls_are_must_be_said_and_known(data, synthesizer):
         )
     with pytest.raises(ValueError, match="particles must lie between 1 and 10000"):
         synthesizer.impute(data, particles=0)
-    with pytest.raises(ValueError, match="at least one imputation"):
+    with pytest.raises(ValueError, match="n must be a whole number of at least 1, not 0"):
         synthesizer.imputations(data, 0)
 
 

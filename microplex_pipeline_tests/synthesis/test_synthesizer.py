@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from microplex_pipeline import Synthesizer
-from microplex_pipeline.synthesis import TrainingSettings
+from microplex_pipeline.synthesis import Sum, TrainingSettings
 
 TARGETS = ["wages_head", "business_income_head", "social_security", "snap"]
 CONDITIONS = ["age_head", "filing_status", "n_persons"]
@@ -91,7 +91,7 @@ def test_implicates_differ_and_repeat(fitted, demographics):
     assert not first.equals(second)
     assert first.equals(again[0])
     assert second.equals(again[1])
-    with pytest.raises(ValueError, match="at least one implicate"):
+    with pytest.raises(ValueError, match="n must be a whole number of at least 1, not 0"):
         fitted.implicates(demographics, 0)
 
 
@@ -285,6 +285,9 @@ def test_large_floats_keep_their_dependence_on_the_conditions():
         ({"atom_holders": 0}, "atom_holders must lie between 1 and"),
         ({"atom_holders": float("inf")}, "atom_holders must lie between 1 and"),
         ({"max_knots": -3}, "max_knots must lie between 1 and"),
+        ({"seed": "one"}, "seed must be a whole number of at least 0, not 'one'"),
+        ({"seed": 1.5}, "seed must be a whole number of at least 0, not 1.5"),
+        ({"identities": {"x": Sum(["c", "c"])}}, "every target is computed by an identity"),
     ],
 )
 def test_unusable_options_are_named(options, message):
@@ -301,6 +304,18 @@ def test_names_are_checked_before_the_fit():
         Synthesizer(["income"], ["region"], ["region"])
     with pytest.raises(ValueError, match="at least one target"):
         Synthesizer([], ["age"])
+
+
+@pytest.mark.parametrize("seed", ["one", 0.5, -1, True])
+def test_seeds_are_whole_numbers(fitted, demographics, records, seed):
+    for use in (
+        lambda: fitted.generate(demographics, seed),
+        lambda: fitted.implicates(demographics, 2, seed),
+        lambda: fitted.impute(records, seed),
+        lambda: fitted.imputations(records, 2, seed),
+    ):
+        with pytest.raises(ValueError, match="seed must be a whole number of at least 0, not "):
+            use()
 
 
 def test_data_that_are_not_a_frame_are_refused(fitted):

@@ -31,7 +31,7 @@ from microplex_pipeline.synthesis.households.membership import (
     numbered,
 )
 from microplex_pipeline.synthesis.households.summaries import as_known, draw_in_turn, with_earlier
-from microplex_pipeline.synthesis.input_checks import check_options
+from microplex_pipeline.synthesis.input_checks import check_options, check_seed, check_whole
 from microplex_pipeline.synthesis.models.training_settings import TrainingSettings
 from microplex_pipeline.synthesis.models.weights import checked_weights
 from microplex_pipeline.synthesis.synthesizer import Synthesizer
@@ -111,6 +111,7 @@ class HierarchicalSynthesizer(Estimator):
     ) -> None:
         if skeleton not in SKELETONS:
             raise ValueError(f"skeleton must be one of {', '.join(SKELETONS)}, not {skeleton!r}")
+        check_whole("seed", seed)
         self.schema = schema
         self.skeleton = skeleton
         self.settings = settings
@@ -232,8 +233,8 @@ class HierarchicalSynthesizer(Estimator):
             If the synthesizer is not fitted, or was loaded and draws resampled compositions.
         """
         self._require_fitted()
-        if n_groups < 1:
-            raise ValueError(f"n_groups must be at least 1, not {n_groups}")
+        check_whole("n_groups", n_groups, 1)
+        check_seed(seed)
         if self.compositions_ is None:
             raise NotFittedError(
                 "no records are stored, so a loaded synthesizer cannot resample compositions: give them to "
@@ -272,6 +273,7 @@ class HierarchicalSynthesizer(Estimator):
             If the synthesizer is not fitted.
         """
         self._require_fitted()
+        check_seed(seed)
         schema = self.schema
         of_groups, of_members = to_polars(groups), to_polars(members)
         check_membership(of_groups, of_members, schema, None, drawn=False)
@@ -313,6 +315,7 @@ class HierarchicalSynthesizer(Estimator):
             If the synthesizer is not fitted.
         """
         self._require_fitted()
+        check_seed(seed)
         check_options({}, {"particles": (particles, 1, 1_000)})
         of_groups, of_members = to_polars(groups), to_polars(members)
         check_membership(of_groups, of_members, self.schema, None, drawn=True)

@@ -355,8 +355,12 @@ def test_what_is_not_possible_is_said(fitted):
     for use in (lambda: unfitted.generate(5), lambda: unfitted.save("nowhere")):
         with pytest.raises(NotFittedError, match="call fit first"):
             use()
-    with pytest.raises(ValueError, match="n_groups must be at least 1"):
+    with pytest.raises(ValueError, match="n_groups must be a whole number of at least 1"):
         fitted.generate(0)
+    with pytest.raises(ValueError, match="n_groups must be a whole number of at least 1, not '5'"):
+        fitted.generate("5")
+    with pytest.raises(ValueError, match="seed must be a whole number of at least 0, not -1"):
+        fitted.generate(5, seed=-1)
     with pytest.raises(ValueError, match="skeleton must be one of"):
         HierarchicalSynthesizer(SCHEMA, skeleton="real")
 
