@@ -14,7 +14,9 @@ state stand
   was fitted to them, and the nation's model is fitted to these. The model's form is then right by
   construction.
 
-What the state has above these is what its few records do not tell of how it differs from the nation.
+How far the sample's AUC lies above that of the nation's model as it is shows the noise that fine-tuning takes
+from few records. How far the state's lies above the sample's shows differences between the state and the
+nation that its records do not tell.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ def tuned(train: pl.DataFrame, prior: Synthesizer, seed: int) -> Synthesizer:
 
 def mean_auc(model: Synthesizer, holdout: pl.DataFrame, seed: int) -> float:
     """Return the mean AUC of independent draws for held-out records."""
-    given = holdout.select([*CONDITIONS, WEIGHT])
+    given = holdout.select([*model.condition_vars, WEIGHT])
     aucs = [
         fidelity(
             holdout, model.generate(given, 100 * seed + draw, draws="independent"),

@@ -13,10 +13,10 @@ in standard errors of the sample's total, and the mean difference of the rank co
 
 Coverage: samples are drawn from the nation's records, 30 % deleted by observed values, and imputed five
 times; Rubin's interval of each target's mean and share of holders is compared with the nation's. Means are
-of amounts top-coded at the nation's 99.9th percentile: without that, no interval holds them, not even that
-of complete samples (mean interest 49 %), since most samples lack the few millions that decide them. Beside
-the product's way (a model per imputation, each of a bootstrap) stand complete samples and one model for all
-imputations.
+of amounts top-coded at the nation's 99.9th percentile: without that, intervals fail even for complete samples
+(49 % hold the mean of interest), since most samples lack the few millions that decide it. Beside
+`Synthesizer.imputations` (a model per imputation, each of a bootstrap) stand complete samples, and one model
+for all imputations.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def _shift(odds: np.ndarray) -> float:
     return middle
 
 
-def ours(records: pl.DataFrame, n: int, seed: int) -> list[pl.DataFrame]:
-    """Impute n times, with as many models."""
+def model_per_imputation(records: pl.DataFrame, n: int, seed: int) -> list[pl.DataFrame]:
+    """Fit n models, each to a bootstrap of the records, and impute with each."""
     return _unfitted(seed).imputations(records, n, seed)
 
 
@@ -207,7 +207,10 @@ def coverage(samples: int) -> None:
     nation = pl.concat([case.train, case.holdout]).with_columns(
         pl.col(TARGETS).clip(upper_bound=pl.col(TARGETS).quantile(TOP_CODE))
     )
-    methods: dict[str, Method] = {"a model per imputation": ours, "one model": one_model}
+    methods: dict[str, Method] = {
+        "a model per imputation": model_per_imputation,
+        "one model": one_model,
+    }
     rows = []
     for number in range(samples):
         sample = nation.sample(SAMPLE, seed=number).with_columns(pl.lit(1.0).alias(WEIGHT))

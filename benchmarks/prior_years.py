@@ -24,11 +24,11 @@ import time
 import numpy as np
 import polars as pl
 
+from benchmarks.auc_limit import STATES, mean_auc
 from benchmarks.cases import (
     CONDITIONS,
     PRIOR_RECORDS,
     PRIOR_TRAINING,
-    SMALL,
     TARGETS,
     WEIGHT,
     YEAR,
@@ -36,11 +36,8 @@ from benchmarks.cases import (
     units_of_all_years,
 )
 from microplex_pipeline import Synthesizer
-from microplex_pipeline.evaluation.fidelity import fidelity
 
-STATES = ["CA", *SMALL]
 BEFORE = YEAR - 2
-DRAWS = 5
 BRIEF = "all years, brief"
 
 
@@ -78,15 +75,7 @@ def of_state(state: str, seed: int, prior: Synthesizer) -> tuple[np.ndarray, flo
     )
     conditions = prior.condition_vars
     model = Synthesizer(TARGETS, conditions, seed=seed).fit(train, prior=prior)
-    aucs = [
-        fidelity(
-            holdout,
-            model.generate(holdout.select([*conditions, WEIGHT]), draw, draws="independent"),
-            TARGETS, CONDITIONS, WEIGHT, seed=seed,
-        )["auc"]
-        for draw in range(DRAWS)
-    ]  # fmt: skip
-    return model.log_prob(holdout), float(np.mean(aucs))
+    return model.log_prob(holdout), mean_auc(model, holdout, seed)
 
 
 def gained(nats: np.ndarray, first: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
