@@ -11,7 +11,7 @@ from microplex_pipeline.synthesis import Prior, Synthesizer
 
 
 @state_year_asset(
-    "models", "pytorch", code_version="8", reads=["seed", "completion"], pool="training"
+    "models", "pytorch", code_version="9", reads=["seed", "completion"], pool="training"
 )
 def completion(
     data: dg.ResourceParam[DataFolder],

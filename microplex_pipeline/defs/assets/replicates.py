@@ -23,7 +23,7 @@ REPLICATE = {"replicate": "number of the replicate, from 1"}
 @state_year_asset(
     "calibration",
     "pytorch",
-    code_version="11",
+    code_version="12",
     reads=[
         "seed",
         "margins",

@@ -18,7 +18,7 @@ from microplex_pipeline.synthesis import Flow, Prior, Synthesizer, Transformer, 
 @state_year_asset(
     "synthesis",
     "pytorch",
-    code_version="7",
+    code_version="8",
     reads=["seed", "population"],
     files=["growth_factors", "modelled_totals"],
 )

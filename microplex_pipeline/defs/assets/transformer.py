@@ -10,7 +10,7 @@ from microplex_pipeline.population.training import training_records
 from microplex_pipeline.synthesis import Prior, Transformer
 
 
-@state_year_asset("models", "numpy", code_version="4", reads=["margins"])
+@state_year_asset("models", "numpy", code_version="5", reads=["margins"])
 def transformer(
     data: dg.ResourceParam[DataFolder],
     parameters: dg.ResourceParam[Parameters],
@@ -22,8 +22,9 @@ def transformer(
     Margins are the distributions of single amounts; the zero model and the flow add their dependence. An
     amount that at least `atom_holders` respondents share is a point mass and may be reproduced; all other
     amounts enter only through a density, so that no single respondent's figure is reproduced. Margins are
-    shrunk towards the national ones: with n records of the state, its own margin has the weight
-    n / (n + `prior_records`).
+    shrunk towards the national ones: with n records of the state, its own ranks have the weight
+    n / (n + `prior_records`), and fine structure, such as the shares of round amounts, is the state's own as
+    far as it makes records likely that were left out.
     """
     records, weights = training_records(survey, data.survey_schema)
     fitted = Transformer.fit(

@@ -9,7 +9,7 @@ respondent's amount is reproduced only by chance, with the probability that a de
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -89,6 +89,23 @@ class Marginal:
         values = self.heaping.whole_number(np.interp(ranks, self.u, self._h))
         return np.clip(values, 1, self.bound)
 
+    def ranks_at(self, x: np.ndarray) -> np.ndarray:
+        """Return the distribution function at numbers halfway between whole numbers, each of shape (n,)."""
+        return np.interp(self.heaping.cumulated(np.floor(x)), self._h, self.u)
+
+    def rescaled(self, edges: np.ndarray, ranks: np.ndarray) -> Marginal:
+        """Return the distribution with given ranks at some edges, and its own shape between them.
+
+        Parameters
+        ----------
+        edges : (k,) increasing, halfway between whole numbers; there is mass between any two, and on
+            either side.
+        ranks : (k,) increasing, between 0 and 1.
+        """
+        x = np.unique(np.concatenate([self.x, edges]))
+        old, new = (np.concatenate([[0.0], u, [1.0]]) for u in (self.ranks_at(edges), ranks))
+        return replace(self, x=x, u=np.interp(self.ranks_at(x), old, new))
+
     def mixed_with(self, other: Marginal, share: float) -> Marginal:
         """Return share * self + (1 - share) * other, a small area's margin shrunk towards another.
 
@@ -96,11 +113,9 @@ class Marginal:
         area, would be most of that area's total.
         """
         x = np.unique(np.concatenate([self.x, other.x]))
-        own, others = (
-            np.interp(m.heaping.cumulated(np.floor(x)), m._h, m.u) for m in (self, other)
-        )
         heaping = Heaping(share * self.heaping.shares + (1 - share) * other.heaping.shares)
-        return Marginal(x, share * own + (1 - share) * others, heaping, self.bound)
+        ranks = share * self.ranks_at(x) + (1 - share) * other.ranks_at(x)
+        return Marginal(x, ranks, heaping, self.bound)
 
 
 def fit_marginal(

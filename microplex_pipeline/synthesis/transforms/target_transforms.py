@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
@@ -21,6 +22,7 @@ from microplex_pipeline.synthesis.stored_form import (
 )
 from microplex_pipeline.synthesis.transforms.heaping import DECADES, LEVELS, Heaping
 from microplex_pipeline.synthesis.transforms.marginal import Marginal, fit_marginal
+from microplex_pipeline.synthesis.transforms.shrunken_marginal import fit_shrunken
 from microplex_pipeline.synthesis.transforms.ties import MAX_TIES, StoredTie, Tie
 
 RANK_EDGES = np.array([0.0, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 1.0])
@@ -333,44 +335,76 @@ def fit_amount(
     for sign in signs:
         rows = np.sign(grid) == sign
         if sign and rows.any():
-            marginals[sign] = fit_marginal(
+            marginals[sign] = _fit_marginal_within(
                 np.abs(grid[rows]),
                 weights[rows],
+                sign=sign,
+                resolution=resolution,
+                bounds=bounds,
                 atom_holders=atom_holders,
                 max_knots=max_knots,
                 tail_factor=tail_factor,
             )
-            farthest = bounds[1] if sign > 0 else bounds[0]
-            if farthest is not None:  # no mass piles up at a bound: draws are mirrored below it
-                within = np.floor(abs(farthest) / resolution + 1e-9)
-                marginals[sign] = replace(
-                    marginals[sign], bound=min(marginals[sign].bound, within)
-                )
     return AmountTransform(column.name, signs, resolution, marginals, (), missing, bounds)
 
 
-def shrunken(
-    own: AmountTransform, prior: AmountTransform, records: dict[int, int], prior_records: float
-) -> AmountTransform:
-    """Shrink a small area's margins towards its nation's, in rank space.
+def _fit_marginal_within(
+    values: np.ndarray,
+    weights: np.ndarray,
+    *,
+    sign: int,
+    resolution: float,
+    bounds: tuple[float | None, float | None],
+    **options: Any,
+) -> Marginal:
+    """Fit the margin of one sign, whose draws keep the bound of that sign."""
+    marginal = fit_marginal(values, weights, **options)
+    farthest = bounds[1] if sign > 0 else bounds[0]
+    if farthest is None:
+        return marginal
+    # no mass piles up at a bound: draws are mirrored below it
+    within = np.floor(abs(farthest) / resolution + 1e-9)
+    return replace(marginal, bound=min(marginal.bound, within))
 
-    For each sign, G = n / (n + k) G_own + k / (n + k) G_prior, where n is the number of the area's
-    records of that sign and k is `prior_records`: the empirical-Bayes weight of n records against k
-    pseudo-records. A sign that does not occur in the area keeps the prior's margin.
+
+def fit_shrunken_amount(
+    column: pl.Series,
+    weights: np.ndarray,
+    prior: AmountTransform,
+    prior_records: float,
+    *,
+    atom_holders: int,
+    max_knots: int,
+    tail_factor: float,
+) -> AmountTransform:
+    """Fit the transform of a small area's amount, with margins shrunk towards its nation's.
+
+    A sign that does not occur in the area keeps the nation's margin.
 
     Parameters
     ----------
-    own, prior : the area's transform and the nation's, on the same grid.
-    records : number of the area's records by sign.
-    prior_records : number of records that the prior's margin counts for.
+    column, weights : the area's amounts, see `fit_amount`.
+    prior, prior_records : the nation's transform, and what it counts for, see `shrunken_marginal`.
+    atom_holders, max_knots, tail_factor : see `marginal.fit_marginal`.
     """
-    marginals = {}
+    weights = weights[column.is_not_null().to_numpy()]
+    grid = prior.grid(column.drop_nulls())
+    marginals = dict(prior.marginals)
     for sign, national in prior.marginals.items():
-        n = records.get(sign, 0)
-        local = own.marginals.get(sign)
-        marginals[sign] = (
-            national if local is None else local.mixed_with(national, n / (n + prior_records))
-        )
+        rows = np.sign(grid) == sign
+        if rows.any():
+            fit = partial(
+                _fit_marginal_within,
+                sign=sign,
+                resolution=prior.resolution,
+                bounds=prior.bounds,
+                atom_holders=atom_holders,
+                max_knots=max_knots,
+                tail_factor=tail_factor,
+            )
+            marginals[sign] = fit_shrunken(
+                np.abs(grid[rows]), weights[rows], national, prior_records, fit
+            )
     return replace(prior, marginals=marginals)
 
 

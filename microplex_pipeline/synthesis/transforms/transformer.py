@@ -41,8 +41,8 @@ from microplex_pipeline.synthesis.transforms.target_transforms import (
     TargetTransform,
     fit_amount,
     fit_category,
+    fit_shrunken_amount,
     null_class,
-    shrunken,
 )
 from microplex_pipeline.synthesis.transforms.ties import find_ties
 
@@ -105,7 +105,7 @@ class Transformer(FittedModel):
         atom_holders, max_knots, tail_factor : see `marginal.fit_marginal`.
         prior : a transformer of the same variables, fitted on a larger population. Its encodings and
             categories are used unchanged, and margins are shrunk towards its margins.
-        prior_records : the number of records that the prior's margin counts for.
+        prior_records : the number of records that the prior's margins count for, see `shrunken_marginal`.
 
         Raises
         ------
@@ -419,9 +419,4 @@ def _shrunken_transform(
     """Return the prior's transform with margins shrunk by the column's own; a category's unchanged."""
     if isinstance(prior, CategoryTransform):
         return prior
-    own = fit_amount(column, weights, resolution=prior.resolution, bounds=prior.bounds, **options)
-    signs, counts = np.unique(
-        np.sign(own.grid(column.drop_nulls())).astype(int), return_counts=True
-    )
-    records = dict(zip(signs.tolist(), counts.tolist(), strict=True))
-    return shrunken(own, prior, records, prior_records)
+    return fit_shrunken_amount(column, weights, prior, prior_records, **options)
