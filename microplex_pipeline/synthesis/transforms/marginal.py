@@ -106,15 +106,20 @@ class Marginal:
         old, new = (np.concatenate([[0.0], u, [1.0]]) for u in (self.ranks_at(edges), ranks))
         return replace(self, x=x, u=np.interp(self.ranks_at(x), old, new))
 
-    def mixed_with(self, other: Marginal, share: float) -> Marginal:
+    def mixed_with(
+        self, other: Marginal, share: float, *, beyond: float = np.inf, share_beyond: float = 0.0
+    ) -> Marginal:
         """Return share * self + (1 - share) * other, a small area's margin shrunk towards another.
+
+        Numbers beyond `beyond`, at which both have the same rank, are mixed by `share_beyond` instead.
 
         Draws stay within this margin's own bound: the nation's largest fortune, drawn once in a small
         area, would be most of that area's total.
         """
         x = np.unique(np.concatenate([self.x, other.x]))
         heaping = Heaping(share * self.heaping.shares + (1 - share) * other.heaping.shares)
-        ranks = share * self.ranks_at(x) + (1 - share) * other.ranks_at(x)
+        shares = np.where(x > beyond, share_beyond, share)
+        ranks = shares * self.ranks_at(x) + (1 - shares) * other.ranks_at(x)
         return Marginal(x, ranks, heaping, self.bound)
 
 

@@ -8,7 +8,8 @@ state's rules for benefits; a few hundred records tell it badly. Each is shrunk 
   `prior_records` of the nation;
 * the distribution within these intervals: the area's own has the share under which records are most likely
   that were left out of its margin. This is deleted interpolation (Jelinek and Mercer 1980, Interpolated
-  estimation of Markov source parameters from sparse data).
+  estimation of Markov source parameters from sparse data). Beyond the last edge lie the few largest amounts;
+  they decide the mean, and are shrunk like levels.
 """
 
 from __future__ import annotations
@@ -46,25 +47,28 @@ def fit_shrunken(
     prior_records : number of records that the nation's margin counts for in the ranks at the edges.
     fit : fits a margin to values and weights.
     """
-    n, share = len(values), 0.0
+    n = len(values)
+    weight = n / (n + prior_records)
     candidates = _candidates(prior, n)
-    if n > 1:
-        fold = np.arange(n) % min(FOLDS, n)
-        national_cells = np.stack(prior.cell(values))
-        left_out = np.empty(
-            (2, n)
-        )  # probability under the area's own and the nation's distribution
-        for k in range(fold.max() + 1):
-            out = fold == k
-            own = fit(values[~out], weights[~out])
-            levels = _levels(own, prior, candidates, n, prior_records)
-            left_out[0, out] = levels.of_own(np.stack(own.cell(values[out])))
-            left_out[1, out] = levels.of_prior(national_cells[:, out])
-        share = _most_likely_share(left_out[0], left_out[1], weights / weights.mean())
     own = fit(values, weights)
-    levels = _levels(own, prior, candidates, n, prior_records)
+    levels = _levels(own, prior, candidates, n, weight)
+    if n == 1:
+        return own.mixed_with(prior, weight)
+    fold = np.arange(n) % min(FOLDS, n)
+    national_cells = np.stack(prior.cell(values))
+    left_out = np.empty((2, n))  # probability under the area's own and the nation's distribution
+    for k in range(fold.max() + 1):
+        out = fold == k
+        others = fit(values[~out], weights[~out])
+        of_others = _levels(others, prior, candidates, n, weight)
+        left_out[0, out] = of_others.of_own(np.stack(others.cell(values[out])))
+        left_out[1, out] = of_others.of_prior(national_cells[:, out])
+    last = levels.edges[-1] if len(levels.edges) else np.inf
+    inner = values < last
+    by_own, by_prior = left_out[:, inner]
+    share = _most_likely_share(by_own, by_prior, weights[inner] / weights.mean())
     return own.rescaled(levels.edges, levels.shrunken).mixed_with(
-        prior.rescaled(levels.edges, levels.shrunken), share
+        prior.rescaled(levels.edges, levels.shrunken), share, beyond=last, share_beyond=weight
     )
 
 
@@ -98,16 +102,15 @@ def _candidates(prior: Marginal, n: int) -> np.ndarray:
 
 
 def _levels(
-    own: Marginal, prior: Marginal, candidates: np.ndarray, n: int, prior_records: float
+    own: Marginal, prior: Marginal, candidates: np.ndarray, n: int, weight: float
 ) -> _Levels:
     """Return the levels at those candidates between which both margins have mass, and so a shape to keep."""
     kept, last = [], np.zeros(2)
     ranks = np.stack([own.ranks_at(candidates), prior.ranks_at(candidates)])
     for k, found in enumerate(ranks.T):
-        if np.minimum(found - last, 1 - found).min() > 0.5 / n:
+        if np.minimum(found - last, 1 - found).min() > 0.5 * INTERVAL_HOLDERS / n:
             kept.append(k)
             last = found
-    weight = n / (n + prior_records)
     own_ranks, prior_ranks = ranks[:, kept]
     shrunken = weight * own_ranks + (1 - weight) * prior_ranks
     return _Levels(candidates[kept], own_ranks, prior_ranks, shrunken)
