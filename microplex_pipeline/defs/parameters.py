@@ -46,7 +46,7 @@ class MarginParameters(Strict):
         description="bound of synthetic amounts, as a multiple of the largest surveyed amount",
     )
     prior_records: float = Field(
-        75.0,
+        150.0,
         gt=0,
         le=1e9,
         description="number of state records that the national margin counts for",

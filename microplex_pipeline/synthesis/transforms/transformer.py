@@ -89,7 +89,7 @@ class Transformer(FittedModel):
         max_knots: int = 80,
         tail_factor: float = 2.0,
         prior: Transformer | None = None,
-        prior_records: float = 75.0,
+        prior_records: float = 150.0,
     ) -> Self:
         """Fit every encoding and transform.
 
