@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         InfeasibleTargets,
         Reweighter,
         Targets,
+        expand,
     )
     from microplex_pipeline.synthesis import (
         HierarchicalSynthesizer,
@@ -32,6 +33,7 @@ __all__ = [
     "Reweighter",
     "Synthesizer",
     "Targets",
+    "expand",
     "fuse",
 ]
 
@@ -43,6 +45,7 @@ _HOMES = {
     "Reweighter": "calibration",
     "Synthesizer": "synthesis",
     "Targets": "calibration",
+    "expand": "calibration",
     "fuse": "synthesis",
 }
 

@@ -7,11 +7,22 @@ that its `clone` and pipelines accept these estimators. scikit-learn itself is n
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import Any, Self
 
 
 class NotFittedError(ValueError, AttributeError):
     """An estimator was used before `fit`."""
+
+
+def not_fitted(message: str) -> NotFittedError:
+    """Return the error, which is scikit-learn's of the same name, too, where scikit-learn is in use."""
+    theirs = sys.modules.get("sklearn.exceptions")
+    if theirs is None:
+        return NotFittedError(message)
+    both = type(NotFittedError.__name__, (NotFittedError, theirs.NotFittedError), {})
+    error: NotFittedError = both(message)
+    return error
 
 
 class Estimator:

@@ -15,6 +15,7 @@ from microplex_pipeline.calibration.replicate_weights import (
     replicate_standard_error,
 )
 from microplex_pipeline.calibration.reweighter import Reweighter
+from microplex_pipeline.calibration.rounding.expand import expand
 from microplex_pipeline.calibration.targets.constraints import Constraints, build_constraints
 from microplex_pipeline.calibration.targets.table import Targets
 
@@ -29,5 +30,6 @@ __all__ = [
     "bootstrap_weights",
     "build_constraints",
     "calibrate_replicates",
+    "expand",
     "replicate_standard_error",
 ]

@@ -22,12 +22,13 @@ from microplex_pipeline.calibration.parameter_checks import (
     check_choice,
     check_positive_integer,
 )
+from microplex_pipeline.calibration.rounding.record_rounding import round_weights
 from microplex_pipeline.calibration.solve import require_met, solve
 from microplex_pipeline.calibration.solvers.blas_threads import one_blas_thread
 from microplex_pipeline.calibration.targets.constraint_rows import Margins
 from microplex_pipeline.calibration.targets.constraints import Constraints, build_constraints
 from microplex_pipeline.calibration.targets.table import Targets
-from microplex_pipeline.estimator import Estimator, NotFittedError
+from microplex_pipeline.estimator import Estimator, not_fitted
 from microplex_pipeline.frames import to_polars, with_columns
 
 Backend = Literal["scipy", "cvxpy"]
@@ -60,10 +61,13 @@ class Reweighter(Estimator):
     observations : number of independent observations that the records stand for, if a distance is
         minimised and targets are soft; None for one per record or household. Records drawn from a model
         know no more than the sample that it was fitted to.
-    seed : decides which records are tried for `n_records`, and within tolerances.
+    integer : round the weights, each down or up, to whole numbers that keep to the targets as near as whole
+        numbers allow (see `calibration.rounding`); `tol` is checked before.
+    seed : decides which records are tried for `n_records`, within tolerances, and where rounding starts.
 
     Attributes
     ----------
+    is_fitted_ : whether `fit` has run.
     weights_ : (n,) weight of each record passed to `fit`.
     constraints_ : the system of constraints made from the targets.
     solution_, design_ : (n,) weights and design weights of records or, if `household_id` was given, of
@@ -110,6 +114,7 @@ class Reweighter(Estimator):
         n_records: int | None = None,
         soft: bool | float = False,
         observations: float | None = None,
+        integer: bool = False,
         seed: int = 0,
     ) -> None:
         self.backend = backend
@@ -121,6 +126,7 @@ class Reweighter(Estimator):
         self.n_records = n_records
         self.soft = soft
         self.observations = observations
+        self.integer = integer
         self.seed = seed
         self._check_parameters()
 
@@ -203,12 +209,15 @@ class Reweighter(Estimator):
         with one_blas_thread():
             solution = solve(self.method, task)
         require_met(task, solution.weights, self.tol)
+        weights = solution.weights
+        if self.integer:
+            weights = round_weights(constraints.matrix, constraints.values, weights, self.seed)
         self.constraints_ = constraints
         self.multipliers_ = solution.multipliers
         self.deviations_ = deviations
-        self.solution_ = solution.weights
+        self.solution_ = weights
         self.design_ = design
-        self.weights_ = spread_to_records(frame, solution.weights, household_id)
+        self.weights_ = spread_to_records(frame, weights, household_id)
         self._weight_col = weight_col or WEIGHT
         self._fitted_method = self.method
         return self
@@ -252,7 +261,7 @@ class Reweighter(Estimator):
         self._require_fit()
         if (height := to_polars(data).height) != len(self.weights_):
             raise ValueError(
-                f"the frame has {height} rows, but weights were fitted for {len(self.weights_)}"
+                f"the frame has length {height}, but weights were fitted for {len(self.weights_)} rows"
             )
         weights = pl.Series(self._weight_col, self.weights_)
         return with_columns(data, [weights], self.weights_ > 0 if drop_zeros else None)
@@ -290,12 +299,17 @@ class Reweighter(Estimator):
             "total_weight": float(weights.sum()),
         }
 
+    @property
+    def is_fitted_(self) -> bool:
+        """Whether `fit` has run."""
+        return hasattr(self, "weights_")
+
     def _require_fit(self) -> None:
-        if not hasattr(self, "weights_"):
-            raise NotFittedError("this Reweighter is not fitted: call fit first")
+        if not self.is_fitted_:
+            raise not_fitted("this Reweighter is not fitted: call fit first")
 
     def _fit_summary(self) -> str | None:
-        if not hasattr(self, "weights_"):
+        if not self.is_fitted_:
             return None
         records, households = len(self.weights_), len(self.solution_)
         within = f" in {households:,} households" if households != records else ""

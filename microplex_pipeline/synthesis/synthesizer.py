@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from narwhals.typing import IntoFrameT
 
-from microplex_pipeline.estimator import Estimator, NotFittedError
+from microplex_pipeline.estimator import Estimator, not_fitted
 from microplex_pipeline.frames import to_polars, with_columns
 from microplex_pipeline.synthesis.imputation import impute_records
 from microplex_pipeline.synthesis.input_checks import (
@@ -601,5 +601,5 @@ class Synthesizer(Estimator):
 
     def _fitted_parts(self) -> Parts:
         if not self.is_fitted_:
-            raise NotFittedError("this synthesizer is not fitted: call fit first")
+            raise not_fitted("this synthesizer is not fitted: call fit first")
         return Parts(self.transformer_, self.zero_model_, self.flow_model_)

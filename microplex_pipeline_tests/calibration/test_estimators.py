@@ -3,8 +3,9 @@
 import polars as pl
 import pytest
 import sklearn.base
+import sklearn.exceptions
 
-from microplex_pipeline import GeographicReweighter, Reweighter, Targets
+from microplex_pipeline import GeographicReweighter, Reweighter, Synthesizer, Targets
 from microplex_pipeline.calibration import CalibrationError, calibrate_replicates
 from microplex_pipeline.calibration.replicate_weights import replicate_standard_error
 from microplex_pipeline.estimator import NotFittedError
@@ -48,6 +49,29 @@ def test_a_clone_is_not_fitted():
         sklearn.base.clone(fitted).transform(PEOPLE)
     with pytest.raises(NotFittedError, match="call fit first"):
         Reweighter().get_sparsity_stats()
+
+
+@pytest.mark.parametrize("estimator", [Reweighter(), GeographicReweighter()], ids=repr)
+def test_is_fitted_tells_whether_fit_has_run(estimator):
+    assert estimator.is_fitted_ is False
+    estimator.fit(PEOPLE, AREAS if isinstance(estimator, GeographicReweighter) else MARGINS, "w")
+    assert estimator.is_fitted_ is True
+    assert estimator.clone().is_fitted_ is False
+
+
+def test_the_error_before_a_fit_is_scikit_learns_too():
+    with pytest.raises(sklearn.exceptions.NotFittedError, match="not fitted"):
+        Reweighter().transform(PEOPLE)
+    with pytest.raises(sklearn.exceptions.NotFittedError, match="not fitted"):
+        Synthesizer(["y"], ["x"]).generate(PEOPLE)
+    with pytest.raises(ValueError, match="not fitted"):
+        Reweighter().transform(PEOPLE)
+
+
+def test_a_frame_of_another_length_is_refused():
+    fitted = Reweighter().fit(PEOPLE, MARGINS)
+    with pytest.raises(ValueError, match="length 2, but weights were fitted for 3 rows"):
+        fitted.transform(PEOPLE[:2])
 
 
 def test_parameters_are_checked_when_they_are_set():

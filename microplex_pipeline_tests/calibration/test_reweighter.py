@@ -122,6 +122,23 @@ def test_any_feasible_targets_are_met(seed, scale, method):
     assert reweighter.weights_.min() >= 0
 
 
+@pytest.mark.parametrize("method", [{"distance": "raking"}, {"sparsity": "l0"}], ids=str)
+def test_whole_weights_keep_the_targets(people, method):
+    small = people.with_columns(pl.col("weight") / 40_000)
+    targets = {k: {c: v // 40_000 for c, v in cells.items()} for k, cells in MARGINS.items()}
+    rest = sum(targets["state"].values()) - sum(targets["age_group"].values())
+    targets["age_group"]["65+"] += rest
+    weight = "weight" if "distance" in method else None
+    exact = Reweighter(**method).fit(small, targets, weight)
+    whole = Reweighter(**method, integer=True, seed=4).fit(small, targets, weight)
+    assert whole.weights_.dtype == np.int64
+    assert (np.abs(whole.weights_ - exact.weights_) < 1).all()
+    for column, cells in targets.items():
+        assert totals(whole.transform(small), column) == cells
+    again = Reweighter(**method, integer=True, seed=4).fit(small, targets, weight)
+    np.testing.assert_array_equal(again.weights_, whole.weights_)
+
+
 def test_households_get_one_weight():
     units = pl.DataFrame(
         {"household": [5, 5, 2, 2, 2, 8], "persons": [1, 2, 1, 1, 1, 4], "weight": [2.0] * 6}
@@ -241,7 +258,7 @@ def test_bad_options_are_refused_at_once(options, message):
 
 def test_another_number_of_rows_is_refused(people):
     reweighter = Reweighter(sparsity="l2").fit(people, MARGINS)
-    with pytest.raises(ValueError, match="has 10 rows, but weights were fitted for 2000"):
+    with pytest.raises(ValueError, match="length 10, but weights were fitted for 2000 rows"):
         reweighter.transform(people.head(10))
 
 

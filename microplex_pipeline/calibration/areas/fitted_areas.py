@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from microplex_pipeline.calibration.areas.diagnostics import diagnostics_table
-from microplex_pipeline.calibration.areas.integer_weights import integer_weights
+from microplex_pipeline.calibration.areas.diagnostics import counts, diagnostics_table
+from microplex_pipeline.calibration.areas.joint_controls import joint_controls
 from microplex_pipeline.calibration.areas.nested_allocation import NestedAllocation
 from microplex_pipeline.calibration.areas.penalized_entropy import PenalizedEntropy
 from microplex_pipeline.calibration.areas.sample import sample_area
 from microplex_pipeline.calibration.areas.targets import AreaLevel
+from microplex_pipeline.calibration.rounding.area_rounding import (
+    AreaRounding,
+    ControlLevel,
+    WholeWeights,
+    unit_costs,
+)
 
 
 @dataclass(frozen=True)
@@ -52,14 +59,34 @@ class FittedAreas:
 
     def weights(self) -> Iterator[np.ndarray]:
         """Yield the weights (n,) of each area, after sampling and rounding."""
+        if not self.integer:
+            yield from self._fractional()
+            return
+        for whole in self._whole_weights:
+            weights = np.zeros(len(self.ids), np.int64)
+            weights[whole.records] = whole.units
+            yield weights
+
+    def _fractional(self) -> Iterator[np.ndarray]:
         names = self.levels[-1].targets.names
         for area, weights in enumerate(self.solution.areas()):
-            rng = np.random.default_rng([self.seed, area])
-            if self.households_per_area is not None:
-                weights = sample_area(
-                    weights, self.features[-1], names, self.households_per_area, rng
-                )
-            yield integer_weights(weights, rng) if self.integer else weights
+            if self.households_per_area is None:
+                yield weights
+            else:
+                rng = np.random.default_rng([self.seed, area])
+                yield sample_area(weights, self.features[-1], names, self.households_per_area, rng)
+
+    @cached_property
+    def _whole_weights(self) -> list[WholeWeights]:
+        """Rounded once, because what an area gets depends on others; only records with units are kept."""
+        features, places = joint_controls(self.levels, self.features)
+        costs = unit_costs(features)
+        controls = []
+        for level, place in zip(self.levels, places, strict=True):
+            values, own = np.zeros((len(level.areas), len(costs))), np.zeros(len(costs))
+            values[:, place], own[place] = level.values, costs[place]
+            controls.append(ControlLevel(level.parents, values, own))
+        return list(AreaRounding(features, controls, self.seed).round(self._fractional()))
 
     def diagnose(self, values: list[np.ndarray]) -> tuple[pl.DataFrame, np.ndarray]:
         """Return the diagnostics, and each record's sum over the areas (n,).
@@ -78,7 +105,7 @@ class FittedAreas:
                 achieved[depth][area] += self.features[depth] @ weights
                 area = self.levels[depth].parents[area]
         tables = [
-            diagnostics_table(level, v, a)
-            for level, v, a in zip(self.levels, values, achieved, strict=True)
+            diagnostics_table(level, v, a, counts(f) if self.integer else None)
+            for level, v, a, f in zip(self.levels, values, achieved, self.features, strict=True)
         ]
         return pl.concat(tables), sums

@@ -23,7 +23,7 @@ from microplex_pipeline.calibration.parameter_checks import (
 )
 from microplex_pipeline.calibration.targets.constraints import build_constraints
 from microplex_pipeline.calibration.targets.table import Targets, listed
-from microplex_pipeline.estimator import Estimator, NotFittedError
+from microplex_pipeline.estimator import Estimator, not_fitted
 from microplex_pipeline.frames import to_polars
 
 SUMS_TOLERANCE = (
@@ -44,15 +44,15 @@ class GeographicReweighter(Estimator):
         fractions of the population). With several levels, the weights of an area are distributed across
         its parts in turn. "pmedm" does not fix a record's sum over the areas, and meets published
         estimates of all levels at once within their standard errors (penalized maximum entropy; Nagle,
-        Buttenfield, Leyk and Spielman 2014, Annals of the AAG 104: 80-95).
+        Buttenfield, Leyk and Spielman 2014, Annals of the AAG 104: 80-95). Levels may have different targets.
     soft : for "allocation": meet targets within their standard errors, as "pmedm" always does.
     scale_to_total : for "allocation" with exact targets: if they do not add up to the records' total,
         multiply them so that they do, see `scale_factors_`. Otherwise a difference is an error.
     households_per_area : keep at most this many records (or households) in each area: a systematic
         sample that keeps all of the area's totals. The weights of a record over the areas then no longer
         add up to its own.
-    integer : round an area's weights to integers at random (truncate, replicate, sample). Targets are
-        then met up to rounding, and a record's weights over the areas need not add up to its own.
+    integer : round weights to whole numbers that keep to the targets of every level (see
+        `calibration.rounding`). A record's weights over the areas then no longer add up to its own.
     tol : the fit of exact targets is refused if one is missed by more than this share of its value.
     seed : of samples and rounding; an area's draws do not depend on the order in which areas are read.
 
@@ -60,7 +60,7 @@ class GeographicReweighter(Estimator):
     ----------
     diagnostics_ : polars frame, a row per area of every level and target: value (after scaling),
         achieved by the final weights, relative_error and, if there are standard errors, z (error over
-        standard error).
+        standard error); for whole weights also nearest, whether no whole number is nearer to the value.
     scale_factors_ : polars frame (within, target, factor): what exact targets were multiplied by.
 
     Raises
@@ -246,12 +246,17 @@ class GeographicReweighter(Estimator):
                 f"targets, and keeping them and the sum of weights takes up to {needed} records"
             )
 
+    @property
+    def is_fitted_(self) -> bool:
+        """Whether `fit` has run."""
+        return hasattr(self, "diagnostics_")
+
     def _require_fit(self) -> None:
-        if not hasattr(self, "diagnostics_"):
-            raise NotFittedError("this GeographicReweighter is not fitted: call fit first")
+        if not self.is_fitted_:
+            raise not_fitted("this GeographicReweighter is not fitted: call fit first")
 
     def _fit_summary(self) -> str | None:
-        if not hasattr(self, "diagnostics_"):
+        if not self.is_fitted_:
             return None
         finest, ids = self._fitted.levels[-1], self._fitted.ids
         if finest.standard_errors is None:

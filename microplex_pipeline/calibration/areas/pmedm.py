@@ -5,48 +5,45 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from microplex_pipeline.calibration.areas.joint_controls import joint_controls
 from microplex_pipeline.calibration.areas.penalized_entropy import (
     PenalizedEntropy,
     fit_penalized_entropy,
 )
 from microplex_pipeline.calibration.areas.targets import AreaLevel
-from microplex_pipeline.calibration.errors import CalibrationError
-from microplex_pipeline.calibration.targets.table import listed
+
+# standard error, in populations, of a target that a level does not have: it moves no weight
+UNKNOWN = 1e6
 
 
 def fit_pmedm(
     levels: list[AreaLevel], features: list[sp.csr_array], weights: np.ndarray
 ) -> PenalizedEntropy:
-    """Put every level's targets in the order of the finest level, and solve.
+    """Put every level's targets in one order, and solve.
 
     Parameters
     ----------
-    levels : coarsest first, with standard errors.
+    levels : coarsest first, with standard errors. A level need not have the targets of others.
     features : per level (K, n) sparse, the contribution of one unit of each record's weight to each
         target.
     weights : (n,) positive design weights.
 
     Raises
     ------
-    CalibrationError
-        If the levels have different targets.
     NotConverged
         As `fit_penalized_entropy`.
     """
-    names = levels[-1].targets.names
+    matrix, places = joint_controls(levels, features)
     estimates, variances = [], []
-    for level in levels:
-        if differing := sorted(set(names) ^ set(level.targets.names)):
-            raise CalibrationError(
-                "pmedm needs the same targets at every level, but only some have: "
-                f"{listed(differing)}"
-            )
+    for level, place in zip(levels, places, strict=True):
         assert level.standard_errors is not None
-        order = [level.targets.names.index(name) for name in names]
-        estimates.append(level.values[:, order])
-        variances.append(level.standard_errors[:, order] ** 2)
+        shape = (len(level.areas), matrix.shape[1])
+        values, errors = np.zeros(shape), np.full(shape, UNKNOWN * weights.sum())
+        values[:, place], errors[:, place] = level.values, level.standard_errors
+        estimates.append(values)
+        variances.append(errors**2)
     return fit_penalized_entropy(
-        sp.csr_array(features[-1].T),
+        matrix,
         weights,
         levels[-1].prior_shares(),
         [level.parents for level in levels[1:]],

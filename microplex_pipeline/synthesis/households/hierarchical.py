@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, Self
 import numpy as np
 import polars as pl
 
-from microplex_pipeline.estimator import Estimator, NotFittedError
+from microplex_pipeline.estimator import Estimator, not_fitted
 from microplex_pipeline.frames import empty_like, like, to_polars, with_columns
 from microplex_pipeline.synthesis.households.compositions import (
     ResampledCompositions,
@@ -236,7 +236,7 @@ class HierarchicalSynthesizer(Estimator):
         check_whole("n_groups", n_groups, 1)
         check_seed(seed)
         if self.compositions_ is None:
-            raise NotFittedError(
+            raise not_fitted(
                 "no records are stored, so a loaded synthesizer cannot resample compositions: give them to "
                 "`generate_for`, or fit with skeleton='synthesized'"
             )
@@ -466,7 +466,7 @@ class HierarchicalSynthesizer(Estimator):
 
     def _require_fitted(self) -> None:
         if not self.is_fitted_:
-            raise NotFittedError("this synthesizer is not fitted: call fit first")
+            raise not_fitted("this synthesizer is not fitted: call fit first")
 
     def _complete(
         self, skeleton: pl.DataFrame, entropy: int, draws: Any

@@ -199,8 +199,10 @@ def test_integer_weights_are_integers_near_the_targets(survey, more, budget):
     full = GeographicReweighter().fit(survey, more, "weight", "household_id").area_weights_
     sums = full.group_by("geoid").agg(pl.col("weight").sum()).sort("geoid")["weight"]
     whole = table.group_by("geoid").agg(pl.col("weight").sum()).sort("geoid")["weight"]
-    assert whole.to_list() == [round(s) for s in sums]
-    assert 0 < worst(fitted) < 0.05
+    # the number of households is one more control
+    assert (whole - sums).abs().max() < 1.5
+    assert 0 < worst(fitted) < (0.001 if budget is None else 0.05)
+    assert fitted.diagnostics_["nearest"].mean() > (0.9 if budget is None else 0.3)
 
 
 def test_counties_are_distributed_across_their_parts(survey, counties):

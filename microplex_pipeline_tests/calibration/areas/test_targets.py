@@ -55,10 +55,14 @@ def test_bad_standard_errors_are_named(table, message, options):
         GeographicReweighter(**options).fit(RECORDS, table, "weight")
 
 
-def test_pmedm_needs_the_same_targets_at_every_level():
+def test_levels_of_pmedm_may_have_different_targets():
     finer = rows(["011", "021"], [1.0, 2.0], domain="n_persons:1")
-    table = pl.concat([GOOD, rows(["011", "021"], [3.0, 6.0]), finer])
-    with pytest.raises(CalibrationError, match=r"same targets at every level.*n_persons:1"):
-        GeographicReweighter("pmedm").fit(
-            RECORDS, table.with_columns(standard_error=pl.lit(1.0)), "weight"
-        )
+    table = pl.concat([GOOD, finer]).with_columns(standard_error=pl.lit(0.01))
+    fitted = GeographicReweighter("pmedm").fit(RECORDS, table, "weight")
+    assert fitted.diagnostics_.select("geoid", "target").rows() == [
+        ("01", "tax_unit sum n_persons [all]"),
+        ("02", "tax_unit sum n_persons [all]"),
+        ("011", "tax_unit sum n_persons [n_persons:1]"),
+        ("021", "tax_unit sum n_persons [n_persons:1]"),
+    ]
+    assert fitted.diagnostics_["relative_error"].abs().max() < 1e-3

@@ -1,0 +1,1 @@
+"""Controlled rounding: whole weights whose totals keep to the controls."""
