@@ -24,8 +24,8 @@ from microplex_pipeline.calibration.design_weights import (
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
 from microplex_pipeline.calibration.reweighter import Reweighter
 from microplex_pipeline.calibration.solvers.dual_newton import solve_dual
-from microplex_pipeline.calibration.targets.constraint_rows import Margins
 from microplex_pipeline.calibration.targets.constraints import Constraints
+from microplex_pipeline.calibration.targets.margins import Margins
 from microplex_pipeline.calibration.targets.table import Targets, listed
 from microplex_pipeline.frames import to_polars, with_columns
 

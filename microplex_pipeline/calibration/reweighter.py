@@ -25,8 +25,8 @@ from microplex_pipeline.calibration.parameter_checks import (
 from microplex_pipeline.calibration.rounding.record_rounding import round_weights
 from microplex_pipeline.calibration.solve import require_met, solve
 from microplex_pipeline.calibration.solvers.blas_threads import one_blas_thread
-from microplex_pipeline.calibration.targets.constraint_rows import Margins
 from microplex_pipeline.calibration.targets.constraints import Constraints, build_constraints
+from microplex_pipeline.calibration.targets.margins import Margins, Unequal
 from microplex_pipeline.calibration.targets.table import Targets
 from microplex_pipeline.estimator import Estimator, not_fitted
 from microplex_pipeline.frames import to_polars, with_columns
@@ -63,6 +63,8 @@ class Reweighter(Estimator):
         know no more than the sample that it was fitted to.
     integer : round the weights, each down or up, to whole numbers that keep to the targets as near as whole
         numbers allow (see `calibration.rounding`); `tol` is checked before.
+    margins : what is done if margins have different totals: "rescale" multiplies each so that its total is
+        that of the first; "refuse" raises an error.
     seed : decides which records are tried for `n_records`, within tolerances, and where rounding starts.
 
     Attributes
@@ -115,6 +117,7 @@ class Reweighter(Estimator):
         soft: bool | float = False,
         observations: float | None = None,
         integer: bool = False,
+        margins: Unequal = "refuse",
         seed: int = 0,
     ) -> None:
         self.backend = backend
@@ -127,6 +130,7 @@ class Reweighter(Estimator):
         self.soft = soft
         self.observations = observations
         self.integer = integer
+        self.margins = margins
         self.seed = seed
         self._check_parameters()
 
@@ -138,6 +142,7 @@ class Reweighter(Estimator):
         method = self.method
         if self.bounds is not None:
             check_bounds("bounds", self.bounds, method.unbounded_above)
+        check_choice("margins", self.margins, ("refuse", "rescale"))
         check_between_0_and_1("tol", self.tol)
         check_positive_integer("max_iter", self.max_iter)
         if self.n_records is not None:
@@ -181,7 +186,8 @@ class Reweighter(Estimator):
         Parameters
         ----------
         data : polars, pandas or pyarrow frame, one row per record.
-        targets : nested dict {variable: {category: total}}, or a `Targets` table.
+        targets : nested dict {variable: {category: total}} (or a pandas series or a frame of two columns for
+            {category: total}), a frame with the columns variable, category and value, or a `Targets` table.
         weight_col : column of the design weights; None for equal ones, if there is no column `weight`.
         household_id : column of household numbers. If given, all records of a household get one weight,
             and its design weight is that of its first record.
@@ -198,7 +204,7 @@ class Reweighter(Estimator):
             If weights that meet the targets may exist, but were not found within `max_iter`.
         """
         frame = to_polars(data)
-        constraints = build_constraints(frame, targets, household_id, entity_ids)
+        constraints = build_constraints(frame, targets, household_id, entity_ids, self.margins)
         # sparse weights do not start from design weights, so an unused column of them does no harm
         used = frame if self.distance or weight_col else frame.drop(WEIGHT, strict=False)
         design = design_weights(used, weight_col, household_id, constraints)

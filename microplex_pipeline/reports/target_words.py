@@ -17,7 +17,7 @@ from collections import Counter
 
 import polars as pl
 
-from microplex_pipeline.calibration.targets.domains import bounds, domain_parts
+from microplex_pipeline.calibration.targets.domains import NOT, bounds, domain_parts
 from microplex_pipeline.calibration.targets.table import key_of_name
 from microplex_pipeline.survey import SurveyWords
 from microplex_pipeline.survey.words import capital
@@ -90,6 +90,10 @@ def _group(entity: str, domain: str, words: SurveyWords) -> str:
 
 
 def _range(value: str, currency: str = "") -> str:
+    if value.startswith(NOT):
+        return f"not {_range(value.removeprefix(NOT), currency)}"
+    if value.startswith("["):
+        return " or ".join(_range(part.strip(), currency) for part in value[1:-1].split(","))
     ends = bounds(value)
     if ends is None:
         return value

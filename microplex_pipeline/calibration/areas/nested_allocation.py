@@ -18,8 +18,8 @@ from microplex_pipeline.calibration.areas.allocation import (
 from microplex_pipeline.calibration.areas.targets import AreaLevel
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
 from microplex_pipeline.calibration.solvers.conflicts import feasible_weights
-from microplex_pipeline.calibration.targets.constraint_rows import MARGIN_TOLERANCE
 from microplex_pipeline.calibration.targets.constraints import Constraints
+from microplex_pipeline.calibration.targets.margins import MARGIN_TOLERANCE
 from microplex_pipeline.calibration.targets.table import listed
 
 CHECKED = (

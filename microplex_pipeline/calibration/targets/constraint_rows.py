@@ -11,16 +11,14 @@ import polars as pl
 from microplex_pipeline.calibration.errors import CalibrationError
 from microplex_pipeline.calibration.targets.domains import domain_expression
 from microplex_pipeline.calibration.targets.expressions import AGES
+from microplex_pipeline.calibration.targets.margins import the_column
 from microplex_pipeline.calibration.targets.person_counts import (
     PERSON,
     lists_persons,
     persons_in,
     split_domain,
 )
-from microplex_pipeline.calibration.targets.table import Targets, listed
-
-Margins = Mapping[str, Mapping[Any, float]]
-MARGIN_TOLERANCE = 1e-9  # largest relative difference between totals that should be equal
+from microplex_pipeline.calibration.targets.table import Targets
 
 # per row: positions of records, and the contribution of each
 Entries = list[tuple[np.ndarray, np.ndarray]]
@@ -115,74 +113,3 @@ def _values(data: pl.DataFrame, rows: np.ndarray, name: str, target: str) -> np.
             "records"
         )
     return values
-
-
-def margin_rows(data: pl.DataFrame, margins: Margins) -> tuple[Entries, np.ndarray, list[str]]:
-    """Check a nested dict of margins against the data; return entries, values (m,) and names."""
-    if not margins or not all(bool(cells) for cells in margins.values()):
-        raise CalibrationError("there are no targets: the dict or one of its margins is empty")
-    entries: Entries = []
-    values, names = [], []
-    for variable, cells in margins.items():
-        if not isinstance(cells, Mapping):
-            raise CalibrationError(
-                f"the targets of {variable!r} must be a dict {{category: total}}, not {cells!r}"
-            )
-        column = the_column(data, variable)
-        if column.dtype == pl.Categorical:
-            column = column.cast(pl.String)
-        present = {category: i for i, category in enumerate(column.unique().to_list())}
-        totals_of = {category: _total(variable, category, v) for category, v in cells.items()}
-        if absent := [repr(c) for c, v in totals_of.items() if c not in present and v != 0]:
-            raise CalibrationError(
-                f"no record has {variable!r} equal to: {listed(absent)} (the column has type "
-                f"{column.dtype}, with {listed([repr(c) for c in present])}). Drop the target, or add "
-                "records"
-            )
-        if without := [repr(c) for c in present if c not in cells]:
-            raise CalibrationError(
-                f"records have categories of {variable!r} that have no target: "
-                f"{listed(sorted(without))}. Add their totals, or leave out those records"
-            )
-        distinct = pl.Series(list(present), dtype=column.dtype)
-        codes = column.replace_strict(distinct, list(present.values()), return_dtype=pl.Int64)
-        for category, value in totals_of.items():
-            records = np.flatnonzero(codes.to_numpy() == present.get(category, -1))
-            entries.append((records, np.ones(len(records))))
-            values.append(value)
-            names.append(f"{variable}={category}")
-    totals = {
-        variable: sum(float(v) for v in cells.values()) for variable, cells in margins.items()
-    }
-    low, high = min(totals, key=totals.__getitem__), max(totals, key=totals.__getitem__)
-    if totals[high] - totals[low] > MARGIN_TOLERANCE * totals[high]:
-        shown = ", ".join(f"{variable} {total:,.10g}" for variable, total in totals.items())
-        raise CalibrationError(
-            f"the margins have different totals: {shown}. Each margin covers every record, so all must "
-            "add up to the same population: scale them to one total"
-        )
-    return entries, np.array(values), names
-
-
-def the_column(data: pl.DataFrame, name: str) -> pl.Series:
-    """Return a column of the records; raise CalibrationError if they lack it."""
-    if name not in data.columns:
-        raise CalibrationError(
-            f"the records lack column {name!r} (they have {listed(data.columns, 20)})"
-        )
-    return data[name]
-
-
-def _total(variable: str, category: Any, value: Any) -> float:
-    """Return a target as a number; raise CalibrationError unless it is finite and not negative."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError) as error:
-        raise CalibrationError(
-            f"the target of {variable}={category} is not a number: {value!r}"
-        ) from error
-    if not np.isfinite(number) or number < 0:
-        raise CalibrationError(
-            f"the target of {variable}={category} is negative, NaN or infinite: {number:g}"
-        )
-    return number

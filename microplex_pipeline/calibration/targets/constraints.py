@@ -10,14 +10,18 @@ import polars as pl
 import scipy.sparse as sp
 
 from microplex_pipeline.calibration.errors import CalibrationError, InfeasibleTargets
-from microplex_pipeline.calibration.targets.constraint_rows import (
-    Entries,
+from microplex_pipeline.calibration.targets.constraint_rows import Entries, table_rows
+from microplex_pipeline.calibration.targets.margins import (
+    MarginRows,
     Margins,
+    Unequal,
     margin_rows,
-    table_rows,
     the_column,
 )
 from microplex_pipeline.calibration.targets.table import Targets, listed
+
+# what records may be called where households or other entities are numbered, too
+RECORDS = ("person", "tax_unit", "record", "unit")
 
 
 @dataclass(frozen=True)
@@ -117,18 +121,22 @@ def build_constraints(
     targets: Targets | Margins,
     household_id: str | None = None,
     entity_ids: Mapping[str, str] | None = None,
+    margins: Unequal = "refuse",
 ) -> Constraints:
     """Evaluate targets on records.
 
     Parameters
     ----------
     data : one row per record.
-    targets : a long table, or a nested dict {variable: {category: total}}.
+    targets : a long table, or margins, see `calibration.targets.margins`.
     household_id : column of household numbers. If given, weights belong to households, in order of first
         appearance.
     entity_ids : columns that number other entities, e.g. {"tax_unit": "tax_unit_id"} if records are
         persons. Targets of these entities, and of "household", count each once, by its first record;
-        all other targets are summed over records.
+        targets of "person", "tax_unit", "record" and "unit" are summed over records. Without households
+        and other entities, any name stands for the records.
+    margins : "rescale" multiplies margins so that all have the total of the first; "refuse" raises an error
+        if they differ.
 
     Raises
     ------
@@ -138,11 +146,6 @@ def build_constraints(
     InfeasibleTargets
         If a mean or ratio lies outside the range of its records.
     """
-    if not isinstance(targets, (Targets, Mapping)):
-        raise CalibrationError(
-            "targets must be a dict {variable: {category: total}} or a Targets table, not "
-            f"{type(targets).__name__}"
-        )
     if not data.height:
         raise CalibrationError("there are no records: the frame is empty")
     if household_id is None:
@@ -151,8 +154,8 @@ def build_constraints(
         weight_of = _numbered(data, household_id)
         n = int(weight_of.max()) + 1
     if not isinstance(targets, Targets):
-        entries, values, names = margin_rows(data, targets)
-        return Constraints(_matrix(entries, weight_of, n), values, names)
+        rows = margin_rows(data, targets, margins)
+        return Constraints(_margin_matrix(rows, weight_of, n), rows.values, rows.names)
     ids = dict(entity_ids or {}) | ({"household": household_id} if household_id else {})
     return _table_constraints(data, targets, ids, weight_of, n)
 
@@ -170,6 +173,8 @@ def _table_constraints(
         raise CalibrationError(
             "targets count households: pass the column of household numbers as household_id"
         )
+    if ids:
+        _check_entities(targets, ids)
     firsts = {}
     for entity, column in ids.items():
         _numbered(data, column)  # raises if an id is missing
@@ -185,6 +190,33 @@ def _table_constraints(
         sp.csr_array(matrix), np.where(ratios, 0.0, asked), targets.names,
         below if ratios.any() else None, asked, targets.standard_deviations(),
     )  # fmt: skip
+
+
+def _check_entities(targets: Targets, ids: Mapping[str, str]) -> None:
+    """Raise CalibrationError if a target counts what neither a column numbers nor the records are."""
+    known = [*RECORDS, *ids]
+    unknown = targets.table.filter(~pl.col("entity").is_in(known))
+    if unknown.height:
+        raise CalibrationError(
+            f"targets of an unknown entity: {listed(unknown['target'].to_list())}. Entities are "
+            f"{', '.join(known)}; give the column that numbers another one, e.g. "
+            f"entity_ids={{{unknown['entity'][0]!r}: ...}}"
+        )
+
+
+def _margin_matrix(rows: MarginRows, weight_of: np.ndarray, n: int) -> sp.csr_array:
+    """Return the rows of margins as a sparse matrix (m, n) over weights."""
+    records, variables = rows.codes.shape
+    ones = np.ones(records * variables)
+    if n == records:  # one column per record, in order
+        starts = np.arange(records + 1, dtype=np.int32) * variables
+        by_record = sp.csc_array((ones, rows.codes.ravel(), starts), (len(rows.names), n))
+        return sp.csr_array(by_record)
+    matrix = sp.csr_array(
+        (ones, (rows.codes.ravel(), np.repeat(weight_of, variables))), (len(rows.names), n)
+    )
+    matrix.sum_duplicates()
+    return matrix
 
 
 def _drop_rounding(matrix: sp.csr_array, numerators: sp.csr_array) -> None:

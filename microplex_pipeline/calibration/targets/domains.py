@@ -4,8 +4,11 @@ all                                 every record
 filing_status:2                     a value
 age_head:18-34                      a range, both ends included
 household_income:200000+            no upper end
-household_income:<=9999             no lower end
+household_income:<=9999             no lower end; likewise >=200000, the same as 200000+
 poverty_ratio:<1                    below a number; likewise >1, above it
+state:[CA,NY]                       one of several; of numbers also ranges, filing_status:[1,3-4]
+filing_status:!=2                   all but these, without missing ones; likewise !=[1,3-4]
+wages:missing                       null or NaN; !=missing for all others
 filing_status:2|age_head:65+        both conditions
 """
 
@@ -26,10 +29,12 @@ _BOUNDS = [
     re.compile(rf"(?P<low>{_NUMBER})-(?P<high>{_NUMBER})"),
     re.compile(rf"(?P<low>{_NUMBER})(?P<high>)\+"),
     re.compile(rf"(?P<low>)<=(?P<high>{_NUMBER})"),
+    re.compile(rf">=(?P<low>{_NUMBER})(?P<high>)"),
     re.compile(rf"(?P<low>)(?P<strict><)(?P<high>{_NUMBER})"),
     re.compile(rf"(?P<strict>>)(?P<low>{_NUMBER})(?P<high>)"),
 ]
 
+MISSING, NOT = "missing", "!="
 LONGEST = 1000  # characters; messages repeat a domain
 
 
@@ -104,12 +109,42 @@ def _part(column: str, value: str, domain: str, schema: Mapping[str, pl.DataType
         raise CalibrationError(
             f"domain {domain!r} names column {column!r}, which the records lack"
         )
-    if not schema[column].is_numeric():
-        return pl.col(column).cast(pl.String) == value
+    return condition(
+        pl.col(column), value, schema[column].is_numeric(), f"domain {domain!r}", column
+    )
+
+
+def condition(found: pl.Expr, value: str, numeric: bool, where: str, column: str) -> pl.Expr:
+    """Return whether values are as a part of a domain says.
+
+    Parameters
+    ----------
+    found : the values.
+    value : the text after the colon.
+    numeric : whether the values are numbers.
+    where, column : what is at fault, and the name of the values, for messages.
+
+    Raises
+    ------
+    CalibrationError
+        If the text says nothing about such values.
+    """
+    if value.startswith(NOT):
+        return ~condition(found, value.removeprefix(NOT), numeric, where, column)
+    if value == MISSING:
+        return found.cast(pl.Float64).fill_nan(None).is_null() if numeric else found.is_null()
+    if value.startswith("[") and value.endswith("]"):
+        parts = (
+            condition(found, part.strip(), numeric, where, column)
+            for part in value[1:-1].split(",")
+        )
+        return reduce(lambda a, b: a | b, parts)
+    if not numeric:
+        return found.cast(pl.String) == value
     ends = bounds(value)
     if ends is None:
         raise CalibrationError(
-            f"domain {domain!r}: {value!r} is not a number or a range (18-34, 65+, <=9999, <1 or >1), "
-            f"which the numeric column {column!r} needs"
+            f"{where}: {value!r} is not a number or a range (18-34, 65+, <=9999, <1 or >1), a list of these "
+            f"([1,3-4]), {NOT} before one, or {MISSING!r}, which the numeric column {column!r} needs"
         )
-    return within(pl.col(column), ends)
+    return within(found, ends)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from microplex_pipeline.calibration.errors import CalibrationError
-from microplex_pipeline.calibration.targets.domains import bounds, domain_parts
+from microplex_pipeline.calibration.targets.domains import condition, domain_parts
 from microplex_pipeline.calibration.targets.expressions import AGE, AGES
 
 PERSON = "person"
@@ -53,15 +53,7 @@ def persons_in(ages: pl.Series, ranges: list[str], domain: str) -> np.ndarray:
     if not ranges:
         return sizes.astype(float)
     record = np.repeat(np.arange(len(ages)), sizes)
-    each = ages.filter(lengths > 0).explode().cast(pl.Float64).to_numpy()
-    inside = np.ones(len(each), bool)
-    for text in ranges:
-        ends = bounds(text)
-        if ends is None:
-            raise CalibrationError(
-                f"domain {domain!r}: {text!r} is not a number or a range of ages (0-17 or 65+)"
-            )
-        low = float(ends.low or "-inf")
-        high = float(ends.high or "inf")
-        inside &= (each > low) & (each < high) if ends.strict else (each >= low) & (each <= high)
+    each = ages.filter(lengths > 0).explode().cast(pl.Float64).to_frame(AGE)
+    conditions = (condition(pl.col(AGE), text, True, f"domain {domain!r}", AGE) for text in ranges)
+    inside = each.select(pl.all_horizontal(conditions).fill_null(False)).to_series().to_numpy()
     return np.bincount(record, weights=inside, minlength=len(ages))

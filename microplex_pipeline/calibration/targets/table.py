@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
 
 from microplex_pipeline.calibration.errors import CalibrationError
+from microplex_pipeline.data_files import read_table, write_whole
 from microplex_pipeline.frames import to_polars
 
 KEY = ["entity", "measure", "variable", "domain"]
@@ -69,7 +72,7 @@ class Targets:
     CalibrationError
         If a column is missing or has the wrong type, a value is missing, NaN, infinite, or a negative
         count, a measure is unknown, a standard error or tolerance is negative or infinite, or two rows
-        have the same target.
+        have the same target. All faults are named at once; `faults` returns them.
 
     Examples
     --------
@@ -95,51 +98,96 @@ class Targets:
 
     def __init__(self, table: Any) -> None:
         frame = to_polars(table)
-        if missing := [c for c in [*self.key, "value"] if c not in frame.columns]:
-            raise CalibrationError(f"the targets lack columns: {', '.join(missing)}")
+        if faults := self.faults(frame):
+            raise CalibrationError(
+                faults[0]
+                if len(faults) == 1
+                else f"the targets have {len(faults)} faults:\n"
+                + "\n".join(f"- {f}" for f in faults)
+            )
+        self.table = self._named(frame)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Read a table that `write` wrote, or one of the same columns: .csv, .csv.gz or .parquet.
+
+        Raises
+        ------
+        DataFileError
+            If the file cannot be read, or a number is none.
+        CalibrationError
+            If the targets have faults.
+        """
+        path = Path(path)
+        columns = dict.fromkeys(cls.key, pl.String) | {"value": pl.Float64}
+        table = read_table(path, columns)
+        precise = [c for c in PRECISION if c in table.columns]
+        if precise:
+            table = read_table(path, columns | dict.fromkeys(precise, pl.Float64))
+        return cls(table)
+
+    def write(self, path: str | Path) -> None:
+        """Write the table, without the names, to a file: .csv, .csv.gz or .parquet.
+
+        Raises
+        ------
+        ValueError
+            For another kind of file.
+        """
+        path, table = Path(path), self.table.drop("target")
+        if path.suffix == ".parquet":
+            write_whole(path, table.write_parquet)
+        elif path.name.endswith((".csv", ".csv.gz")):
+            text = table.write_csv().encode()
+            packed = gzip.compress(text, mtime=0) if path.suffix == ".gz" else text
+            write_whole(path, lambda file: file.write_bytes(packed))
+        else:
+            raise ValueError(f"targets are written to .csv, .csv.gz or .parquet, not {path.name}")
+
+    @classmethod
+    def faults(cls, table: Any) -> list[str]:
+        """Return all that is wrong with a table of targets, one sentence each; none if it can be used.
+
+        Parameters
+        ----------
+        table : polars, pandas or pyarrow frame, see the class.
+        """
+        frame = to_polars(table)
+        faults = []
+        if missing := [c for c in [*cls.key, "value"] if c not in frame.columns]:
+            faults.append(f"the targets lack columns: {', '.join(missing)}")
         if not frame.height:
-            raise CalibrationError("there are no targets: the table is empty")
+            faults.append("there are no targets: the table is empty")
+        texts = [c for c in cls.key if c in frame.columns]
+        faults += [
+            f"column {c!r} of the targets must be text, without missing values"
+            for c in texts
+            if frame[c].dtype != pl.String or frame[c].null_count()
+        ]
+        if "geography" in frame.columns and frame["geography"].dtype not in (pl.String, pl.Null):
+            faults.append("column 'geography' of the targets must be text")
+        faults += [
+            f"column {c!r} of the targets must be numbers"
+            for c in ("value", *PRECISION)
+            if c in frame.columns
+            and not (frame[c].dtype.is_numeric() or (c != "value" and frame[c].dtype == pl.Null))
+        ]
+        return faults or _faults_of_rows(cls._named(frame))
+
+    @classmethod
+    def _named(cls, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the table with the name of each target."""
+        name = pl.format(cls.label, *[pl.col(c) for c in cls.key])
         if "geography" in frame.columns:
-            if frame["geography"].dtype not in (pl.String, pl.Null):
-                raise CalibrationError("column 'geography' of the targets must be text")
-            frame = frame.with_columns(pl.col("geography").fill_null("all"))
-        for column in self.key:
-            if frame[column].dtype != pl.String or frame[column].null_count():
-                raise CalibrationError(
-                    f"column {column!r} of the targets must be text, without missing values"
-                )
-        if not frame["value"].dtype.is_numeric():
-            raise CalibrationError("column 'value' of the targets must be numbers")
-        name = pl.format(self.label, *[pl.col(c) for c in self.key])
-        if "geography" in frame.columns:
+            frame = frame.with_columns(pl.col("geography").cast(pl.String).fill_null("all"))
             inside = pl.col("geography") != "all"
             name = name + pl.when(inside).then(pl.format(" in {}", "geography")).otherwise(
                 pl.lit("")
             )
-        self.table = frame.with_columns(pl.col("value").cast(pl.Float64), name.alias("target"))
-        self._check()
-
-    def _check(self) -> None:
-        value, target = pl.col("value"), pl.col("target")
-        faults = {
-            "are not finite numbers": value.is_null() | ~value.is_finite(),
-            "are negative counts": (pl.col("measure") == "count") & (value < 0),
-            f"have a measure other than {' or '.join(MEASURES)}": ~pl.col("measure").is_in(
-                MEASURES
-            ),
-            "are more than once in the table": target.is_duplicated(),
-            "are ratios of a variable that is not written a/b": (pl.col("measure") == "ratio")
-            & (pl.col("variable").str.count_matches("/") != 1),
-        }
-        for column in set(PRECISION) & set(self.table.columns):
-            known = pl.col(column).cast(pl.Float64)
-            faults[f"have a negative or infinite {column}"] = known.is_not_null() & ~(
-                known.is_finite() & (known >= 0)
-            )
-        for fault, rows in faults.items():
-            bad = self.table.filter(rows)["target"].unique(maintain_order=True).to_list()
-            if bad:
-                raise CalibrationError(f"targets that {fault}: {listed(bad)}")
+        numbers = [c for c in ("value", *PRECISION) if c in frame.columns]
+        return frame.with_columns(
+            *[pl.col(c).cast(pl.Float64, strict=False) for c in numbers], name.alias("target")
+        )
 
     def standard_deviations(self) -> np.ndarray:
         """Return how far each target may be off, in its units, (m,); zero if it must be exact.
@@ -164,6 +212,29 @@ class Targets:
     def names(self) -> list[str]:
         """One readable name per target."""
         return self.table["target"].to_list()
+
+
+def _faults_of_rows(table: pl.DataFrame) -> list[str]:
+    value, target = pl.col("value"), pl.col("target")
+    faults = {
+        "are not finite numbers": value.is_null() | ~value.is_finite(),
+        "are negative counts": (pl.col("measure") == "count") & (value < 0),
+        f"have a measure other than {' or '.join(MEASURES)}": ~pl.col("measure").is_in(MEASURES),
+        "are more than once in the table": target.is_duplicated(),
+        "are ratios of a variable that is not written a/b": (pl.col("measure") == "ratio")
+        & (pl.col("variable").str.count_matches("/") != 1),
+    }
+    for column in PRECISION:
+        if column in table.columns:
+            known = pl.col(column)
+            faults[f"have a negative or infinite {column}"] = known.is_not_null() & ~(
+                known.is_finite() & (known >= 0)
+            )
+    bad = {
+        fault: table.filter(rows)["target"].unique(maintain_order=True).to_list()
+        for fault, rows in faults.items()
+    }
+    return [f"targets that {fault}: {listed(names)}" for fault, names in bad.items() if names]
 
 
 NAME = re.compile(r"(\S+) (\S+) (.+) \[(.+)\]")  # the form of Targets.label

@@ -38,7 +38,7 @@ def test_age_groups_add_up_to_persons():
         (("person", "sum", "wages", "age:65+", 1.0), "persons can be counted only"),
         (
             ("person", "count", "persons", "age:old", 1.0),
-            "'old' is not a number or a range of ages",
+            "'old' is not a number or a range",
         ),
         (
             ("person", "count", "persons", "height:1", 1.0),
