@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 import polars as pl
+
+WEIGHT = "weight"  # column of weights by default
 
 
 def to_polars(data: Any) -> pl.DataFrame:
@@ -41,6 +44,26 @@ def to_polars(data: Any) -> pl.DataFrame:
         except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
             raise ValueError(f"column {name!r} mixes types: {error}") from error
     return pl.DataFrame(columns)
+
+
+def weight_column(columns: Sequence[str], weight_col: str | None) -> str | None:
+    """Return the column of weights that estimators use, or None for equal weights.
+
+    Estimators have one rule: by default the column `weight` is used if there is one, and weights are equal if
+    not; another column must exist; None asks for equal weights, with a warning if there is a column `weight`.
+
+    Parameters
+    ----------
+    columns : of the frame.
+    weight_col : as given to `fit`.
+    """
+    if weight_col is None and WEIGHT in columns:
+        warnings.warn(
+            f"weights are equal, because weight_col is None: the frame's column {WEIGHT!r} is not used",
+            UserWarning,
+            stacklevel=3,
+        )
+    return None if weight_col == WEIGHT and WEIGHT not in columns else weight_col
 
 
 def with_columns(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import polars as pl
 
 from microplex_pipeline.calibration.errors import CalibrationError
 from microplex_pipeline.calibration.targets.constraints import Constraints
 
-WEIGHT = "weight"  # column of the results if the design weights are equal
+LARGEST_CHANGE = 100.0  # of the sum of weights, up to which nothing is said
 
 
 def design_weights(
@@ -24,23 +26,49 @@ def design_weights(
     Raises
     ------
     CalibrationError
-        If the column is missing, is not numeric, or is not positive everywhere; or if none was named
-        although there is a column `weight`, which the calibrated weights would replace unused.
+        If the column is missing, is not numeric, is missing, infinite or negative in some records, or is zero
+        in all.
     """
     if weight_col is None:
-        if WEIGHT in frame.columns:
-            raise CalibrationError(
-                f"the records have a column {WEIGHT!r}: give weight_col={WEIGHT!r} to start from these "
-                "weights, or drop the column to start from equal weights"
-            )
         return _equal_weights(constraints)
     weights = household_values(frame, weight_col, household_id)
-    if bad := int((~(np.isfinite(weights) & (weights > 0))).sum()):
+    if bad := int((~(np.isfinite(weights) & (weights >= 0))).sum()):
         raise CalibrationError(
-            f"design weights must be positive: {weight_col!r} is missing, infinite, zero or "
-            f"negative in {bad} records. Drop those records first"
+            f"design weights must be numbers of 0 or more: {weight_col!r} is missing, infinite or "
+            f"negative in {bad} records. Correct them, or drop those records first"
         )
+    if not weights.any():
+        raise CalibrationError(f"design weights {weight_col!r} are zero in all records")
     return weights
+
+
+def with_weight(design: np.ndarray) -> np.ndarray:
+    """Return the positions of positive design weights; warn if there are others, which stay zero."""
+    live = np.flatnonzero(design)
+    if zeros := len(design) - len(live):
+        warnings.warn(
+            f"{zeros:,} of {len(design):,} records or households have a design weight of zero, and keep it",
+            UserWarning,
+            stacklevel=3,
+        )
+    return live
+
+
+def warn_of_scale(before: float, after: float) -> None:
+    """Warn if targets change the sum of weights beyond what calibration is for.
+
+    Parameters
+    ----------
+    before : sum of the design weights, or the number of records if there are none.
+    after : sum of the calibrated weights.
+    """
+    if after * LARGEST_CHANGE < before:
+        warnings.warn(
+            f"the targets take the sum of weights from {before:,.6g} to {after:,.6g}: if they are shares, "
+            "multiply them by the population",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _equal_weights(constraints: Constraints) -> np.ndarray:

@@ -12,11 +12,9 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-import scipy.sparse as sp
 from narwhals.typing import IntoFrameT
 
 from microplex_pipeline.calibration.design_weights import (
-    WEIGHT,
     household_values,
     require_weight_column,
     spread_to_records,
@@ -24,7 +22,6 @@ from microplex_pipeline.calibration.design_weights import (
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
 from microplex_pipeline.calibration.reweighter import Reweighter
 from microplex_pipeline.calibration.solvers.dual_newton import solve_dual
-from microplex_pipeline.calibration.targets.constraints import Constraints
 from microplex_pipeline.calibration.targets.margins import Margins
 from microplex_pipeline.calibration.targets.table import Targets, listed
 from microplex_pipeline.frames import to_polars, with_columns
@@ -83,7 +80,7 @@ def calibrate_replicates(
     if missing := [c for c in replicate_cols if c not in frame.columns]:
         raise CalibrationError(f"the records lack replicate weights: {listed(missing)}")
     fitted.fit(frame, targets, weight_col, household_id=household_id, entity_ids=entity_ids)
-    columns = [pl.Series(weight_col or WEIGHT, fitted.weights_)]
+    columns = [pl.Series(fitted.weight_col_, fitted.weights_)]
     for name in replicate_cols:
         try:
             weights = _calibrated(fitted, _replicate(frame, name, household_id))
@@ -112,11 +109,7 @@ def _calibrated(fitted: Reweighter, design: np.ndarray) -> np.ndarray:
     live = np.flatnonzero(design)
     whole = fitted.constraints_
     try:
-        below = whole.denominators
-        part = Constraints(
-            sp.csr_array(whole.matrix[:, live]), whole.values, whole.names,
-            None if below is None else sp.csr_array(below[:, live]), whole.asked, whole.deviations,
-        )  # fmt: skip
+        part = whole.of(live)
     except CalibrationError as error:
         raise NotConverged(str(error)) from error
     distance = fitted.method.distance

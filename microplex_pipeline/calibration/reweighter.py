@@ -9,10 +9,16 @@ import numpy as np
 import polars as pl
 from narwhals.typing import IntoFrameT
 
+from microplex_pipeline.calibration.column_digests import (
+    column_digests,
+    digest,
+    first_differing,
+)
 from microplex_pipeline.calibration.design_weights import (
-    WEIGHT,
     design_weights,
     spread_to_records,
+    warn_of_scale,
+    with_weight,
 )
 from microplex_pipeline.calibration.errors import CalibrationError
 from microplex_pipeline.calibration.methods import Method, Task, find_method, names_of
@@ -25,15 +31,20 @@ from microplex_pipeline.calibration.parameter_checks import (
 from microplex_pipeline.calibration.rounding.record_rounding import round_weights
 from microplex_pipeline.calibration.solve import require_met, solve
 from microplex_pipeline.calibration.solvers.blas_threads import one_blas_thread
-from microplex_pipeline.calibration.targets.constraints import Constraints, build_constraints
+from microplex_pipeline.calibration.targets.constraints import (
+    Constraints,
+    build_constraints,
+    columns_of,
+)
 from microplex_pipeline.calibration.targets.margins import Margins, Unequal
 from microplex_pipeline.calibration.targets.table import Targets
 from microplex_pipeline.estimator import Estimator, not_fitted
-from microplex_pipeline.frames import to_polars, with_columns
+from microplex_pipeline.frames import WEIGHT, to_polars, weight_column, with_columns
 
 Backend = Literal["scipy", "cvxpy"]
 Sparsity = Literal["l0", "l1", "l2"]
 Metric = Literal["chi2", "raking", "logit"]
+DEFAULT: Sparsity = "l1"  # if neither sparsity nor distance is given
 
 
 class Reweighter(Estimator):
@@ -45,7 +56,7 @@ class Reweighter(Estimator):
     ----------
     backend : "scipy" (dual Newton and HiGHS) or "cvxpy" (Clarabel and HiGHS, the reference).
     sparsity : "l0" for few records (a vertex: at most as many records as targets), "l1" for the
-        smallest sum of weights, "l2" for the smallest sum of squares. Ignored if `distance` is given.
+        smallest sum of weights (the default), "l2" for the smallest sum of squares.
     tol : the fit is refused if any target that must be met is missed by more than this share of its
         value.
     max_iter : largest number of Newton steps, or of rounds of column generation.
@@ -71,6 +82,7 @@ class Reweighter(Estimator):
     ----------
     is_fitted_ : whether `fit` has run.
     weights_ : (n,) weight of each record passed to `fit`.
+    weight_col_ : column of the weights in what `transform` returns.
     constraints_ : the system of constraints made from the targets.
     solution_, design_ : (n,) weights and design weights of records or, if `household_id` was given, of
         households in order of first appearance: the columns of `constraints_`.
@@ -98,6 +110,7 @@ class Reweighter(Estimator):
     """
 
     weights_: np.ndarray
+    weight_col_: str
     constraints_: Constraints
     solution_: np.ndarray
     design_: np.ndarray
@@ -107,7 +120,7 @@ class Reweighter(Estimator):
     def __init__(
         self,
         backend: Backend = "scipy",
-        sparsity: Sparsity = "l1",
+        sparsity: Sparsity | None = None,
         tol: float = 1e-4,
         max_iter: int = 1000,
         *,
@@ -136,9 +149,15 @@ class Reweighter(Estimator):
 
     def _check_parameters(self) -> None:
         check_choice("backend", self.backend, ("scipy", "cvxpy"))
-        check_choice("sparsity", self.sparsity, names_of("sparsity"))
+        if self.sparsity is not None:
+            check_choice("sparsity", self.sparsity, names_of("sparsity"))
         if self.distance is not None:
             check_choice("distance", self.distance, names_of("distance"))
+            if self.sparsity is not None:
+                raise ValueError(
+                    f"sparsity={self.sparsity!r} and distance={self.distance!r} ask for different weights: "
+                    "give one of them"
+                )
         method = self.method
         if self.bounds is not None:
             check_bounds("bounds", self.bounds, method.unbounded_above)
@@ -170,13 +189,13 @@ class Reweighter(Estimator):
         options = [option for option, is_given in given.items() if is_given]
         if self.distance is not None:
             return find_method("distance", self.distance, self.backend, options)
-        return find_method("sparsity", self.sparsity, self.backend, options)
+        return find_method("sparsity", self.sparsity or DEFAULT, self.backend, options)
 
     def fit(
         self,
         data: IntoFrameT,
         targets: Targets | Margins,
-        weight_col: str | None = None,
+        weight_col: str | None = WEIGHT,
         *,
         household_id: str | None = None,
         entity_ids: Mapping[str, str] | None = None,
@@ -188,7 +207,8 @@ class Reweighter(Estimator):
         data : polars, pandas or pyarrow frame, one row per record.
         targets : nested dict {variable: {category: total}} (or a pandas series or a frame of two columns for
             {category: total}), a frame with the columns variable, category and value, or a `Targets` table.
-        weight_col : column of the design weights; None for equal ones, if there is no column `weight`.
+        weight_col : column of the design weights. By default `weight` if there is such a column, and equal
+            weights if not; None for equal ones. A weight of zero stays zero, with a warning.
         household_id : column of household numbers. If given, all records of a household get one weight,
             and its design weight is that of its first record.
         entity_ids : columns that number other entities that targets count, e.g.
@@ -205,26 +225,34 @@ class Reweighter(Estimator):
         """
         frame = to_polars(data)
         constraints = build_constraints(frame, targets, household_id, entity_ids, self.margins)
-        # sparse weights do not start from design weights, so an unused column of them does no harm
-        used = frame if self.distance or weight_col else frame.drop(WEIGHT, strict=False)
-        design = design_weights(used, weight_col, household_id, constraints)
-        deviations = self._deviations(constraints, design) * self._scale(len(design))
+        column = weight_column(frame.columns, weight_col)
+        design = design_weights(frame, column, household_id, constraints)
+        live = with_weight(design)
+        part = constraints if len(live) == len(design) else constraints.of(live)
+        deviations = self._deviations(part, design[live]) * self._scale(len(live))
         task = Task(
-            constraints, design, deviations, self.bounds, self.n_records, self.max_iter, self.seed
+            part, design[live], deviations, self.bounds, self.n_records, self.max_iter, self.seed
         )
         with one_blas_thread():
             solution = solve(self.method, task)
         require_met(task, solution.weights, self.tol)
-        weights = solution.weights
+        found = solution.weights
         if self.integer:
-            weights = round_weights(constraints.matrix, constraints.values, weights, self.seed)
+            found = round_weights(part.matrix, part.values, found, self.seed)
+        weights = np.zeros(len(design), found.dtype)
+        weights[live] = found
+        warn_of_scale(len(design) if column is None else design.sum(), weights.sum())
         self.constraints_ = constraints
         self.multipliers_ = solution.multipliers
         self.deviations_ = deviations
         self.solution_ = weights
         self.design_ = design
         self.weights_ = spread_to_records(frame, weights, household_id)
-        self._weight_col = weight_col or WEIGHT
+        self.weight_col_ = weight_col or WEIGHT
+        used = [*columns_of(targets), *(entity_ids or {}).values(), household_id or ""]
+        self._digests = {name: {n} for name, n in column_digests(frame, used).items()}
+        if column is not None:
+            self._digests[column] = {digest(frame[column]), digest(pl.Series(self.weights_))}
         self._fitted_method = self.method
         return self
 
@@ -254,7 +282,7 @@ class Reweighter(Estimator):
 
         Parameters
         ----------
-        data : the frame passed to `fit`, or one with the same number of rows in the same order.
+        data : the frame passed to `fit`, or one with the same rows in the same order.
         drop_zeros : leave out records of weight zero.
 
         Raises
@@ -262,21 +290,28 @@ class Reweighter(Estimator):
         NotFittedError
             Before `fit`.
         ValueError
-            If the number of rows differs.
+            If the number of rows differs, or a column that `fit` used is there with other values or in
+            another order.
         """
         self._require_fit()
-        if (height := to_polars(data).height) != len(self.weights_):
+        frame = to_polars(data)
+        if frame.height != len(self.weights_):
             raise ValueError(
-                f"the frame has length {height}, but weights were fitted for {len(self.weights_)} rows"
+                f"the frame has length {frame.height}, but weights were fitted for {len(self.weights_)} rows"
             )
-        weights = pl.Series(self._weight_col, self.weights_)
+        if (differing := first_differing(frame, self._digests)) is not None:
+            raise ValueError(
+                f"the rows are not those of `fit`, or are in another order: column {differing!r} differs. "
+                "Transform the frame that was fitted, or fit again"
+            )
+        weights = pl.Series(self.weight_col_, self.weights_)
         return with_columns(data, [weights], self.weights_ > 0 if drop_zeros else None)
 
     def fit_transform(
         self,
         data: IntoFrameT,
         targets: Targets | Margins,
-        weight_col: str | None = None,
+        weight_col: str | None = WEIGHT,
         *,
         household_id: str | None = None,
         entity_ids: Mapping[str, str] | None = None,

@@ -198,8 +198,8 @@ class Synthesizer(Estimator):
         Parameters
         ----------
         data : polars, pandas or pyarrow frame of training records.
-        weight_col : column of survey weights, which must exist; None for equal weights. The default is
-            the name under which `Reweighter` adds weights by default. Weights are scaled to a mean of
+        weight_col : column of survey weights. By default `weight` if there is such a column, and equal
+            weights if not, as in `Reweighter`; None for equal weights. Weights are scaled to a mean of
             one; a record of weight zero does not train.
         epochs, batch_size, learning_rate : override the settings for this fit.
         verbose : print a line per network.

@@ -128,14 +128,13 @@ def test_whole_weights_keep_the_targets(people, method):
     targets = {k: {c: v // 40_000 for c, v in cells.items()} for k, cells in MARGINS.items()}
     rest = sum(targets["state"].values()) - sum(targets["age_group"].values())
     targets["age_group"]["65+"] += rest
-    weight = "weight" if "distance" in method else None
-    exact = Reweighter(**method).fit(small, targets, weight)
-    whole = Reweighter(**method, integer=True, seed=4).fit(small, targets, weight)
+    exact = Reweighter(**method).fit(small, targets)
+    whole = Reweighter(**method, integer=True, seed=4).fit(small, targets)
     assert whole.weights_.dtype == np.int64
     assert (np.abs(whole.weights_ - exact.weights_) < 1).all()
     for column, cells in targets.items():
         assert totals(whole.transform(small), column) == cells
-    again = Reweighter(**method, integer=True, seed=4).fit(small, targets, weight)
+    again = Reweighter(**method, integer=True, seed=4).fit(small, targets)
     np.testing.assert_array_equal(again.weights_, whole.weights_)
 
 
@@ -197,7 +196,7 @@ def test_targets_beyond_the_bounds_are_named(people, distance):
     assert not 0.99 * reached <= asked <= 1.01 * reached
 
 
-@pytest.mark.parametrize("bad", [0.0, -1.0, float("nan"), float("inf"), None])
+@pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf"), None])
 def test_bad_design_weights_are_named(people, bad):
     column = pl.when(pl.int_range(pl.len()) == 3).then(pl.lit(bad)).otherwise(pl.col("weight"))
     with pytest.raises(CalibrationError, match=r"'weight' is .* in 1 records"):
@@ -262,12 +261,59 @@ def test_another_number_of_rows_is_refused(people):
         reweighter.transform(people.head(10))
 
 
-def test_design_weights_that_were_not_named_are_not_replaced_unused():
+def test_a_column_weight_is_used_unless_weights_shall_be_equal():
     frame = pl.DataFrame({"s": ["a", "a", "b"], "weight": [1.0, 9.0, 2.0]})
     targets = {"s": {"a": 20, "b": 8}}
-    with pytest.raises(
-        CalibrationError, match="give weight_col='weight' to start from these weights"
-    ):
-        Reweighter(distance="raking").fit_transform(frame, targets)
-    named = Reweighter(distance="raking").fit_transform(frame, targets, "weight")
+    reweighter = Reweighter(distance="raking")
+    named = reweighter.fit_transform(frame, targets, "weight")
     assert named["weight"].round(6).to_list() == [2.0, 18.0, 8.0]
+    assert reweighter.fit_transform(frame, targets).equals(named)
+    with pytest.warns(UserWarning, match="column 'weight' is not used"):
+        equal = reweighter.fit_transform(frame, targets, None)
+    assert equal["weight"].round(6).to_list() == [10.0, 10.0, 8.0]
+    assert reweighter.fit_transform(frame.drop("weight"), targets).equals(
+        equal.select("s", "weight")
+    )
+    with pytest.raises(CalibrationError, match="lack the weight column 'w'"):
+        reweighter.fit(frame, targets, "w")
+
+
+@pytest.mark.parametrize("method", [{"distance": "raking"}, {"sparsity": "l1"}], ids=str)
+def test_design_weights_of_zero_stay_zero(method):
+    frame = pl.DataFrame({"s": ["a", "a", "b", "b"], "weight": [1.0, 0.0, 2.0, 2.0]})
+    with pytest.warns(UserWarning, match="1 of 4 records .* weight of zero, and keep it"):
+        fitted = Reweighter(**method).fit(frame, {"s": {"a": 20, "b": 8}})
+    assert fitted.weights_[:2].tolist() == pytest.approx([20.0, 0.0])
+    assert fitted.weights_.sum() == pytest.approx(28)
+    with pytest.raises(CalibrationError, match="zero in all records"):
+        Reweighter(**method).fit(frame.with_columns(weight=0.0), {"s": {"a": 20, "b": 8}})
+    nobody = frame.with_columns(weight=pl.Series([0.0, 0.0, 1.0, 1.0]))
+    with (
+        pytest.warns(UserWarning, match="2 of 4"),
+        pytest.raises(CalibrationError, match="no record contributes to: s=a"),
+    ):
+        Reweighter(**method).fit(nobody, {"s": {"a": 20, "b": 8}})
+
+
+def test_shares_instead_of_totals_are_told():
+    frame = pl.DataFrame({"s": ["a", "a", "b"], "weight": [1000.0, 9000.0, 2000.0]})
+    with pytest.warns(UserWarning, match="sum of weights from 12,000 to 1: if they are shares"):
+        Reweighter(distance="raking").fit(frame, {"s": {"a": 0.5, "b": 0.5}})
+
+
+def test_sparsity_and_distance_are_alternatives():
+    with pytest.raises(ValueError, match="sparsity='l0' and distance='raking' ask for different"):
+        Reweighter(sparsity="l0", distance="raking")
+
+
+@pytest.mark.parametrize("kind", [lambda f: f, pl.DataFrame.to_pandas, pl.DataFrame.lazy])
+def test_rows_in_another_order_are_noticed(people, kind):
+    fitted = Reweighter(distance="raking").fit(people, MARGINS, "weight")
+    done = fitted.transform(kind(people))
+    fitted.transform(done)  # what has its weights already
+    fitted.transform(kind(people.with_columns(more=1).drop("age_group")))
+    with pytest.raises(ValueError, match="in another order: column 'state' differs"):
+        fitted.transform(kind(people.sort("weight")))
+    swapped = people.with_columns(pl.col("weight").reverse())
+    with pytest.raises(ValueError, match="column 'weight' differs"):
+        fitted.transform(kind(swapped))

@@ -223,7 +223,6 @@ def test_unusable_factors_are_named(records, factors, message):
     ("change", "message"),
     [
         (lambda d: d.drop("snap"), "missing columns: snap"),
-        (lambda d: d.drop("weight"), "no column of weights .weight."),
         (lambda d: d.with_columns(weight=pl.lit(0.0)), "'weight' is zero in every row"),
         (lambda d: d.head(0), "there are no records"),
         (lambda d: d.with_columns(-pl.col("weight")), "'weight' is negative in 1204 rows"),

@@ -8,13 +8,14 @@ from typing import Literal, Self
 
 import numpy as np
 import polars as pl
+import scipy.sparse as sp
 from narwhals.typing import IntoFrame
 
 from microplex_pipeline.calibration.areas.fitted_areas import FittedAreas
 from microplex_pipeline.calibration.areas.nested_allocation import NestedAllocation, ScaleFactor
 from microplex_pipeline.calibration.areas.pmedm import fit_pmedm
 from microplex_pipeline.calibration.areas.targets import AreaLevel, area_targets
-from microplex_pipeline.calibration.design_weights import WEIGHT, design_weights
+from microplex_pipeline.calibration.design_weights import design_weights, with_weight
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
 from microplex_pipeline.calibration.parameter_checks import (
     check_between_0_and_1,
@@ -24,7 +25,7 @@ from microplex_pipeline.calibration.parameter_checks import (
 from microplex_pipeline.calibration.targets.constraints import build_constraints
 from microplex_pipeline.calibration.targets.table import Targets, listed
 from microplex_pipeline.estimator import Estimator, not_fitted
-from microplex_pipeline.frames import to_polars
+from microplex_pipeline.frames import WEIGHT, to_polars, weight_column
 
 SUMS_TOLERANCE = (
     1e-9  # largest relative difference of a record's sum over the areas from its weight
@@ -128,7 +129,7 @@ class GeographicReweighter(Estimator):
         self,
         records: IntoFrame,
         targets: Targets | IntoFrame,
-        weight_col: str | None = None,
+        weight_col: str | None = WEIGHT,
         household_id: str | None = None,
     ) -> Self:
         """Find the weights.
@@ -140,7 +141,8 @@ class GeographicReweighter(Estimator):
             geography names the area of each row, e.g. "county:44001"; with column standard_error if
             targets are soft. The first target of an area determines its prior share.
         weight_col : column of the design weights, for "allocation" those that are distributed across the
-            areas; None for equal ones.
+            areas. By default `weight` if there is such a column, and equal weights if not; None for
+            equal ones. A weight of zero stays zero, with a warning.
         household_id : column of household numbers. If given, weights belong to households, and a
             household's design weight is that of its first record.
 
@@ -157,12 +159,17 @@ class GeographicReweighter(Estimator):
         constraints = [build_constraints(frame, lv.targets, household_id) for lv in levels]
         features = [system.matrix for system in constraints]
         totals = replace(constraints[0], values=levels[0].values.sum(axis=0))
-        weights = design_weights(frame, weight_col, household_id, totals)
+        column = weight_column(frame.columns, weight_col)
+        weights = design_weights(frame, column, household_id, totals)
+        live = with_weight(weights)
+        if len(live) < len(weights):
+            weights, features = weights[live], [sp.csr_array(f[:, live]) for f in features]
         ids = (
             pl.Series("record", np.arange(frame.height))
             if household_id is None
             else frame[household_id].unique(maintain_order=True)
         )
+        ids = ids[live]
         solution = (
             fit_pmedm(levels, features, weights)
             if self.method == "pmedm"

@@ -7,9 +7,8 @@ from typing import Any
 import polars as pl
 from narwhals.typing import IntoFrame
 
-from microplex_pipeline.calibration.design_weights import WEIGHT
 from microplex_pipeline.calibration.errors import CalibrationError
-from microplex_pipeline.frames import like, to_polars
+from microplex_pipeline.frames import WEIGHT, like, to_polars
 
 NUMBER, SOURCE = "number", "source_"
 

@@ -11,11 +11,13 @@ import scipy.sparse as sp
 
 from microplex_pipeline.calibration.errors import CalibrationError, InfeasibleTargets
 from microplex_pipeline.calibration.targets.constraint_rows import Entries, table_rows
+from microplex_pipeline.calibration.targets.domains import domain_parts
 from microplex_pipeline.calibration.targets.margins import (
     MarginRows,
     Margins,
     Unequal,
     margin_rows,
+    plain_margins,
     the_column,
 )
 from microplex_pipeline.calibration.targets.table import Targets, listed
@@ -72,6 +74,14 @@ class Constraints:
             None if self.denominators is None else sp.csr_array(self.denominators[keep]),
             None if self.asked is None else self.asked[keep],
             None if self.deviations is None else self.deviations[keep],
+        )  # fmt: skip
+
+    def of(self, weights: np.ndarray) -> Constraints:
+        """Return the constraints on some of the weights, given their positions."""
+        below = self.denominators
+        return Constraints(
+            sp.csr_array(self.matrix[:, weights]), self.values, self.names,
+            None if below is None else sp.csr_array(below[:, weights]), self.asked, self.deviations,
         )  # fmt: skip
 
     def achieved(self, weights: np.ndarray) -> np.ndarray:
@@ -217,6 +227,18 @@ def _margin_matrix(rows: MarginRows, weight_of: np.ndarray, n: int) -> sp.csr_ar
     )
     matrix.sum_duplicates()
     return matrix
+
+
+def columns_of(targets: Targets | Margins) -> list[str]:
+    """Return the columns that targets name, in order."""
+    if not isinstance(targets, Targets):
+        return list(plain_margins(targets))
+    table = targets.table
+    domains = [*table["domain"], *(table["geography"] if "geography" in table.columns else [])]
+    named = [column for domain in domains for column, _ in domain_parts(domain)]
+    summed = table.filter(pl.col("measure") != "count")["variable"]
+    named += [part.strip() for variable in summed for part in variable.split("/")]
+    return list(dict.fromkeys(named))
 
 
 def _drop_rounding(matrix: sp.csr_array, numerators: sp.csr_array) -> None:

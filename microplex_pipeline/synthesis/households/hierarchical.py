@@ -132,7 +132,8 @@ class HierarchicalSynthesizer(Estimator):
         ----------
         groups : polars, pandas or pyarrow frame, one row per group.
         members : frame of the same kind, one row per member, in order within its group.
-        weight_col : column of `groups` with survey weights; None for equal weights.
+        weight_col : column of `groups` with survey weights. By default `weight` if there is such a column,
+            and equal weights if not; None for equal weights.
         epochs : largest number of passes over the data; None for the settings' number.
         prior : a synthesizer of the same schema, fitted to a larger population. The models of members and
             of groups' targets start from it, as in `Synthesizer.fit`; so do those of compositions, if both

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from microplex_pipeline.frames import weight_column
+
 
 def checked_weights(data: pl.DataFrame, weight_col: str | None) -> np.ndarray:
-    """Return the weights of the records, float64 (n,); ones if `weight_col` is None.
+    """Return the weights of the records, float64 (n,), by the rule of `frames.weight_column`.
 
     Raises
     ------
@@ -17,6 +19,7 @@ def checked_weights(data: pl.DataFrame, weight_col: str | None) -> np.ndarray:
     """
     if data.is_empty():
         raise ValueError("there are no records: the frame has no rows")
+    weight_col = weight_column(data.columns, weight_col)
     if weight_col is None:
         return np.ones(data.height)
     if weight_col not in data.columns:
