@@ -49,12 +49,15 @@ def check_names(targets: list[str], conditions: list[str], discrete: list[str]) 
     """Raise ValueError if there are no names, or names are repeated or unknown."""
     if not targets or not conditions:
         raise ValueError("give at least one target and one condition variable")
+    if given := sorted(set(discrete) & set(conditions)):
+        raise ValueError(
+            f"discrete_vars are targets, but these are conditions: {', '.join(given)}. Categories among "
+            "conditions need not be named"
+        )
     named = [*targets, *conditions]
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
         raise ValueError(f"named more than once among targets and conditions: {', '.join(twice)}")
-    if unknown := sorted(set(discrete) - set(targets)):
-        raise ValueError(f"discrete_vars must be targets, but these are not: {', '.join(unknown)}")
 
 
 def require_columns(data: pl.DataFrame, names: Sequence[str]) -> None:

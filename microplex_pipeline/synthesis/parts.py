@@ -116,7 +116,7 @@ class Parts(NamedTuple):
         classes = self.zero_model.log_prob(data, transformer)
         return classes + self.flow.log_prob(data, transformer)
 
-    def training_history(self) -> pl.DataFrame:
+    def training_details(self) -> pl.DataFrame:
         """Return one row per network and check."""
         return pl.DataFrame(self.zero_model.history + self.flow.history, schema=HISTORY)
 
@@ -129,6 +129,26 @@ class Parts(NamedTuple):
         return "\n".join(
             [f"  {counts}", *(f"  ({part.kind}): {part}" for part in self)],
         )
+
+
+def losses_by_epoch(details: pl.DataFrame) -> list[float]:
+    """Return the best held-out losses so far, summed over the networks, by epoch.
+
+    Parameters
+    ----------
+    details : from `Parts.training_details`.
+    """
+    held_out = details.select("network", "epoch", "validation_loss").drop_nulls().drop_nans()
+    if held_out.is_empty():
+        return []
+    best = pl.col("validation_loss").cum_min().over("network")
+    wide = held_out.with_columns(best).pivot("network", index="epoch", values="validation_loss")
+    # networks are not checked after every epoch
+    last = int(wide["epoch"].to_numpy().max())
+    epochs = pl.DataFrame({"epoch": range(last + 1)}, schema={"epoch": pl.Int64})
+    every = epochs.join(wide, on="epoch", how="left", maintain_order="left")
+    by_epoch = every.select(pl.exclude("epoch").forward_fill())
+    return by_epoch.select(pl.sum_horizontal(pl.all())).to_series().to_list()
 
 
 def fit_parts(

@@ -38,7 +38,7 @@ from microplex_pipeline.synthesis.models.training_settings import (
 )
 from microplex_pipeline.synthesis.models.weights import checked_weights
 from microplex_pipeline.synthesis.models.zero_model import ZeroModel
-from microplex_pipeline.synthesis.parts import Parts, Variables, fit_parts
+from microplex_pipeline.synthesis.parts import Parts, Variables, fit_parts, losses_by_epoch
 from microplex_pipeline.synthesis.privacy.privacy_budget import (
     PrivacyBudget,
     PrivacySpent,
@@ -75,7 +75,8 @@ class Synthesizer(Estimator):
     target_vars : columns to generate: amounts of any sign, or categories if in `discrete_vars`.
     condition_vars : columns given at generation: numbers, text or truth values; missing values are
         allowed. The first one orders the stratified draws.
-    discrete_vars : the targets that are categories; None for none.
+    discrete_vars : the targets that are categories; None for none. Those that `target_vars` does not name are
+        targets, too, after the others.
     only_where : structural zeros, {target: earlier target that must be non-zero} or
         {target: (condition, value that it must have)}; the target is zero in all other records.
     missing : what nulls are, by target that may have any: "at_random", a value that exists and was not
@@ -89,6 +90,7 @@ class Synthesizer(Estimator):
     tail_factor : bound of the amounts drawn, as a multiple of the largest training amount.
     settings : hyper-parameters of the networks; None for the defaults of `TrainingSettings`, or of
         `PrivateTrainingSettings` with a privacy budget.
+    n_layers, hidden_dim : hidden layers of every network, and units of each; None for those of `settings`.
     privacy : budget of a differentially private fit; None for a fit without a formal guarantee.
     seed : decides training; `generate` takes its own seed.
 
@@ -96,7 +98,9 @@ class Synthesizer(Estimator):
     ----------
     is_fitted_ : whether `fit` has run.
     transformer_, zero_model_, flow_model_ : the fitted parts, each of which can be stored by itself.
-    training_history_ : frame with one row per network and check (nats per record).
+    training_history_ : losses by epoch, (epochs + 1,): the best held-out losses so far, in nats per record,
+        summed over the networks; the first is that before training.
+    training_details_ : frame with one row per network and check (nats per record).
     privacy_ : the privacy that the fit spent; None without a budget, and if composed from parts.
     n_records_ : number of records that trained; None with a privacy budget, and if the synthesizer was
         loaded or composed from parts.
@@ -142,6 +146,8 @@ class Synthesizer(Estimator):
         max_knots: int = 80,
         tail_factor: float = 2.0,
         settings: TrainingSettings | None = None,
+        n_layers: int | None = None,
+        hidden_dim: int | None = None,
         privacy: PrivacyBudget | None = None,
         seed: int = 0,
     ) -> None:
@@ -158,6 +164,9 @@ class Synthesizer(Estimator):
             },
         )
         check_whole("seed", seed)
+        for name, size in {"n_layers": n_layers, "hidden_dim": hidden_dim}.items():
+            if size is not None:
+                check_whole(name, size, 1)
         self.target_vars = list(target_vars)
         self.condition_vars = list(condition_vars)
         self.discrete_vars = list(discrete_vars) if discrete_vars else None
@@ -168,10 +177,12 @@ class Synthesizer(Estimator):
         self.max_knots = max_knots
         self.tail_factor = tail_factor
         self.settings = settings
+        self.n_layers = n_layers
+        self.hidden_dim = hidden_dim
         self.privacy = privacy
         self.seed = seed
-        check_names(self.target_vars, self.condition_vars, self._discrete)
-        check_missing(self.missing or {}, self.target_vars)
+        check_names(self._targets, self.condition_vars, self._discrete)
+        check_missing(self.missing or {}, self._targets)
         if not self._variables().target_vars:  # refuses impossible rules, too
             raise ValueError("every target is computed by an identity: there is nothing to draw")
         if privacy is not None and self.identities:
@@ -265,12 +276,12 @@ class Synthesizer(Estimator):
         ValueError
             See `fit`.
         """
-        require_columns(data, [*self.target_vars, *self.condition_vars])
+        require_columns(data, [*self._targets, *self.condition_vars])
         weights = checked_weights(data, weight_col)
         data, weights = data.filter(weights > 0), weights[weights > 0]
         nulls = self.missing or {}
         data = data.with_columns(data[n].fill_nan(None) for n in nulls if data[n].dtype.is_float())
-        check_training(data, self.target_vars, self._discrete, nulls)
+        check_training(data, self._targets, self._discrete, nulls)
         return data, weights / weights.mean()
 
     @classmethod
@@ -318,7 +329,8 @@ class Synthesizer(Estimator):
     ) -> None:
         self.privacy_ = spent
         self.transformer_, self.zero_model_, self.flow_model_ = parts
-        self.training_history_ = parts.training_history()
+        self.training_details_ = parts.training_details()
+        self.training_history_ = losses_by_epoch(self.training_details_)
         self.n_records_ = n_records
         self._identities = identities
 
@@ -374,7 +386,7 @@ class Synthesizer(Estimator):
         )
         if identities.of_target:
             whole = identities.complete(given.with_columns(columns))
-            columns = whole.select(self.target_vars).get_columns()
+            columns = whole.select(self._targets).get_columns()
         return with_columns(conditions, columns)
 
     def implicates(self, conditions: Any, n: int, seed: int | None = None) -> list[Any]:
@@ -430,11 +442,11 @@ class Synthesizer(Estimator):
         check_seed(seed)
         check_options({}, {"particles": (particles, 1, MOST_PARTICLES)})
         frame = to_polars(data)
-        require_columns(frame, self.target_vars)
+        require_columns(frame, self._targets)
         frame = frame.with_columns(
-            frame[n].fill_nan(None) for n in self.target_vars if frame[n].dtype.is_float()
+            frame[n].fill_nan(None) for n in self._targets if frame[n].dtype.is_float()
         )
-        check_targets(frame, self.target_vars, self._discrete, self.target_vars)
+        check_targets(frame, self._targets, self._discrete, self._targets)
         known = identities.solved(frame)
         columns, _ = impute_records(identities.free(known), parts, seed, particles)
         if identities.of_target:
@@ -442,7 +454,7 @@ class Synthesizer(Estimator):
             # a part goes through its share, which is rounded
             columns = [
                 pl.select(pl.coalesce(known[name], whole[name]).alias(name)).to_series()
-                for name in self.target_vars
+                for name in self._targets
             ]
         if flags:
             columns += [
@@ -511,8 +523,8 @@ class Synthesizer(Estimator):
             If the synthesizer is not fitted.
         """
         parts, frame, identities = self._fitted_parts(), to_polars(data), self._identities
-        require_columns(frame, [*self.target_vars, *self.condition_vars])
-        check_targets(frame, self.target_vars, self._discrete, self.missing or {})
+        require_columns(frame, [*self._targets, *self.condition_vars])
+        check_targets(frame, self._targets, self._discrete, self.missing or {})
         nats = parts.log_prob(identities.free(frame))
         broken = [np.zeros(frame.height, bool), *identities.broken(frame).values()]
         return np.where(np.any(broken, axis=0), -np.inf, nats)
@@ -569,19 +581,28 @@ class Synthesizer(Estimator):
         return summary if self.privacy_ is None else f"{summary}\n  private: {self.privacy_}"
 
     @property
+    def _targets(self) -> list[str]:
+        """The columns to generate, with categories that only `discrete_vars` names last."""
+        return [*self.target_vars, *(c for c in self._discrete if c not in self.target_vars)]
+
+    @property
     def _discrete(self) -> list[str]:
         return self.discrete_vars or []
 
     @property
     def _training_settings(self) -> TrainingSettings:
-        return self.settings or (TrainingSettings() if self.privacy is None else PRIVATE_TRAINING)
+        start = self.settings or (TrainingSettings() if self.privacy is None else PRIVATE_TRAINING)
+        sizes = {} if self.n_layers is None else {"layers": self.n_layers}
+        if self.hidden_dim is not None:
+            sizes |= {"hidden": self.hidden_dim, "density_hidden": self.hidden_dim}
+        return type(start)(**{**start.model_dump(), **sizes})
 
     def _variables(self) -> Variables:
         """Return the variables with the rules in checked form."""
-        names = (self.target_vars, self.condition_vars, self._discrete)
+        names = (self._targets, self.condition_vars, self._discrete)
         rules = parse_only_where(self.only_where, *names)
         identities = self._parsed_identities()
-        modelled = identities.modelled(self.target_vars)
+        modelled = identities.modelled(self._targets)
         for part, whole in identities.parts.items():
             if whole in modelled[: modelled.index(part)]:
                 rules.setdefault(part, OnlyWhere(whole))  # no part of nothing
@@ -596,7 +617,7 @@ class Synthesizer(Estimator):
             ],
             "missing": list(self.missing or {}),
         }
-        names = (self.target_vars, self.condition_vars, self._discrete)
+        names = (self._targets, self.condition_vars, self._discrete)
         return parse_identities(self.identities or {}, *names, elsewhere)
 
     def _fitted_parts(self) -> Parts:

@@ -62,9 +62,13 @@ def test_a_fit_sets_the_documented_attributes(fitted):
     assert list(fitted.transformer_.transformers_) == TARGETS
     assert fitted.zero_model_.n_classes == [2, 3, 2, 2]
     assert "wages_head/1" in fitted.flow_model_.inputs
-    history = fitted.training_history_
+    history = fitted.training_details_
     assert set(history["network"]) >= {"zero model", "wages_head > 0"}
     assert history.filter(network="zero model")["validation_loss"].is_finite().all()
+    losses = fitted.training_history_
+    assert losses[-1] < losses[0]
+    assert losses == sorted(losses, reverse=True)
+    assert len(losses) == history["epoch"].max() + 1
 
 
 def test_zeros_signs_and_units_are_kept(fitted, demographics, records):
@@ -109,7 +113,7 @@ def test_saved_and_loaded_is_the_same_model(fitted, demographics, records, tmp_p
     loaded = Synthesizer.load(tmp_path / "model")
     assert loaded.generate(demographics, seed=5).equals(fitted.generate(demographics, seed=5))
     np.testing.assert_array_equal(loaded.log_prob(records), fitted.log_prob(records))
-    assert loaded.training_history_.equals(fitted.training_history_)
+    assert loaded.training_details_.equals(fitted.training_details_)
 
 
 @pytest.mark.parametrize("damage", [b"", b"no zip at all", None])
@@ -298,11 +302,35 @@ def test_names_are_checked_before_the_fit():
     with pytest.raises(ValueError, match=r"named more than once .*: age"):
         Synthesizer(["income", "age"], ["age"])
     with pytest.raises(
-        ValueError, match="discrete_vars must be targets, but these are not: region"
+        ValueError, match="discrete_vars are targets, but these are conditions: region"
     ):
         Synthesizer(["income"], ["region"], ["region"])
     with pytest.raises(ValueError, match="at least one target"):
         Synthesizer([], ["age"])
+
+
+def test_discrete_variables_need_not_be_named_as_targets():
+    rng = np.random.default_rng(0)
+    age = rng.integers(20, 70, 400)
+    people = pl.DataFrame({"age": age, "wage": rng.gamma(2, 20_000, 400), "employed": age < 50})
+    synthesizer = Synthesizer(["wage"], ["age"], discrete_vars=["employed"], seed=1)
+    assert synthesizer.discrete_vars == ["employed"]
+    assert synthesizer.target_vars == ["wage"]
+    drawn = synthesizer.fit(people, epochs=5).generate(people.select("age"), seed=0)
+    assert drawn.columns == ["age", "wage", "employed"]
+    assert drawn["employed"].dtype == pl.Boolean
+    assert drawn.filter(pl.col("age") < 40)["employed"].mean() > 0.7
+
+
+def test_sizes_of_the_networks_can_be_given():
+    people = pl.DataFrame({"age": [25, 40, 55, 70] * 50, "wage": [0, 30_000, 45_000, 0] * 50})
+    synthesizer = Synthesizer(["wage"], ["age"], n_layers=8, hidden_dim=128)
+    fitted = synthesizer.fit(people, epochs=3)
+    assert "Flow(densities=1, layers=8, hidden=128" in repr(fitted)
+    assert fitted.training_history_[-1] < fitted.training_history_[0]
+    assert synthesizer.clone().get_params() == synthesizer.get_params()
+    with pytest.raises(ValueError, match="n_layers must be"):
+        Synthesizer(["wage"], ["age"], n_layers=0)
 
 
 @pytest.mark.parametrize("seed", ["one", 0.5, -1, True])

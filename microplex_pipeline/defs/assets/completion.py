@@ -44,6 +44,6 @@ def completion(
             "records": survey.height,
             "seed": parameters.seed,
             "parameters": settings.model_dump(),
-            "epochs": synthesizer.training_history_["epoch"].to_list()[-1],
+            "epochs": synthesizer.training_details_["epoch"].to_list()[-1],
         },
     )

@@ -28,7 +28,7 @@ def national_models(
     synthesizer: Synthesizer, records: pl.DataFrame, parameters: Parameters
 ) -> dg.MaterializeResult[Prior]:
     """Return the models of a synthesizer that was fitted to the nation's records, with metadata."""
-    history = pl.DataFrame(synthesizer.training_history_)
+    history = pl.DataFrame(synthesizer.training_details_)
     return dg.MaterializeResult(
         value=Prior(synthesizer.transformer_, synthesizer.zero_model_, synthesizer.flow_model_),
         metadata={

@@ -74,7 +74,8 @@ def test_a_private_fit_draws_plausible_records_and_says_what_it_spent(records, f
     assert spent.margins.steps == len(TARGETS) * 2 + len(CONDITIONS)
     assert "private: epsilon=3, delta=1e-06 per record" in repr(fitted)
     assert fitted.n_records_ is None
-    assert fitted.training_history_.is_empty()
+    assert fitted.training_details_.is_empty()
+    assert fitted.training_history_ == []
     drawn = fitted.generate(records.select(CONDITIONS), seed=0)
     for target in TARGETS:
         low, high = BOUNDS[target]
