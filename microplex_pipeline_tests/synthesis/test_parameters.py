@@ -20,6 +20,8 @@ PARAMETERS = {
     "max_knots": 40,
     "tail_factor": 1.5,
     "settings": TrainingSettings(hidden=16, min_steps=5),
+    "n_layers": None,
+    "hidden_dim": None,
     "privacy": None,
     "seed": 3,
 }
