@@ -21,7 +21,7 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 # in the order in which a new user needs them
 COMMANDS = (
     "init", "targets", "build", "report", "validate", "query", "estimate", "export", "backfill",
-    "status", "ui",
+    "status", "ui", "popsim",
 )  # fmt: skip
 
 

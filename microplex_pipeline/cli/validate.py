@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from microplex_pipeline.cli.aligned_rows import aligned_rows
 from microplex_pipeline.cli.outdated import warn_if_outdated
 from microplex_pipeline.cli.partition_keys import partition
 from microplex_pipeline.cli.places import read_settings
@@ -58,12 +59,4 @@ def _shown(summary: pl.DataFrame) -> str:
         (family, str(targets), *("" if e is None else f"{100 * e:.1f} %" for e in errors))
         for family, targets, *errors in summary.iter_rows()
     ]
-    widths = [max(len(row[k]) for row in [HEADS, *rows]) for k in range(len(HEADS))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if k == 0 else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in [HEADS, *rows]
-    ]
-    return "\n".join(lines)
+    return aligned_rows([HEADS, *rows])
