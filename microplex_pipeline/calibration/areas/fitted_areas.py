@@ -50,6 +50,14 @@ class FittedAreas:
     integer: bool
     seed: int
 
+    @property
+    def rows(self) -> int:
+        """Largest number of rows of the weights of all areas together."""
+        if self.integer:
+            return sum(len(whole.records) for whole in self._whole_weights)
+        records = len(self.ids)
+        return len(self.levels[-1].areas) * min(records, self.households_per_area or records)
+
     def stream(self) -> Iterator[tuple[str, pl.DataFrame]]:
         """Yield geoid and positive weights, a frame (id, weight), of each area in order of geoid."""
         for geoid, weights in zip(self.levels[-1].areas, self.weights(), strict=True):

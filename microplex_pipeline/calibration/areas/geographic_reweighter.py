@@ -31,6 +31,10 @@ SUMS_TOLERANCE = (
     1e-9  # largest relative difference of a record's sum over the areas from its weight
 )
 
+MOST_BYTES = 8 * 2**30
+ROW_BYTES = 64  # of a row of `area_weights_`: geoid, number and weight, twice while it is made
+DENSE = 5  # matrices of records x areas that P-MEDM holds
+
 
 class GeographicReweighter(Estimator):
     """Weights of every record in every area, from targets for the areas.
@@ -149,7 +153,7 @@ class GeographicReweighter(Estimator):
         Raises
         ------
         CalibrationError
-            If targets or records cannot be used as they are.
+            If targets or records cannot be used as they are, or P-MEDM would take more than 8 GB.
         InfeasibleTargets, NotConverged
             If exact targets cannot be met; names area and targets.
         """
@@ -170,6 +174,8 @@ class GeographicReweighter(Estimator):
             else frame[household_id].unique(maintain_order=True)
         )
         ids = ids[live]
+        if self.method == "pmedm":
+            _check_memory(len(weights), len(levels[-1].areas))
         solution = (
             fit_pmedm(levels, features, weights)
             if self.method == "pmedm"
@@ -219,9 +225,17 @@ class GeographicReweighter(Estimator):
         ------
         NotFittedError
             Before `fit`.
+        CalibrationError
+            If it would take more than 8 GB.
         """
         self._require_fit()
         if self._area_weights is None:
+            rows = self._fitted.rows
+            if rows * ROW_BYTES > MOST_BYTES:
+                raise CalibrationError(
+                    f"area_weights_ would have {rows:,} rows and take {_gigabytes(rows * ROW_BYTES)}: loop "
+                    "over stream() instead, which holds one area at a time, or set households_per_area"
+                )
             self._area_weights = pl.concat(
                 frame.select(pl.lit(geoid).alias("geoid"), pl.all())
                 for geoid, frame in self._fitted.stream()
@@ -275,5 +289,20 @@ class GeographicReweighter(Estimator):
         of = "records" if ids.name == "record" else "households"
         return (
             f"fitted: {len(ids):,} {of} in {len(finest.areas):,} areas with "
-            f"{len(finest.targets.names):,} targets each, {self._fitted_method}, {worst}"
+            f"{len(finest.targets.names):,} targets each, {self._fitted_method}, {worst}, "
+            f"area_weights_ of up to {self._fitted.rows:,} rows"
         )
+
+
+def _check_memory(records: int, areas: int) -> None:
+    """Raise CalibrationError if P-MEDM's matrices of records x areas are too large."""
+    needed = 8 * DENSE * records * areas
+    if needed > MOST_BYTES:
+        raise CalibrationError(
+            f"P-MEDM of {records:,} records in {areas:,} areas would take {_gigabytes(needed)}: fit parts "
+            "of the areas one by one, or use method='allocation', whose memory does not grow so"
+        )
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 2**30:,.0f} GB of memory"

@@ -344,3 +344,22 @@ def test_results_before_a_fit_are_refused():
         next(GeographicReweighter().stream())
     with pytest.raises(NotFittedError, match="call fit first"):
         GeographicReweighter().area_weights_  # noqa: B018
+
+
+def test_memory_is_said_before_it_is_used(monkeypatch, survey, more):
+    module = "microplex_pipeline.calibration.areas.geographic_reweighter"
+    fitted = GeographicReweighter().fit(survey, more, "weight", "household_id")
+    rows = 5 * survey["household_id"].n_unique()
+    assert f"area_weights_ of up to {rows:,} rows" in repr(fitted)
+    monkeypatch.setattr(f"{module}.MOST_BYTES", 64 * rows - 1)
+    with pytest.raises(
+        CalibrationError, match=rf"have {rows:,} rows and take .* GB.*loop over stream"
+    ):
+        _ = fitted.area_weights_
+    assert len(list(fitted.stream())) == 5
+    few = GeographicReweighter(households_per_area=40).fit(survey, more, "weight", "household_id")
+    assert few.area_weights_.height <= 200
+    errors = more.with_columns(standard_error=pl.lit(100.0))
+    monkeypatch.setattr(f"{module}.MOST_BYTES", 1)
+    with pytest.raises(CalibrationError, match=r"P-MEDM of .* records in 5 areas would take"):
+        GeographicReweighter("pmedm").fit(survey, errors, "weight", "household_id")
