@@ -18,12 +18,13 @@ import scipy.sparse as sp
 from microplex_pipeline.calibration.rounding.moves import Misses, Pool
 from microplex_pipeline.calibration.rounding.pairs import replace_two
 
-MOST_RECORDS = 3_000  # of an area, whose units may change
+MOST_RECORDS = 3_000  # of an area, whose units may change, by default
 KEPT_RECORDS = 600  # of them, those that may still change for the areas around
 PARTIAL = 0.3  # cost of a miss of an area around while it is not complete; one of the area itself costs 1
 COMPLETE = 2.0  # and once it is
-MOST_REPAIRED = 1_000  # areas that are changed for one around them
-MOST_SORTED = 64  # controls by which records are sorted
+ROUNDS = 4  # in which areas are changed for one around them
+MOST_REPAIRED = 1_000  # areas that are changed for one around them, each time they are
+MOST_SORTED = 16  # controls by which records are sorted
 LARGEST_COUNT = 100  # whole contributions up to this are counted, larger ones are amounts
 
 
@@ -76,13 +77,20 @@ class AreaRounding:
     levels : coarsest first. A control that the weights miss by more than half a unit is replaced by
         their total.
     seed : of the samples.
+    most_records : of an area, whose units may change.
     """
 
-    def __init__(self, features: sp.csr_array, levels: list[ControlLevel], seed: int) -> None:
+    def __init__(
+        self,
+        features: sp.csr_array,
+        levels: list[ControlLevel],
+        seed: int,
+        most_records: int = MOST_RECORDS,
+    ) -> None:
         ones = sp.csr_array(np.ones((features.shape[0], 1)))
         # the number of units is kept, too, and no row is empty
         self._features = sp.csr_array(sp.hstack([features, ones]))
-        self._levels, self._seed = levels, seed
+        self._levels, self._seed, self._most_records = levels, seed, most_records
         self._order = _similar_together(features)
         self._costs = np.array([[*level.costs, 0.0] for level in levels])
         self._costs[-1, -1] = 1.0
@@ -112,7 +120,7 @@ class AreaRounding:
         low = np.floor(weights)
         rest = weights - low
         units = low + _systematic(rest, self._order, rng)
-        used = _some(units > low, rest, MOST_RECORDS, rng)
+        used = _some(units > low, rest, self._most_records, rng)
         rows = sp.csr_array(self._features[used])
         pool = Pool(rows, units[used], low[used], np.ceil(weights[used]))
         total, got = self._features.T @ weights, self._features.T @ units
@@ -145,7 +153,8 @@ class AreaRounding:
             within = np.array([ancestors[part.area] for part in parts])
             for area in np.unique(within):
                 inside = np.flatnonzero(within == area)
-                for k in rng.permutation(inside)[:MOST_REPAIRED]:
+                order = np.concatenate([rng.permutation(inside) for _ in range(ROUNDS)])
+                for k in order[:MOST_REPAIRED]:
                     self._repair(parts[k], rng)
         for part in parts:
             yield part.whole_weights()

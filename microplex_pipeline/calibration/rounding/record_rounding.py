@@ -11,6 +11,10 @@ from microplex_pipeline.calibration.rounding.area_rounding import (
     unit_costs,
 )
 
+MOST_RECORDS = (
+    10_000  # whose weights may change after the sample; one set of weights may have many controls
+)
+
 
 def round_weights(
     matrix: sp.csr_array, values: np.ndarray, weights: np.ndarray, seed: int
@@ -25,7 +29,7 @@ def round_weights(
     """
     features = sp.csr_array(matrix.T)
     level = ControlLevel(np.zeros(1, np.int64), values[None], unit_costs(features))
-    (whole,) = AreaRounding(features, [level], seed).round([weights])
+    (whole,) = AreaRounding(features, [level], seed, MOST_RECORDS).round([weights])
     result = np.zeros(len(weights), np.int64)
     result[whole.records] = whole.units
     return result
