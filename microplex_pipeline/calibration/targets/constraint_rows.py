@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from microplex_pipeline.calibration.errors import CalibrationError
-from microplex_pipeline.calibration.targets.domains import domain_expression
+from microplex_pipeline.calibration.targets.domain_positions import DomainPositions
 from microplex_pipeline.calibration.targets.expressions import AGES
 from microplex_pipeline.calibration.targets.margins import the_column
 from microplex_pipeline.calibration.targets.person_counts import (
@@ -37,45 +37,33 @@ def table_rows(
     targets : the m targets.
     firsts : per counted entity, whether each record is the first of its unit, (n,) bool.
     """
-    table = targets.table
-    if "geography" not in table.columns:
-        table = table.with_columns(pl.lit("all").alias("geography"))
-    numerators: Entries = [(np.zeros(0, np.int64), np.zeros(0))] * table.height
-    denominators = list(numerators)
-    numbered = table.with_row_index("_row")
-    # select the records of a geography once, not once per target
-    for (geography,), group in numbered.group_by(["geography"], maintain_order=True):
-        inside = _inside(data, [str(geography)])[str(geography)]
-        here = data if len(inside) == data.height else data[inside]
-        lists_ages = lists_persons(data.schema)
-        listed_targets = [
-            (target, *_domain_and_ages(target, lists_ages)) for target in group.to_dicts()
-        ]
-        masks = _inside(here, [domain for _, domain, _ in listed_targets])
-        for target, domain, ages in listed_targets:
-            local = masks[domain]
-            if target["entity"] in firsts:
-                local = local[firsts[target["entity"]][inside[local]]]
-            records, row = inside[local], target["_row"]
-            above, _, under = target["variable"].partition("/")
-            measure = target["measure"]
-            if ages is not None:
-                persons = persons_in(here[AGES][local], ages, target["domain"])
-                numerators[row] = records[persons > 0], persons[persons > 0]
-                continue
-            ones = np.ones(len(local))
-            if measure == "count":
-                numerators[row] = records, ones
-                continue
-            name = above.strip() if measure == "ratio" else target["variable"]
-            numerators[row] = records, _values(here, local, name, target["target"])
+    numerators: Entries = []
+    denominators: Entries = []
+    nothing = np.zeros(0, np.int64), np.zeros(0)
+    records_of, lists_ages = DomainPositions(data), lists_persons(data.schema)
+    values = _Values(data)
+    for target in targets.table.to_dicts():
+        domain, ages = _domain_and_ages(target, lists_ages)
+        records = records_of.of(target.get("geography") or "all", domain)
+        if target["entity"] in firsts:
+            records = records[firsts[target["entity"]][records]]
+        measure, variable = target["measure"], target["variable"]
+        above, _, under = variable.partition("/")
+        below = nothing
+        if ages is not None:
+            persons = persons_in(data[AGES][records], ages, target["domain"])
+            found = records[persons > 0], persons[persons > 0]
+        elif measure == "count":
+            found = records, np.ones(len(records))
+        else:
+            name = above.strip() if measure == "ratio" else variable
+            found = records, values.of(name, records, target["target"])
             if measure == "mean":
-                denominators[row] = records, ones
+                below = records, np.ones(len(records))
             elif measure == "ratio":
-                denominators[row] = (
-                    records,
-                    _values(here, local, under.strip(), target["target"]),
-                )
+                below = records, values.of(under.strip(), records, target["target"])
+        numerators.append(found)
+        denominators.append(below)
     return numerators, denominators
 
 
@@ -90,26 +78,31 @@ def _domain_and_ages(target: Mapping[str, Any], lists_ages: bool) -> tuple[str, 
     return split_domain(target["domain"])
 
 
-def _inside(data: pl.DataFrame, domains: Iterable[str]) -> dict[str, np.ndarray]:
-    """Return the positions of the records inside each domain."""
-    given = [domain for domain in dict.fromkeys(domains) if domain != "all"]
-    schema = data.schema  # made anew each time it is asked for
-    conditions = [domain_expression(domain, schema).fill_null(False) for domain in given]
-    # in one pass: a table has dozens of domains
-    inside = data.select(c.alias(str(i)) for i, c in enumerate(conditions))
-    found = {d: np.flatnonzero(inside[str(i)].to_numpy()) for i, d in enumerate(given)}
-    return found | {"all": np.arange(data.height)}
+class _Values:
+    """Columns of numbers, each read once.
 
+    Parameters
+    ----------
+    data : the records.
+    """
 
-def _values(data: pl.DataFrame, rows: np.ndarray, name: str, target: str) -> np.ndarray:
-    """Return a column's values in some rows; raise CalibrationError unless they are finite numbers."""
-    column = the_column(data, name)
-    if not column.dtype.is_numeric():
-        raise CalibrationError(f"target {target} sums column {name!r}, which is not numeric")
-    values = column.cast(pl.Float64).fill_null(np.nan).to_numpy()[rows]
-    if bad := int((~np.isfinite(values)).sum()):
-        raise CalibrationError(
-            f"target {target} sums column {name!r}, which is missing or not finite in {bad} of its "
-            "records"
-        )
-    return values
+    def __init__(self, data: pl.DataFrame) -> None:
+        self._data = data
+        self._columns: dict[str, np.ndarray] = {}
+
+    def of(self, name: str, records: np.ndarray, target: str) -> np.ndarray:
+        """Return a column's values of some records; raise CalibrationError unless they are finite numbers."""
+        if name not in self._columns:
+            column = the_column(self._data, name)
+            if not column.dtype.is_numeric():
+                raise CalibrationError(
+                    f"target {target} sums column {name!r}, which is not numeric"
+                )
+            self._columns[name] = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
+        values = self._columns[name][records]
+        if bad := int((~np.isfinite(values)).sum()):
+            raise CalibrationError(
+                f"target {target} sums column {name!r}, which is missing or not finite in {bad} of its "
+                "records"
+            )
+        return values

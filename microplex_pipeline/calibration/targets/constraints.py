@@ -268,10 +268,10 @@ def _refuse_unreachable(
 
 def _matrix(entries: Entries, weight_of: np.ndarray, n: int) -> sp.csr_array:
     """Return rows of (record numbers, values) as a sparse matrix (rows, n) over weights."""
-    rows = np.repeat(np.arange(len(entries)), [len(k) for k, _ in entries])
-    records = np.concatenate([k for k, _ in entries])
-    data = np.concatenate([v for _, v in entries]).astype(float)
-    matrix = sp.csr_array((data, (rows, weight_of[records])), shape=(len(entries), n))
+    starts = np.concatenate([[0], np.cumsum([len(records) for records, _ in entries])])
+    records = np.concatenate([records for records, _ in entries])
+    data = np.concatenate([values for _, values in entries]).astype(float)
+    matrix = sp.csr_array((data, weight_of[records], starts), shape=(len(entries), n))
     matrix.sum_duplicates()
     return matrix
 
