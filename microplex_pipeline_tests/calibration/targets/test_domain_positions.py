@@ -18,10 +18,11 @@ PEOPLE = pl.DataFrame(
         "kind": pl.Series(RNG.choice(["a", "b"], N), dtype=pl.Categorical),
         "age": RNG.integers(0, 90, N),
         "rate": np.where(RNG.random(N) < 0.1, np.nan, RNG.integers(0, 4, N) / 2),
-        "wages": pl.Series(np.where(RNG.random(N) < 0.2, None, RNG.integers(0, 5, N)), dtype=pl.UInt8),
+        "wages": RNG.integers(0, 5, N).astype(np.uint8),
         "owner": RNG.random(N) < 0.5,
     }
 )  # fmt: skip
+PEOPLE = PEOPLE.with_columns(pl.when(pl.col("age") % 5 > 0).then("wages").alias("wages"))
 PARTS = [
     "state:CA", "state:!=CA", "state:[NY,TX]", "state:missing", "state:OH", "kind:a", "kind:!=b", "age:30-50",
     "age:7", "age:65+", "age:<18", "rate:0.5", "rate:missing", "rate:!=1", "wages:3", "wages:0-2",
