@@ -37,6 +37,7 @@ METHODS: dict[str, Method] = {
     "R rake": Method("raking", partial(prepare_r, method="rake"), R, margins=True),
     "svy": Method("chi2", peers.prepare_svy, "svy"),
     "svy rake": Method("raking", peers.prepare_svy_rake, "svy", margins=True),
+    "leafblower": Method("raking", peers.prepare_leafblower, "leafblower", margins=True),
     "ipfn": Method("raking", peers.prepare_ipfn, "ipfn", margins=True),
     "microcalibrate": Method(
         "gradient",

@@ -117,6 +117,33 @@ def prepare_svy_rake(problem: Problem) -> Solve:
     return solve
 
 
+def prepare_leafblower(problem: Problem) -> Solve:
+    """Rake margins by leafblower (C++), at its tightest useful tolerance."""
+    import leafblower
+    import pandas as pd
+
+    values = problem.constraints.values
+    frame = pd.DataFrame(
+        {f"margin{j}": pd.Categorical(cells.astype(str)) for j, cells in enumerate(problem.cells)}
+    )
+    total = float(values[np.unique(problem.cells[0])].sum())
+    targets = {
+        f"margin{j}": {str(c): float(values[c]) / total for c in np.unique(cells)}
+        for j, cells in enumerate(problem.cells)
+    }
+    start = problem.design / problem.design.mean()
+
+    def solve() -> np.ndarray:
+        done = leafblower.harvest(
+            frame, targets, max_weight=1e9, method="oris", start_weights=start,
+            max_iterations=5_000, convergence={"absolute": 1e-9},
+        )  # fmt: skip
+        weights = done["weights"].to_numpy(float)
+        return weights * (total / weights.sum())
+
+    return solve
+
+
 def prepare_ipfn(problem: Problem) -> Solve:
     """Rake margins by ipfn, on the contingency table of the records."""
     from ipfn import ipfn
