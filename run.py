@@ -14,6 +14,7 @@ python3 run.py backfill         build many states; skip what is up to date
 python3 run.py status           what is built, out of date, failed
 python3 run.py ui               Dagster's UI on http://127.0.0.1:3000
 python3 run.py init FOLDER      make a project of your own
+python3 run.py popsim FOLDER    whole households from a PopulationSim folder
 python3 run.py COMMAND --help   what a command does, with examples
 
 Commands work on the project of the current folder or a folder above it, elsewhere on the checkout's.

@@ -31,6 +31,7 @@ BELOW = {
     "execution": {"definitions", "defs", "warehouse", "workers"},
     "ui": set(),
     "cli": {
+        "calibration",
         "data_files",
         "definitions",
         "defs",

@@ -10,8 +10,6 @@ from microplex_pipeline.calibration.errors import (
     InfeasibleTargets,
     NotConverged,
 )
-from microplex_pipeline.calibration.popsim.folder import read_popsim
-from microplex_pipeline.calibration.popsim.populate import populate
 from microplex_pipeline.calibration.replicate_weights import (
     calibrate_replicates,
     replicate_standard_error,
@@ -33,7 +31,5 @@ __all__ = [
     "build_constraints",
     "calibrate_replicates",
     "expand",
-    "populate",
-    "read_popsim",
     "replicate_standard_error",
 ]

@@ -30,9 +30,12 @@ def popsim(folder: Path, output: Path | None, seed: int) -> None:
     Exit code 0; 1 if a file cannot be used, or no weights meet the controls.
     """
     from microplex_pipeline.calibration import CalibrationError, NotConverged
-    from microplex_pipeline.calibration.popsim.folder import read_popsim
-    from microplex_pipeline.calibration.popsim.outputs import write_population
-    from microplex_pipeline.calibration.popsim.populate import populate, total_error
+    from microplex_pipeline.calibration.popsim import (
+        populate,
+        read_popsim,
+        total_error,
+        write_population,
+    )
     from microplex_pipeline.data_files import DataFileError
 
     try:

@@ -73,17 +73,17 @@ def test_sparse_weights_have_no_influence(rhode_island, targets):
 
 def test_achieved_means_are_means():
     records = pl.DataFrame({"hh": [1, 1, 2], "inc": [10.0, 20.0, 60.0], "w": [1.0] * 3})
-    targets = pl.DataFrame([("r", "mean", "inc", "all", 30.0)], schema=NAMES, orient="row")
+    targets = pl.DataFrame([("record", "mean", "inc", "all", 30.0)], schema=NAMES, orient="row")
     assert target_errors(records, targets, "w", "hh")["achieved"].item() == pytest.approx(30)
 
 
 def test_published_figures_are_compared_with_survey_estimates():
     records = pl.DataFrame({"hh": [1, 2, 3], "inc": [10.0, 20.0, 0.0], "w": [2.0, 2.0, 1.0]})
     rows = [
-        ("r", "sum", "inc", "all", 600.0, "published"),
-        ("r", "count", "rows", "inc:0", 1.0, "published"),
-        ("r", "count", "rows", "inc:50-59", 0.0, "published"),
-        ("r", "count", "rows", "all", 50.0, "modelled"),
+        ("record", "sum", "inc", "all", 600.0, "published"),
+        ("record", "count", "rows", "inc:0", 1.0, "published"),
+        ("record", "count", "rows", "inc:50-59", 0.0, "published"),
+        ("record", "count", "rows", "all", 50.0, "modelled"),
     ]
     targets = pl.DataFrame(rows, schema=[*NAMES, "kind"], orient="row")
     found = published_over_surveyed(records, targets, "w", "hh")

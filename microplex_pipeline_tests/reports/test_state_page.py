@@ -155,7 +155,6 @@ def test_hostile_target_names_are_escaped_in_charts(results, write):
     targets = results.targets.with_columns(
         target=pl.format(f"{hostile.replace(' ', '')} sum {{}} [all]", "variable"),
         kind=pl.lit(hostile),
-        entity=pl.lit(hostile),
     )
     html = write(replace(results, targets=targets))
     assert "<script>alert" not in html

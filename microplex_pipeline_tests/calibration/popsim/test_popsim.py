@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
-from microplex_pipeline.calibration import CalibrationError, populate, read_popsim
-from microplex_pipeline.calibration.popsim.populate import total_error
+from microplex_pipeline.calibration import CalibrationError
+from microplex_pipeline.calibration.popsim import populate, read_popsim, total_error
 from microplex_pipeline.cli import main
 from microplex_pipeline.data_files import DataFileError
 from microplex_pipeline_tests.calibration.popsim.popsim_folder import write_popsim
