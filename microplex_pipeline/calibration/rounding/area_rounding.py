@@ -25,6 +25,7 @@ COMPLETE = 2.0  # and once it is
 ROUNDS = 4  # in which areas are changed for one around them
 MOST_REPAIRED = 1_000  # areas that are changed for one around them, each time they are
 MOST_SORTED = 16  # controls by which records are sorted
+NOISE = 1e-9  # a weight this near to a whole number is that number
 LARGEST_COUNT = 100  # whole contributions up to this are counted, larger ones are amounts
 
 
@@ -117,6 +118,8 @@ class AreaRounding:
     def _start(self, area: int, weights: np.ndarray) -> _Part:
         """Round the weights (n,) of one area, and make up for what areas before it missed."""
         rng = np.random.default_rng([self._seed, area])
+        nearest = np.rint(weights)
+        weights = np.where(np.abs(weights - nearest) < NOISE, nearest, weights)
         low = np.floor(weights)
         rest = weights - low
         units = low + _systematic(rest, self._order, rng)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from microplex_pipeline.calibration.rounding.area_rounding import (
@@ -92,11 +92,13 @@ def test_each_record_is_rounded_down_or_up(seed, records, tracts):
 @given(
     st.lists(st.floats(0, 50, allow_subnormal=False), min_size=1, max_size=40), st.integers(0, 99)
 )
+@example([3.8e-259, 1.5], 2)
 def test_without_controls_the_sum_is_kept(weights, seed):
     weights = np.array(weights)
     whole = round_weights(sp.csr_array((0, len(weights))), np.zeros(0), weights, seed)
     assert abs(whole.sum() - weights.sum()) <= 0.5 + 1e-9
     assert (np.abs(whole - weights) < 1).all()
+    assert (whole[weights < 1e-9] == 0).all()
 
 
 def test_a_unit_goes_to_records_in_proportion_to_their_fractions():
