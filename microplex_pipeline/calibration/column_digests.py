@@ -9,7 +9,9 @@ import polars as pl
 
 
 def column_digests(frame: pl.DataFrame, names: Iterable[str]) -> dict[str, int]:
-    """Return a number for each column that depends on its values and their order, but not on their type.
+    """Return a number for each column that depends on its values and their order.
+
+    Numbers of any type count alike, and so do texts.
 
     Columns that the frame lacks, and lists, have none.
     """
@@ -18,11 +20,7 @@ def column_digests(frame: pl.DataFrame, names: Iterable[str]) -> dict[str, int]:
 
 def digest(column: pl.Series) -> int:
     """Return the number of one column."""
-    if column.dtype.is_numeric():
-        column = column.cast(pl.Float64)
-    elif column.dtype in (pl.Categorical, pl.Enum):
-        column = column.cast(pl.String)
-    hashes = column.hash().to_numpy()
+    hashes = column.cast(pl.Float64 if column.dtype.is_numeric() else pl.String).hash().to_numpy()
     odd = 2 * np.arange(len(hashes), dtype=np.uint64) + 1
     return int((hashes * odd).sum())  # wraps around
 

@@ -10,7 +10,7 @@ import polars as pl
 from microplex_pipeline.calibration.errors import CalibrationError
 from microplex_pipeline.calibration.targets.constraints import Constraints
 
-LARGEST_CHANGE = 100.0  # of the sum of weights, up to which nothing is said
+LARGEST_FALL = 100.0  # factor by which the sum of weights may fall before a word is said
 
 
 def design_weights(
@@ -55,14 +55,14 @@ def with_weight(design: np.ndarray) -> np.ndarray:
 
 
 def warn_of_scale(before: float, after: float) -> None:
-    """Warn if targets change the sum of weights beyond what calibration is for.
+    """Warn if the sum of weights falls so much that the targets look like shares.
 
     Parameters
     ----------
     before : sum of the design weights, or the number of records if there are none.
     after : sum of the calibrated weights.
     """
-    if after * LARGEST_CHANGE < before:
+    if after * LARGEST_FALL < before:
         warnings.warn(
             f"the targets take the sum of weights from {before:,.6g} to {after:,.6g}: if they are shares, "
             "multiply them by the population",

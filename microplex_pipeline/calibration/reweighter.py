@@ -73,7 +73,7 @@ class Reweighter(Estimator):
         minimised and targets are soft; None for one per record or household. Records drawn from a model
         know no more than the sample that it was fitted to.
     integer : round the weights, each down or up, to whole numbers that keep to the targets as near as whole
-        numbers allow (see `calibration.rounding`); `tol` is checked before.
+        numbers allow (see `calibration.rounding`); `tol` and `bounds` hold before that.
     margins : what is done if margins have different totals: "rescale" multiplies each so that its total is
         that of the first; "refuse" raises an error.
     seed : decides which records are tried for `n_records`, within tolerances, and where rounding starts.

@@ -203,8 +203,9 @@ class GeographicReweighter(Estimator):
     def stream(self) -> Iterator[tuple[str, pl.DataFrame]]:
         """Return an iterator over geoid and weights, a frame (household or record, weight), by geoid.
 
-        Weights are drawn as they are read, so that only one area is in memory. Weights of zero are left
-        out. The column of the weights is that of the design weights, or "weight".
+        Weights are drawn as they are read, so that only one area is in memory; whole weights are kept from
+        the fit, since what an area gets depends on others. Weights of zero are left out. The column of the
+        weights is that of the design weights, or "weight".
 
         Raises
         ------

@@ -8,6 +8,7 @@ import polars as pl
 
 from microplex_pipeline.calibration.popsim.folder import PopsimFolder
 from microplex_pipeline.calibration.popsim.populate import PopsimPopulation
+from microplex_pipeline.calibration.rounding.expand import SOURCE
 from microplex_pipeline.data_files import write_together
 
 
@@ -32,16 +33,21 @@ def write_population(
     levels = folder.settings.geographies[
         folder.settings.geographies.index(folder.settings.seed_geography) :
     ]
-    number, household_id = asked.household_id, folder.settings.household_id_col
+    household_id = folder.settings.household_id_col
+    source = f"{SOURCE}{household_id}"
+    named = {household_id: asked.household_id}
+    if asked.household_id != household_id:
+        named[source] = household_id
     frames = {"final_expanded_household_ids.csv": population.household_ids}
     for table, rows in (("households", population.households), ("persons", population.persons)):
         if rows is not None:
             wanted = getattr(asked, table)
-            key = number if number in rows.columns else "_number"
-            first = [key, *levels, household_id] if household_id != number else [key, *levels]
-            columns = wanted.columns or rows.columns
-            kept = [c for c in dict.fromkeys(columns) if c in rows.columns and c not in first]
-            frames[wanted.filename] = rows.select(pl.col(key).alias(number), *first[1:], *kept)
+            first = [household_id, *levels, source]
+            columns = [
+                c for c in dict.fromkeys(wanted.columns or rows.columns) if c in rows.columns
+            ]
+            kept = rows.select(*first, *(c for c in columns if c not in (*first, *named.values())))
+            frames[wanted.filename] = kept.rename(named)
     for level in population.summary["geography"].unique(maintain_order=True):
         frames[f"final_summary_{level}.csv"] = _wide(population.summary.filter(geography=level))
     output.mkdir(parents=True, exist_ok=True)

@@ -33,8 +33,9 @@ class PopsimPopulation:
     ----------
     household_ids : a row per household: the areas from the seed geography downwards, and the household of
         the seed.
-    households, persons : the same households and their persons, with new numbers and the seed's columns;
-        persons is None if the seed has none.
+    households, persons : the same households and their persons, as `expand` lists them: the column of the
+        households' ids has new numbers, `source_` and its name those of the seed. persons is None if the
+        seed has none.
     summary : a row per area and control: geography, id, target, control, result and difference.
     """
 
@@ -101,9 +102,13 @@ def _divided(
                 if target == level:
                     continue
                 total = sum(given[area][target] for area in inside)
-                factor = value / total if total > 0 else 0.0
+                if total == 0 and value > 0:
+                    raise CalibrationError(
+                        f"control {target} of {level} {row[level]} is {value:,.10g}, but no household of the "
+                        "seed adds to it"
+                    )
                 for area in inside:
-                    given[area][target] *= factor
+                    given[area][target] *= value / total if value > 0 else 0.0
     asked = {t for level in controlled for t in folder.totals[level].columns if t != level}
     return {area: {t: v for t, v in own.items() if t in asked} for area, own in given.items()}
 
@@ -193,12 +198,10 @@ def _targets(
         if level == levels[0]:
             known = known.with_columns(pl.lit(v).alias(t) for t, v in shares.items())
         names = [c for c in known.columns if c not in (level, f"_{level}")]
-        if not names and level != levels[0]:
+        if not names:
             continue
         if level == lowest:
             names = [first, *(n for n in names if n != first)]
-        elif not names:
-            continue
         tables.append(
             known.unpivot(
                 names, index=f"_{level}", variable_name="variable", value_name="value"
@@ -218,32 +221,20 @@ def _targets(
 
 
 def _population(folder: PopsimFolder, weights: pl.DataFrame) -> PopsimPopulation:
-    settings = folder.settings
-    household_id, number = (
-        settings.household_id_col,
-        settings.output_synthetic_population.household_id,
-    )
+    settings, household_id = folder.settings, folder.settings.household_id_col
     levels = settings.geographies[settings.geographies.index(settings.seed_geography) :]
     ordered = weights.sort([*levels, household_id]).select(*levels, household_id, WEIGHT)
-    seeds = folder.households.drop(
-        [c for c in (*levels, WEIGHT) if c in folder.households.columns]
-    )
-    persons = folder.persons
+    seeds, persons = folder.households.drop(*levels, WEIGHT, strict=False), folder.persons
     if persons is not None:
-        persons = persons.drop([c for c in levels if c in persons.columns])
+        persons = persons.drop(*levels, strict=False)
     found = expand(ordered, seeds, persons, household_id=household_id)
     households, members = found if persons is not None else (found, None)
     source = f"{SOURCE}{household_id}"
-    clash = number if number != household_id else "_number"
-    named = households.rename({household_id: clash}).rename({source: household_id})
-    ids = named.select(*levels, household_id)
     if members is not None:
-        members = (
-            members.rename({household_id: clash})
-            .rename({source: household_id})
-            .join(named.select(clash, *levels), on=clash, maintain_order="left")
-        )
-    return PopsimPopulation(ids, named, members, _summary(folder, weights))
+        where = households.select(household_id, *levels)
+        members = members.join(where, on=household_id, maintain_order="left")
+    ids = households.select(*levels, pl.col(source).alias(household_id))
+    return PopsimPopulation(ids, households, members, _summary(folder, weights))
 
 
 def _summary(folder: PopsimFolder, weights: pl.DataFrame) -> pl.DataFrame:

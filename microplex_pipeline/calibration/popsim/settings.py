@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from microplex_pipeline.calibration.errors import CalibrationError
-from microplex_pipeline.data_files import load_mapping
+from microplex_pipeline.data_files import FileName, load_mapping
 
 
 class _Read(BaseModel):
@@ -30,7 +30,7 @@ class InputTable(_Read):
 class OutputTable(_Read):
     """A file of the synthetic population, and the columns that it has beside the ids and areas."""
 
-    filename: str
+    filename: FileName
     columns: list[str] = Field(default_factory=list)
 
 

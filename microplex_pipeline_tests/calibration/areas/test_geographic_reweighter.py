@@ -363,3 +363,17 @@ def test_memory_is_said_before_it_is_used(monkeypatch, survey, more):
     monkeypatch.setattr(f"{module}.MOST_BYTES", 1)
     with pytest.raises(CalibrationError, match=r"P-MEDM of .* records in 5 areas would take"):
         GeographicReweighter("pmedm").fit(survey, errors, "weight", "household_id")
+
+
+def test_records_of_weight_zero_get_none(survey, more):
+    first = survey["household_id"][0]
+    zero = pl.when(pl.col("household_id") == first).then(0.0).otherwise("weight").alias("weight")
+    some = survey.with_columns(zero)
+    reweighter = GeographicReweighter(scale_to_total=True)
+    with pytest.warns(UserWarning, match=r"1 of .* weight of zero, and keep it"):
+        fitted = reweighter.fit(some, more, household_id="household_id")
+    assert first not in fitted.area_weights_["household_id"]
+    expected = reweighter.clone().fit(
+        some.filter(pl.col("household_id") != first), more, household_id="household_id"
+    )
+    assert fitted.area_weights_.equals(expected.area_weights_)

@@ -56,8 +56,8 @@ def test_households_live_where_their_seed_does(folder, population):
     joined = population.household_ids.join(seed, left_on="hh_id", right_on="hhnum")
     assert joined.height == population.households.height
     assert (joined["PUMA"].cast(pl.Int64) == joined["PUMA_right"]).all()
-    members = population.persons.group_by("household_id").len()
-    sizes = population.households.join(members, on="household_id")
+    members = population.persons.group_by("hh_id").len()
+    sizes = population.households.join(members, on="hh_id")
     assert (sizes["NP"] == sizes["len"]).all()
 
 
@@ -98,6 +98,7 @@ SETTINGS, CONTROLS = "configs/settings.yaml", "configs/controls.csv"
         (SETTINGS, "seed_geography: PUMA", "seed_geography: TAZ", "seed_geography 'TAZ' must be one"),
         (SETTINGS, "seed_geography: PUMA\n", "", "settings.yaml is not valid: seed_geography"),
         (SETTINGS, "tablename: TRACT_control", "tablename: T_control", "no table 'TRACT_control_data'"),
+        (SETTINGS, "synthetic_persons.csv", "../elsewhere.csv", "not the name of a file"),
         (SETTINGS, "seed_persons.csv", "nobody.csv", "file nobody.csv is not in"),
         (SETTINGS, "WGTP", "WEIGHT", "seed_households.csv lacks columns, .*: WEIGHT"),
         (SETTINGS, "total_hh_control: num_hh", "total_hh_control: hh", "no control hh of TAZ"),
@@ -127,6 +128,19 @@ def test_what_cannot_be_used_is_named(folder, tmp_path, file, old, new, message)
     done = CliRunner().invoke(main, ["popsim", str(tmp_path / "p")])
     assert done.exit_code == 1
     assert not (tmp_path / "p" / "output").exists()
+
+
+def test_a_control_that_no_household_adds_to_is_named(tmp_path):
+    write_popsim(tmp_path)
+    path = tmp_path / "configs" / "controls.csv"
+    text = path.read_text().replace(
+        "(persons.AGEP >= 0) | (persons.AGEP < 0)", "persons.AGEP > 200"
+    )
+    path.write_text(text)
+    with pytest.raises(
+        CalibrationError, match=r"people of REGION 1 is .*, but no household of the"
+    ):
+        populate(read_popsim(tmp_path))
 
 
 def test_an_area_without_seed_households_is_named(tmp_path):
