@@ -47,6 +47,8 @@ class Heaping:
         for start, end, shares in zip(DECADES, ends, self.shares, strict=True):
             # whole numbers of this decade: from start (1 in the first) to end - 1
             below = np.maximum(start - 1, 0)
+            if x.max(initial=0.0) <= below:
+                break
             upto = np.clip(x, below, end - 1)
             for level, share in zip(LEVELS, shares, strict=True):
                 total += share * level * (np.floor(upto / level) - np.floor(below / level))
@@ -106,12 +108,17 @@ def _shares(
     pseudo : number of records that the prior counts for.
     """
     # values divided by the same levels share a row: at most one row per level
-    kinds, index = np.unique(divides, axis=0, return_inverse=True)
-    counts = np.bincount(index.ravel(), weights, minlength=len(kinds)) if len(kinds) else weights
+    bits = np.arange(len(LEVELS))[::-1]
+    kind = divides @ (1 << bits)
+    counts = np.bincount(kind, weights, minlength=1 << len(LEVELS))
+    occurring = np.flatnonzero(np.bincount(kind, minlength=len(counts)))
+    kinds, counts = (occurring[:, None] >> bits) & 1, counts[occurring]
     shares = (prior + 1.0 / len(prior)) / 2
     for _ in range(EM_STEPS):
         density = kinds * (shares * LEVELS)
         belongs = density / density.sum(axis=1, keepdims=True)
-        shares = counts @ belongs + pseudo * prior
+        before, shares = shares, counts @ belongs + pseudo * prior
         shares = shares / shares.sum()
+        if (shares == before).all():
+            break
     return shares

@@ -238,8 +238,10 @@ def _falling(low: float, high: float, mean: float) -> tuple[np.ndarray, np.ndarr
     knots = np.concatenate([[low], knots[(knots > low) & (knots < high)], [high]])
     middle, width = (knots[1:] + knots[:-1]) / 2, np.diff(knots)
 
+    log_width, log_middle = np.log(width), np.log(middle / middle[0])
+
     def masses(power: float) -> np.ndarray:
-        log_mass = np.log(width) - power * np.log(middle / middle[0])
+        log_mass = log_width - power * log_middle
         mass = np.exp(log_mass - log_mass.max())
         return (1 - SPREAD) * mass / mass.sum() + SPREAD / len(mass)
 
