@@ -126,7 +126,7 @@ def counties() -> dict[str, Any]:
     pairs = sum(frame.height for _, frame in reweighter.stream())
     return {
         "areas": targets.height, "records": survey["household_id"].n_unique(), "pairs": pairs,
-        "error": float(reweighter.diagnostics_["relative_error"].abs().max()), "cpu_s": cost,
+        "error": float(reweighter.report_["relative_error"].abs().max()), "cpu_s": cost,
     }  # fmt: skip
 
 
@@ -178,7 +178,7 @@ def tracts() -> dict[str, Any]:
     start = time.process_time()
     reweighter.fit(records, targets, "weight")
     cost = time.process_time() - start
-    z = reweighter.diagnostics_["z"].abs()
+    z = reweighter.report_["z"].abs()
     return {
         "areas": TRACTS, "records": records.height, "cpu_s": cost,
         "ms per area": 1000 * cost / TRACTS, "within 90 %": float((z <= 1.645).mean()),

@@ -79,10 +79,10 @@ def line(state: str, year: int) -> tuple[str, float]:
     fitted = Reweighter(distance="raking", soft=targets.any_soft).fit(
         found.surveyed, targets, "weight", household_id="household_id"
     )
-    value, size = targets.table["value"].to_numpy(), targets.standard_deviations()
+    value = targets.table["value"].to_numpy()
     achieved = fitted.constraints_.achieved(fitted.solution_)
     before = fitted.constraints_.achieved(fitted.design_)
-    z = np.divide(achieved - value, size, out=np.zeros(len(size)), where=size > 0)
+    z = fitted.report_["z"].fill_null(0.0).to_numpy()
     worst = int(np.abs(z).argmax())
     ratios = fitted.solution_ / fitted.design_
     errors = dict(zip(targets.names, achieved / np.where(value == 0, 1, value) - 1, strict=True))

@@ -19,6 +19,7 @@ from microplex_pipeline.calibration.solvers.record_budget import solve_budget
 from microplex_pipeline.calibration.solvers.reweighted_l1 import solve_within
 from microplex_pipeline.calibration.solvers.vertex import solve_vertex
 from microplex_pipeline.calibration.targets.constraints import Constraints
+from microplex_pipeline.calibration.targets.precision import Precision
 
 Bounds = tuple[float, float]
 OPTIONS = ("bounds", "soft", "n_records")  # options that only some methods have
@@ -35,20 +36,22 @@ class Task:
     ----------
     constraints : m targets on n records or households.
     design : (n,) positive design weights.
-    deviations : (m,) how far each row may be off, zero if it must be met exactly.
+    precision : how precisely each row is met, in its units.
     bounds : lowest and highest ratio of weight to design weight, or None.
     n_records : number of records to keep, or None.
     max_iter : largest number of iterations.
     seed : of random draws.
+    start : (m,) multipliers to start from, those of a similar problem, or None.
     """
 
     constraints: Constraints
     design: np.ndarray
-    deviations: np.ndarray
+    precision: Precision
     bounds: Bounds | None
     n_records: int | None
     max_iter: int
     seed: int
+    start: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Method:
     unbounded_above : whether the upper bound may be infinite.
     quick_steps : iterations after which to look for conflicting targets before going on, or None.
     distance : the distance from design weights under given bounds, if the dual is solved.
+    interior : solves the same problem by an interior-point method, if `solve` does not get there, or None.
     """
 
     parameter: str
@@ -76,6 +80,7 @@ class Method:
     unbounded_above: bool = False
     quick_steps: int | None = None
     distance: Callable[[Bounds | None], Distance] | None = None
+    interior: Callable[[Task], Solution] | None = None
 
     @property
     def label(self) -> str:
@@ -151,16 +156,17 @@ def _dual(
     def solve(task: Task) -> Solution:
         return solve_dual(
             task.constraints, task.design, distance(task.bounds), task.max_iter,
-            variances=task.deviations**2,
+            precision=task.precision, start=task.start,
         )  # fmt: skip
 
     return Method(
-        parameter, name, "scipy", solve, needs, allows, unbounded_above, QUICK_STEPS, distance
-    )
+        parameter, name, "scipy", solve, needs, allows, unbounded_above, QUICK_STEPS, distance,
+        partial(_cvxpy, name),
+    )  # fmt: skip
 
 
 def _cvxpy(name: str, task: Task) -> Solution:
-    return Solution(solve_cvxpy(task.constraints, task.design, name, task.bounds, task.deviations))
+    return Solution(solve_cvxpy(task.constraints, task.design, name, task.bounds, task.precision))
 
 
 def _vertex(task: Task) -> Solution:
@@ -174,7 +180,7 @@ def _least_total(task: Task) -> Solution:
 
 def _within(task: Task) -> Solution:
     return Solution(
-        solve_within(task.constraints, task.design, task.deviations, task.max_iter, task.seed)
+        solve_within(task.constraints, task.design, task.precision, task.max_iter, task.seed)
     )
 
 

@@ -20,8 +20,9 @@ from microplex_pipeline.calibration.design_weights import (
     spread_to_records,
 )
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
+from microplex_pipeline.calibration.methods import Task
 from microplex_pipeline.calibration.reweighter import Reweighter
-from microplex_pipeline.calibration.solvers.dual_newton import solve_dual
+from microplex_pipeline.calibration.solve import solve
 from microplex_pipeline.calibration.targets.margins import Margins
 from microplex_pipeline.calibration.targets.table import Targets, listed
 from microplex_pipeline.frames import to_polars, with_columns
@@ -112,13 +113,12 @@ def _calibrated(fitted: Reweighter, design: np.ndarray) -> np.ndarray:
         part = whole.of(live)
     except CalibrationError as error:
         raise NotConverged(str(error)) from error
-    distance = fitted.method.distance
-    assert distance is not None
+    task = Task(
+        part, design[live], fitted.precision_, fitted.bounds, None, fitted.max_iter, fitted.seed,
+        fitted.multipliers_,
+    )  # fmt: skip
     weights = np.zeros(len(design))
-    weights[live] = solve_dual(
-        part, design[live], distance(fitted.bounds), fitted.max_iter,
-        variances=fitted.deviations_**2, start=fitted.multipliers_,
-    ).weights  # fmt: skip
+    weights[live] = solve(fitted.method, task).weights
     return weights
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -28,6 +29,7 @@ from microplex_pipeline.calibration.parameter_checks import (
     check_choice,
     check_positive_integer,
 )
+from microplex_pipeline.calibration.report import calibration_report, warn_of_misses
 from microplex_pipeline.calibration.rounding.record_rounding import round_weights
 from microplex_pipeline.calibration.solve import require_met, solve
 from microplex_pipeline.calibration.solvers.blas_threads import one_blas_thread
@@ -37,7 +39,8 @@ from microplex_pipeline.calibration.targets.constraints import (
     columns_of,
 )
 from microplex_pipeline.calibration.targets.margins import Margins, Unequal
-from microplex_pipeline.calibration.targets.table import Targets
+from microplex_pipeline.calibration.targets.precision import Precision
+from microplex_pipeline.calibration.targets.table import Targets, listed
 from microplex_pipeline.estimator import Estimator, not_fitted
 from microplex_pipeline.frames import WEIGHT, to_polars, weight_column, with_columns
 
@@ -65,12 +68,13 @@ class Reweighter(Estimator):
     bounds : lowest and highest ratio of weight to design weight, for "chi2" and "logit".
     n_records : with sparsity="l0", keep about this many records instead of the fewest, with weights as
         even as the targets allow.
-    soft : True lets targets that have a standard error or tolerance be missed, as in penalized maximum
-        entropy, and meets the others exactly. A number does the same, and is the tolerance, as a share
-        of the value, of targets that have none. With sparsity="l0" tolerances are limits, within which
-        fewer records suffice.
+    soft : False meets all targets *exactly*. True meets each as its row says (see `Targets`): *penalized* by
+        its standard error, as in penalized maximum entropy; *within* its limits, which are never exceeded;
+        exactly if it has neither. A number does the same, and is the tolerance, as a share of the value,
+        within which targets that say nothing are met. With sparsity="l0" fewer records suffice within
+        limits; no target is penalized.
     observations : number of independent observations that the records stand for, if a distance is
-        minimised and targets are soft; None for one per record or household. Records drawn from a model
+        minimised and targets are penalized; None for one per record or household. Records drawn from a model
         know no more than the sample that it was fitted to.
     integer : round the weights, each down or up, to whole numbers that keep to the targets as near as whole
         numbers allow (see `calibration.rounding`); `tol` and `bounds` hold before that.
@@ -86,10 +90,13 @@ class Reweighter(Estimator):
     constraints_ : the system of constraints made from the targets.
     solution_, design_ : (n,) weights and design weights of records or, if `household_id` was given, of
         households in order of first appearance: the columns of `constraints_`.
-    deviations_ : (m,) how far each target was allowed to be off, in units of its row, if each record were
-        one observation; zero if exact.
+    precision_ : how precisely each target was asked for, see `calibration.targets.precision`; standard errors
+        are those of an observation if each record were one.
     multipliers_ : (m,) dual value of each target: how strongly it pulls the weights, zero if it does
         not bind. None for sparse weights and the cvxpy backend.
+    report_ : polars frame, a row per target: target, value, achieved, error (achieved - value), z (error in
+        standard errors, null if it has none), multiplier (null where `multipliers_` is None) and kind:
+        exact, within or penalized.
 
     Raises
     ------
@@ -114,8 +121,9 @@ class Reweighter(Estimator):
     constraints_: Constraints
     solution_: np.ndarray
     design_: np.ndarray
-    deviations_: np.ndarray
+    precision_: Precision
     multipliers_: np.ndarray | None
+    report_: pl.DataFrame
 
     def __init__(
         self,
@@ -229,9 +237,12 @@ class Reweighter(Estimator):
         design = design_weights(frame, column, household_id, constraints)
         live = with_weight(design)
         part = constraints if len(live) == len(design) else constraints.of(live)
-        deviations = self._deviations(part, design[live]) * self._scale(len(live))
+        precision = self._precision(part, design[live])
+        scaled = replace(
+            precision, standard_errors=precision.standard_errors * self._scale(len(live))
+        )
         task = Task(
-            part, design[live], deviations, self.bounds, self.n_records, self.max_iter, self.seed
+            part, design[live], scaled, self.bounds, self.n_records, self.max_iter, self.seed
         )
         with one_blas_thread():
             solution = solve(self.method, task)
@@ -244,7 +255,9 @@ class Reweighter(Estimator):
         warn_of_scale(len(design) if column is None else design.sum(), weights.sum())
         self.constraints_ = constraints
         self.multipliers_ = solution.multipliers
-        self.deviations_ = deviations
+        self.precision_ = scaled
+        self.report_ = calibration_report(part, found, precision, solution.multipliers)
+        warn_of_misses(self.report_)
         self.solution_ = weights
         self.design_ = design
         self.weights_ = spread_to_records(frame, weights, household_id)
@@ -256,19 +269,29 @@ class Reweighter(Estimator):
         self._fitted_method = self.method
         return self
 
-    def _deviations(self, constraints: Constraints, design: np.ndarray) -> np.ndarray:
-        """Return how far each row may be off, (m,)."""
+    def _precision(self, constraints: Constraints, design: np.ndarray) -> Precision:
+        """Return how precisely each row is met, with standard errors in its units."""
         if self.soft is False:
-            return np.zeros(len(constraints.values))
-        known = constraints.row_deviations(design)
+            return Precision.exact(len(constraints.values))
+        precision = constraints.row_precision(design)
         if self.soft is True:
-            if not known.any():
+            if not (precision.penalized | precision.within).any():
                 raise CalibrationError(
-                    "soft=True needs targets with a column standard_error or tolerance. Add one, or "
-                    "give a tolerance for all targets, e.g. soft=0.01"
+                    "soft=True needs targets with a column standard_error, relative_standard_error, "
+                    "tolerance, at_least or at_most. Add one, or give a tolerance for all targets, "
+                    "e.g. soft=0.01"
                 )
-            return known
-        return np.where(known > 0, known, self.soft * constraints.sizes(design))
+        else:
+            asked = constraints.values if constraints.asked is None else constraints.asked
+            sizes = np.where(constraints.ratios, np.abs(asked), constraints.sizes(design))
+            precision = precision.with_tolerance(self.soft * sizes)
+        if self.sparsity == "l0" and precision.penalized.any():
+            penalized = [constraints.names[i] for i in np.flatnonzero(precision.penalized)]
+            raise CalibrationError(
+                f"sparsity='l0' meets targets exactly or within limits, but these have a standard error: "
+                f"{listed(penalized)}. Give them a tolerance instead, or choose a distance"
+            )
+        return precision
 
     def _scale(self, records: int) -> float:
         """Return what deviations are multiplied by if the records count as `observations`.

@@ -7,47 +7,110 @@ from dataclasses import replace
 import numpy as np
 
 from microplex_pipeline.calibration.errors import NotConverged
+from microplex_pipeline.calibration.limits_of_means import one_sided
 from microplex_pipeline.calibration.methods import Method, Task
 from microplex_pipeline.calibration.solvers.conflicts import feasible_weights
 from microplex_pipeline.calibration.solvers.dual_newton import Solution
 from microplex_pipeline.calibration.targets.table import listed
 
+STAGES = (1e4, 1e3, 1e2, 10.0, 1.0)  # factors of standard errors
+LIMIT_ROUNDING = 1e-7  # of a target's size, by which rounding may take a total beyond its limits
+
 
 def solve(method: Method, task: Task) -> Solution:
     """Solve; if that fails or takes long, first look for targets that contradict each other.
 
+    If Newton's method does not get there although weights exist, an interior-point solver (Clarabel, through
+    cvxpy) solves the same problem: it is slower, but does not depend on the starting point.
+
     Raises
     ------
     InfeasibleTargets
-        If targets that must be met exactly contradict each other.
+        If exact targets and limits contradict each other.
     NotConverged
-        If they do not, but no weights were found within `max_iter`.
+        If they do not, but no weights were found.
     """
+    rows = one_sided(task.constraints, task.precision)
+    sizes = rows.constraints.sizes(task.design)
+    start = None if task.start is None else rows.unfolded(task.start)
+    found = _solve(
+        method,
+        replace(
+            task,
+            constraints=rows.constraints,
+            precision=rows.precision.narrowed(sizes),
+            start=start,
+        ),
+    )
+    return replace(found, multipliers=rows.folded(found.multipliers))
+
+
+def _solve(method: Method, task: Task) -> Solution:
     quick = min(task.max_iter, method.quick_steps or task.max_iter)
     try:
         return method.solve(replace(task, max_iter=quick))
     except NotConverged:
-        exact = task.constraints.only(task.deviations == 0)
-        if len(exact.values):
-            feasible_weights(exact, task.design, bounds=task.bounds)
+        firm = ~task.precision.penalized
+        if firm.any():
+            feasible_weights(
+                task.constraints.only(firm), task.design, bounds=task.bounds,
+                precision=task.precision.at(firm),
+            )  # fmt: skip
         if quick == task.max_iter:
             raise
-    return method.solve(task)
+    try:
+        return _by_stages(method, task)
+    except NotConverged:
+        if method.interior is None:
+            raise
+    return method.interior(task)
+
+
+def _by_stages(method: Method, task: Task) -> Solution:
+    """Solve with larger standard errors first, and start from that solution with smaller ones.
+
+    A target that cannot be met has a multiplier of miss over variance. It is out of reach of the first steps
+    if the standard error is tiny, but is known from that of a larger one.
+    """
+    penalized = task.precision.penalized
+    if not penalized.any():
+        return method.solve(task)
+    start, before = task.start, STAGES[0]
+    for factor in STAGES:
+        if start is not None:
+            start = np.where(penalized, start * (before / factor) ** 2, start)
+        before = factor
+        wider = replace(task.precision, standard_errors=task.precision.standard_errors * factor)
+        found = method.solve(replace(task, precision=wider, start=start))
+        start = found.multipliers
+    return found
 
 
 def require_met(task: Task, weights: np.ndarray, tol: float) -> None:
-    """Raise NotConverged if weights (n,) miss an exact target by more than `tol` of its value."""
-    constraints = task.constraints
+    """Raise NotConverged if weights (n,) miss an exact target or a limit.
+
+    Parameters
+    ----------
+    tol : largest miss of an exact target, as a share of its value.
+    """
+    constraints, precision = task.constraints, task.precision
     gaps = constraints.matrix @ weights - constraints.values
-    errors = gaps / constraints.sizes(task.design)
-    fits = (np.abs(errors) <= tol) | ((task.deviations > 0) & np.isfinite(errors))
+    sizes = constraints.sizes(task.design)
+    errors = gaps / sizes
+    fits = (np.abs(errors) <= tol) | (precision.penalized & np.isfinite(errors))
     if constraints.denominators is not None:  # if all weights are zero there is no mean
-        ratios = np.diff(constraints.denominators.indptr) > 0
-        errors = np.where(ratios & (constraints.denominators @ weights <= 0), np.inf, errors)
+        below = constraints.denominators @ weights
+        errors = np.where(constraints.ratios & (below <= 0), np.inf, errors)
+        gaps = np.where(constraints.ratios, gaps / np.where(below > 0, below, 1.0), gaps)
+        sizes = np.where(constraints.ratios, sizes / np.where(below > 0, below, 1.0), sizes)
         fits &= np.isfinite(errors)
+    beyond = np.maximum(gaps - precision.above, -gaps - precision.below) / sizes
+    fits |= precision.within & (beyond <= LIMIT_ROUNDING) & np.isfinite(errors)
+    fits &= ~(precision.within & (beyond > LIMIT_ROUNDING))
     if not fits.all():
         missed = [constraints.names[i] for i in np.flatnonzero(~fits)]
+        off = np.where(precision.within, np.maximum(beyond, 0), np.abs(errors))
         raise NotConverged(
-            f"targets missed by more than tol={tol:g}: {listed(missed)} (the worst by "
-            f"{np.abs(errors[~fits]).max():.3g}). Raise max_iter or tol, or drop these targets"
+            f"targets missed by more than tol={tol:g}, or outside their limits: {listed(missed)} (the "
+            f"worst by {off[~fits].max():.3g}). Raise max_iter or tol, or drop these targets"
         )

@@ -97,15 +97,17 @@ def _table(found: StateCheck) -> str:
     for row in found.table.to_dicts():
         value, error, z = row["value"], row["standard_error"], row.get("z")
         precision = (
-            "exact" if error is None else f"±{100 * error / abs(value):.1f} %" if value else "±"
-        )
+            f"within {100 * row['tolerance']:g} %" if row["tolerance"] is not None
+            else "exact" if error is None
+            else f"±{100 * error / abs(value):.1f} %" if value else "±"
+        )  # fmt: skip
         survey = f"{100 * (row['surveyed'] / value - 1):+.1f} %" if value else ""
         shown = "" if z is None else f"{z:+.1f}"
         lines.append((row["target"], f"{value:,.0f}", row["kind"], precision, survey, shown,
                       row["source"], row["note"] or ""))  # fmt: skip
     if not lines:
         return ""
-    head = ("target", "value", "kind", "met within", "survey", "z", "source", "")
+    head = ("target", "value", "kind", "precision", "survey", "z", "source", "")
     last: tuple[str, str] | None = None
     first = max(len(line[0]) for line in lines)
     form = f"{{:<{first}}} {{:>17}} {{:<9}} {{:>10}} {{:>8}} {{:>5}}"

@@ -22,30 +22,34 @@ def target_errors(
 
     Returns
     -------
-    The targets' columns, and `target` (its name), `achieved`, `relative_error`, which is (achieved - value) /
-    max(|value|, 1), and `z`, the error in standard errors or tolerances, null for targets without them.
+    The targets' columns, `tolerance` (null if there is none), `target` (its name), `achieved`,
+    `relative_error`, which is (achieved - value) / max(|value|, 1), and `z`, the error in standard errors, null
+    for targets without.
     """
     checked = Targets(targets)
     constraints = build_constraints(records, checked, household_id)
     first = records.unique(household_id, keep="first", maintain_order=True)
     weights = first[weight].cast(pl.Float64).to_numpy()
-    allowed = pl.Series("allowed", checked.standard_deviations())
+    allowed = pl.Series("allowed", checked.precision().standard_errors)
     z = pl.when(allowed > 0).then((pl.col("achieved") - pl.col("value")) / allowed)
-    return checked.table.with_columns(
+    table = checked.table
+    if "tolerance" not in table.columns:
+        table = table.with_columns(tolerance=pl.lit(None, pl.Float64))
+    return table.with_columns(
         pl.Series("achieved", constraints.achieved(weights)),
         pl.Series("relative_error", constraints.relative_errors(weights)),
     ).with_columns(z.alias("z"))
 
 
 def is_met(tolerance: float, max_z: float) -> pl.Expr:
-    """Return whether a target is met: within `max_z` standard errors, or if it has none, the tolerance.
+    """Return whether a target is met: within `max_z` standard errors, or if it has none, its tolerance.
 
     Parameters
     ----------
-    tolerance : largest absolute relative error of an exact target.
+    tolerance : largest absolute relative error of an exact target, and beyond its own tolerance of another.
     max_z : largest absolute error of another one, in its standard errors.
     """
-    exact = pl.col("relative_error").abs() <= tolerance
+    exact = pl.col("relative_error").abs() <= tolerance + pl.col("tolerance").fill_null(0.0)
     return pl.when(pl.col("z").is_null()).then(exact).otherwise(pl.col("z").abs() <= max_z)
 
 

@@ -14,7 +14,7 @@ import polars as pl
 
 from microplex_pipeline.evaluation.amount_fidelity import BEYOND, DOUBTFUL
 from microplex_pipeline.evaluation.concentration import STATE
-from microplex_pipeline.evaluation.diagnostics import published_over_surveyed
+from microplex_pipeline.evaluation.diagnostics import is_met, published_over_surveyed
 from microplex_pipeline.survey import SurveySchema
 
 SUMS_TOLERANCE = 1e-9
@@ -170,11 +170,12 @@ def targets_met(target_report: pl.DataFrame, tolerance: float, max_z: float) -> 
 
     Parameters
     ----------
-    tolerance : largest relative error of a target that must be met exactly.
+    tolerance : largest relative error of a target that must be met exactly, and beyond its own tolerance of
+        one that has limits.
     max_z : largest error of another one, in its standard errors; beyond it the severity is "warning".
     """
     exact = target_report.filter(pl.col("z").is_null())
-    missed = exact.filter(pl.col("relative_error").abs() > tolerance)
+    missed = exact.filter(~is_met(tolerance, max_z))
     far = target_report.filter(pl.col("z").abs() > max_z).sort(pl.col("z").abs(), descending=True)
     names = ", ".join(missed["target"].head(NAMED))
     pulled = "; ".join(

@@ -44,7 +44,7 @@ def target_table(
         Column("value", "Target value", count),
         Column("achieved", "Achieved", count, "total with the calibrated weights"),
         Column("relative_error", "Relative error", relative_error),
-        Column("z", "z", z_score, "error in standard errors; empty if met exactly"),
+        Column("z", "z", z_score, "error in standard errors; empty without"),
         Column(
             "note",
             "Note",

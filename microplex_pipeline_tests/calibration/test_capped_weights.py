@@ -30,7 +30,9 @@ def targets(published, modelled, standard_error=None):
             "value": [published, modelled],
             "kind": ["published", "modelled"],
             "standard_error": [None, standard_error],
-        }
+            "tolerance": [None, None],
+        },
+        schema_overrides={"standard_error": pl.Float64, "tolerance": pl.Float64},
     )
 
 

@@ -120,7 +120,7 @@ def test_tolerances_allow_targets_that_contradict_each_other():
     rows = [("r", "count", "n", d, v) for d, v in (("all", 100.0), ("g:a", 60.0), ("g:b", 60.0))]
     fitted = Reweighter(sparsity="l0", soft=0.2).fit(data, table(rows))
     assert np.abs(fitted.constraints_.relative_errors(fitted.weights_)).max() < 0.2 + 1e-6
-    with pytest.raises(CalibrationError, match="within the tolerances"):
+    with pytest.raises(InfeasibleTargets, match=r"\[all\] within 99 to 101 \(it would"):
         Reweighter(sparsity="l0", soft=0.01).fit(data, table(rows))
 
 

@@ -14,12 +14,17 @@ With variances V the dual also has the term l'Vl / 2: penalized maximum entropy 
 `penalized_entropy`). It is minimised by Newton's method with conjugate gradients that stream over the
 records. The preconditioner is each area's K x K block; the Hessian adds only the coupling through the
 records' sums, so few iterations are needed.
+
+Limits of targets add a kink (see `solvers.limits`). The dual is flat along multipliers that are equal in all
+areas, so that a kink alone does not hold it: these multipliers are then kept near those of the last round
+by a small quadratic term, until they no longer move (the proximal point method; Rockafellar 1976, SIAM
+Journal on Control and Optimization 14: 877-898).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,15 +37,20 @@ from microplex_pipeline.calibration.solvers.damped_newton import (
     Stopping,
     damped_newton,
 )
+from microplex_pipeline.calibration.solvers.limits import Limits
 
 GOAL = 1e-11  # largest relative error at which the iteration stops
 ACCEPTED = 1e-9  # largest relative error that is accepted if rounding allows no smaller one
-MAX_STEPS = 100
+MAX_STEPS = 200
 MAX_MOVE = (
     1e3  # largest change of an exponent in one step, so that divergent problems do not overflow
 )
 CHUNK = 1 << 17  # records x areas held in memory at a time
 NEVER = 1e6  # an exponent of minus this makes a weight zero
+NEAR = 1e-4  # weight of the proximal term, as a share of an area's part of the population
+ROUNDS = 50  # of the proximal point method
+# factors of standard errors, if the last alone does not get there
+STAGES = tuple(10.0 ** (k / 2) for k in range(8, -1, -1))
 
 
 @dataclass(frozen=True)
@@ -53,8 +63,9 @@ class AllocationProblem:
     totals : (T,) sum of the weights of each type, positive.
     values : (A, K) targets of the areas.
     shares : (A,) positive prior shares of the areas.
-    variances : (A, K) positive variances of the targets, multiplied by records over population (one
-        observation per record), or None for exact targets.
+    variances : (A, K) variances of the targets, zero if not penalized, multiplied by records over population
+        (one observation per record); None if no target is.
+    limits : how far totals may lie from their values, (A, K) each, or None.
     """
 
     types: np.ndarray
@@ -62,6 +73,7 @@ class AllocationProblem:
     values: np.ndarray
     shares: np.ndarray
     variances: np.ndarray | None = None
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +84,8 @@ class Allocation:
     ----------
     types, shares : as in the problem; shares add up to one.
     multipliers : (A, K).
-    errors : (A, K) gradient of the dual over max(|value|, 1); for exact targets the relative errors.
+    errors : (A, K) gradient of the dual over max(|value|, 1); for exact targets the relative errors, for
+        others how far they are outside their limits.
     iterations : Newton steps.
     products : products with the Hessian in all steps.
     """
@@ -112,21 +125,44 @@ def fit_allocation(problem: AllocationProblem) -> Allocation:
         problem.values / size,
         problem.shares / problem.shares.sum(),
         None if problem.variances is None else problem.variances / size**2,
-    )
-    dual = _Dual(scaled, np.maximum(np.abs(problem.values), 1.0) / size)
+        None if problem.limits is None else Limits(
+            problem.limits.below / size, problem.limits.above / size
+        ),
+    )  # fmt: skip
+    unit = np.maximum(np.abs(problem.values), 1.0) / size
+    dual = _Dual(scaled, unit)
     with one_blas_thread():
-        found = dual.minimise()
+        found = dual.minimise(_start(scaled))
+        if not found.met and scaled.variances is not None:
+            dual, found = _by_stages(scaled, scaled.variances, unit)
     allocation = Allocation(
         problem.types,
         scaled.shares,
         found.point.lam / size,
-        found.point.gradient / dual.unit,
+        dual.residual(found.point) / dual.unit,
         found.iterations,
         dual.products,
     )
     if not found.met:
         raise AllocationFailed(allocation)
     return allocation
+
+
+def _by_stages(
+    problem: AllocationProblem, variances: np.ndarray, unit: np.ndarray
+) -> tuple[_Dual, Minimum[_Point]]:
+    """Solve with larger variances first, and start from that solution with smaller ones.
+
+    What cannot be met has a multiplier of miss over variance, which is far from zero if the variance is tiny.
+    """
+    start, before = _start(problem), STAGES[0]
+    for factor in STAGES:
+        start = np.where(variances > 0, start * (before / factor) ** 2, start)
+        before = factor
+        dual = _Dual(replace(problem, variances=variances * factor**2), unit)
+        found = dual.minimise(start)
+        start = found.point.lam
+    return dual, found
 
 
 class AllocationFailed(NotConverged):
@@ -165,7 +201,10 @@ def _probabilities(
 
 @dataclass
 class _Point:
-    """Multipliers (A, K), the dual's value and gradient (A, K), and its areas' blocks (A, K, K)."""
+    """Multipliers (A, K), the dual's value and gradient (A, K), and its areas' blocks (A, K, K).
+
+    The gradient is the least subgradient if there are limits, and includes the proximal term.
+    """
 
     lam: np.ndarray
     value: float
@@ -184,43 +223,81 @@ class _Dual:
     Attributes
     ----------
     products : products with the Hessian so far.
+    near : (A, K) weight of the proximal term, zero where a column of targets has no limits.
+    centre : (A, K) multipliers from which it measures.
     """
 
     def __init__(self, problem: AllocationProblem, unit: np.ndarray) -> None:
         self.problem, self.unit = problem, unit
         values = problem.values
         self.V = np.zeros_like(values) if problem.variances is None else problem.variances
+        none = np.zeros_like(values)
+        self.limits = problem.limits or Limits(none, none)
+        weights = NEAR * problem.totals.sum() * problem.shares
+        self.near = weights[:, None] * self.limits.has.any(axis=0)
+        self.centre = none
         self.products = 0
 
-    def minimise(self) -> Minimum[_Point]:
+    def minimise(self, start: np.ndarray) -> Minimum[_Point]:
+        """Return the minimum, from multipliers (A, K)."""
+        self.centre = start
         stopping = Stopping(
             GOAL, ACCEPTED, MAX_STEPS, scale=max(1.0, float(self.problem.totals.sum()))
         )
-        return damped_newton(self.at(_start(self.problem)), self.error, self.step, stopping)
+        found = damped_newton(self.at(start), self.error, self.step, stopping)
+        if not self.limits.any:
+            return found
+        iterations = found.iterations
+        for _ in range(ROUNDS):
+            if not found.met or np.abs(self.residual(found.point) / self.unit).max() <= ACCEPTED:
+                break
+            self.centre = found.point.lam
+            found = damped_newton(self.at(self.centre), self.error, self.step, stopping)
+            iterations += found.iterations
+        error = float(np.abs(self.residual(found.point) / self.unit).max())
+        return Minimum(found.point, error, iterations, error <= ACCEPTED)
 
     def at(self, lam: np.ndarray) -> _Point:
-        return _Point(lam, *_evaluate(self.problem, self.V, lam))
+        point = _Point(lam, *_evaluate(self.problem, self.V, lam))
+        if self.limits.any:
+            apart = lam - self.centre
+            point.value += float((self.near * apart**2).sum() / 2) + self.limits.cost(lam)
+            point.gradient = self.limits.gradient(lam, point.gradient + self.near * apart)
+        return point
+
+    def residual(self, point: _Point) -> np.ndarray:
+        """Return the least subgradient (A, K) without the proximal term."""
+        if not self.limits.any:
+            return point.gradient
+        _, smooth, _ = _evaluate(self.problem, self.V, point.lam)
+        return self.limits.gradient(point.lam, smooth)
 
     def error(self, point: _Point) -> float:
         return float(np.abs(point.gradient / self.unit).max())
 
     def step(self, point: _Point, error: float) -> Step[_Point]:
+        free = self.limits.free(point.lam, point.gradient)
         step, used = conjugate_gradients(
-            lambda direction: self._hessian_product(point.lam, direction),
-            _preconditioner(point.blocks, self.V),
+            lambda direction: np.where(free, self._hessian_product(point.lam, direction), 0.0),
+            _preconditioner(point.blocks, self.V + self.near, free),
             point.gradient,
             min(0.1, np.sqrt(error)),
         )
         self.products += used
+
+        def moved(share: float) -> _Point:
+            lam = point.lam + share * step
+            return self.at(self.limits.cut(point.lam, point.gradient, lam))
+
         return Step(
             slope=float((point.gradient * step).sum()),
             length=min(1.0, MAX_MOVE / max(float(np.abs(step).sum(axis=1).max()), 1e-300)),
-            move=lambda share: self.at(point.lam + share * step),
+            move=moved,
         )
 
     def _hessian_product(self, lam: np.ndarray, direction: np.ndarray) -> np.ndarray:
         X, w = self.problem.types, self.problem.totals
-        result = self.V * direction
+        result = (self.V + self.near) * direction
         for part, P, _ in _probabilities(X, self.problem.shares, lam):
             moved = X[part] @ direction.T
             moved -= np.einsum("ta,ta->t", P, moved)[:, None]
@@ -234,10 +311,15 @@ def _start(problem: AllocationProblem) -> np.ndarray:
     """Return multipliers of zero, or -NEVER for a count of zero, which excludes its records."""
     X = problem.types
     lam = np.zeros_like(problem.values)
-    if problem.variances is None:
+    exact = np.ones(lam.shape, bool)
+    if problem.variances is not None:
+        exact &= problem.variances == 0
+    if problem.limits is not None:
+        exact &= ~problem.limits.has
+    if exact.any():
         least = np.where(X > 0, X, np.inf).min(axis=0, initial=np.inf)
         counts = (X >= 0).all(axis=0) & np.isfinite(least)
-        ruled_out = (problem.values == 0) & counts
+        ruled_out = (problem.values == 0) & counts & exact
         lam[ruled_out] = np.broadcast_to(-NEVER / least, lam.shape)[ruled_out]
     return lam
 
@@ -263,8 +345,10 @@ def _evaluate(
     return value, gradient, blocks
 
 
-def _preconditioner(blocks: np.ndarray, V: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function that applies the pseudo-inverse of each area's block.
+def _preconditioner(
+    blocks: np.ndarray, V: np.ndarray, free: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function that applies the pseudo-inverse of each area's block of free multipliers (A, K).
 
     Without variances the dual is flat along multipliers that are equal in all areas; with them V is its
     only curvature there. The sum of V over areas is then the coarse system of an additive two-level
@@ -273,6 +357,9 @@ def _preconditioner(blocks: np.ndarray, V: np.ndarray) -> Callable[[np.ndarray],
     K = V.shape[1]
     systems = blocks.copy()
     systems[:, np.arange(K), np.arange(K)] += V
+    fixed = not free.all()
+    if fixed:
+        systems *= free[:, :, None] & free[:, None, :]
     diagonal = np.einsum("akk->ak", systems)
     scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     roots, vectors = np.linalg.eigh(systems * scale[:, :, None] * scale[:, None, :])
@@ -282,6 +369,7 @@ def _preconditioner(blocks: np.ndarray, V: np.ndarray) -> Callable[[np.ndarray],
 
     def apply(residual: np.ndarray) -> np.ndarray:
         turned = np.einsum("ajk,aj->ak", vectors, residual * scale) * inverse
-        return np.einsum("ajk,ak->aj", vectors, turned) * scale + coarse * residual.sum(axis=0)
+        result = np.einsum("ajk,ak->aj", vectors, turned) * scale + coarse * residual.sum(axis=0)
+        return np.where(free, result, 0.0) if fixed else result
 
     return apply

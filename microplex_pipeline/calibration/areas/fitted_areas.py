@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from microplex_pipeline.calibration.areas.diagnostics import counts, diagnostics_table
 from microplex_pipeline.calibration.areas.joint_controls import joint_controls
 from microplex_pipeline.calibration.areas.nested_allocation import NestedAllocation
 from microplex_pipeline.calibration.areas.penalized_entropy import PenalizedEntropy
+from microplex_pipeline.calibration.areas.report import area_report, counts
 from microplex_pipeline.calibration.areas.sample import sample_area
 from microplex_pipeline.calibration.areas.targets import AreaLevel
 from microplex_pipeline.calibration.rounding.area_rounding import (
@@ -96,8 +96,8 @@ class FittedAreas:
             controls.append(ControlLevel(level.parents, values, own))
         return list(AreaRounding(features, controls, self.seed).round(self._fractional()))
 
-    def diagnose(self, values: list[np.ndarray]) -> tuple[pl.DataFrame, np.ndarray]:
-        """Return the diagnostics, and each record's sum over the areas (n,).
+    def report(self, values: list[np.ndarray]) -> tuple[pl.DataFrame, np.ndarray]:
+        """Return the report, and each record's sum over the areas (n,).
 
         Parameters
         ----------
@@ -113,7 +113,14 @@ class FittedAreas:
                 achieved[depth][area] += self.features[depth] @ weights
                 area = self.levels[depth].parents[area]
         tables = [
-            diagnostics_table(level, v, a, counts(f) if self.integer else None)
-            for level, v, a, f in zip(self.levels, values, achieved, self.features, strict=True)
+            area_report(level, v, a, m, counts(f) if self.integer else None)
+            for level, v, a, m, f in zip(
+                self.levels,
+                values,
+                achieved,
+                self.solution.multipliers,
+                self.features,
+                strict=True,
+            )
         ]
         return pl.concat(tables), sums

@@ -22,6 +22,7 @@ from microplex_pipeline.calibration.parameter_checks import (
     check_choice,
     check_positive_integer,
 )
+from microplex_pipeline.calibration.report import warn_of_misses
 from microplex_pipeline.calibration.targets.constraints import build_constraints
 from microplex_pipeline.calibration.targets.table import Targets, listed
 from microplex_pipeline.estimator import Estimator, not_fitted
@@ -50,7 +51,9 @@ class GeographicReweighter(Estimator):
         its parts in turn. "pmedm" does not fix a record's sum over the areas, and meets published
         estimates of all levels at once within their standard errors (penalized maximum entropy; Nagle,
         Buttenfield, Leyk and Spielman 2014, Annals of the AAG 104: 80-95). Levels may have different targets.
-    soft : for "allocation": meet targets within their standard errors, as "pmedm" always does.
+    soft : for "allocation": False meets all targets *exactly*; True meets each as its row says (see
+        `Targets`): *penalized* by its standard error, *within* its limits, which are never exceeded, or
+        exactly. In "pmedm" all targets are penalized.
     scale_to_total : for "allocation" with exact targets: if they do not add up to the records' total,
         multiply them so that they do, see `scale_factors_`. Otherwise a difference is an error.
     households_per_area : keep at most this many records (or households) in each area: a systematic
@@ -63,9 +66,10 @@ class GeographicReweighter(Estimator):
 
     Attributes
     ----------
-    diagnostics_ : polars frame, a row per area of every level and target: value (after scaling),
-        achieved by the final weights, relative_error and, if there are standard errors, z (error over
-        standard error); for whole weights also nearest, whether no whole number is nearer to the value.
+    report_ : polars frame, a row per area of every level and target: value (after scaling), achieved by the
+        final weights, error, relative_error, z (error in standard errors, null if it has none), multiplier
+        (dual value: how strongly it pulls weights) and kind (exact, within or penalized); for whole weights
+        also nearest, whether no whole number is nearer to the value.
     scale_factors_ : polars frame (within, target, factor): what exact targets were multiplied by.
 
     Raises
@@ -95,7 +99,7 @@ class GeographicReweighter(Estimator):
     [12.0, 6.0, 8.0, 4.0]
     """
 
-    diagnostics_: pl.DataFrame
+    report_: pl.DataFrame
     scale_factors_: pl.DataFrame
 
     def __init__(
@@ -142,8 +146,8 @@ class GeographicReweighter(Estimator):
         ----------
         records : polars, pandas or pyarrow frame, one row per record.
         targets : frame with the columns of `Targets` and geoid (text), or a `Targets` table whose
-            geography names the area of each row, e.g. "county:44001"; with column standard_error if
-            targets are soft. The first target of an area determines its prior share.
+            geography names the area of each row, e.g. "county:44001"; with a column of
+            precision if targets are soft. The first target of an area determines its prior share.
         weight_col : column of the design weights, for "allocation" those that are distributed across the
             areas. By default `weight` if there is such a column, and equal weights if not; None for
             equal ones. A weight of zero stays zero, with a warning.
@@ -158,7 +162,9 @@ class GeographicReweighter(Estimator):
             If exact targets cannot be met; names area and targets.
         """
         frame = to_polars(records)
-        levels = area_targets(targets).levels(soft=self.soft or self.method == "pmedm")
+        levels = area_targets(targets).levels(
+            soft=self.soft or self.method == "pmedm", penalized=self.method == "pmedm"
+        )
         self._check_budget(levels)
         constraints = [build_constraints(frame, lv.targets, household_id) for lv in levels]
         features = [system.matrix for system in constraints]
@@ -187,12 +193,14 @@ class GeographicReweighter(Estimator):
         )  # fmt: skip
         factors: list[ScaleFactor] = []
         if isinstance(solution, NestedAllocation):
-            diagnostics, sums = fitted.diagnose(solution.scaled_values)
-            self._check_exact(diagnostics, sums, weights)
+            report, sums = fitted.report(solution.scaled_values)
+            self._check_exact(report, sums, weights)
             factors = solution.factors
         else:
-            diagnostics, _ = fitted.diagnose([level.values for level in levels])
-        self.diagnostics_ = diagnostics
+            report, _ = fitted.report([level.values for level in levels])
+        self.report_ = report
+        named = pl.format("{} {}", "geoid", "target").alias("target")
+        warn_of_misses(report.select(named, "z"))
         self.scale_factors_ = pl.DataFrame(
             factors, schema={"within": pl.String, "target": pl.String, "factor": pl.Float64}
         )
@@ -243,9 +251,7 @@ class GeographicReweighter(Estimator):
             )
         return self._area_weights
 
-    def _check_exact(
-        self, diagnostics: pl.DataFrame, sums: np.ndarray, weights: np.ndarray
-    ) -> None:
+    def _check_exact(self, report: pl.DataFrame, sums: np.ndarray, weights: np.ndarray) -> None:
         """Raise NotConverged if an allocation misses a record's own weight, or an exact target."""
         if self.integer or self.households_per_area is not None:
             return
@@ -253,9 +259,8 @@ class GeographicReweighter(Estimator):
             raise NotConverged(
                 f"a record's weights over the areas differ from its own by {apart:.3g} of it"
             )
-        if self.soft:
-            return
-        missed = diagnostics.filter(~(pl.col("relative_error").abs() <= self.tol))
+        exact = report.filter(pl.col("kind") == "exact")
+        missed = exact.filter(~(pl.col("relative_error").abs() <= self.tol))
         if missed.height:
             names = [f"{row['geoid']} {row['target']}" for row in missed.to_dicts()]
             raise NotConverged(f"targets missed by more than tol={self.tol:g}: {listed(names)}")
@@ -271,7 +276,7 @@ class GeographicReweighter(Estimator):
     @property
     def is_fitted_(self) -> bool:
         """Whether `fit` has run."""
-        return hasattr(self, "diagnostics_")
+        return hasattr(self, "report_")
 
     def _require_fit(self) -> None:
         if not self.is_fitted_:
@@ -281,11 +286,11 @@ class GeographicReweighter(Estimator):
         if not self.is_fitted_:
             return None
         finest, ids = self._fitted.levels[-1], self._fitted.ids
-        if finest.standard_errors is None:
-            errors = self.diagnostics_["relative_error"].to_numpy()
+        if not finest.precision.penalized.any():
+            errors = self.report_["relative_error"].to_numpy()
             worst = f"worst relative error {np.abs(errors).max():.2g}"
         else:
-            z = self.diagnostics_["z"].to_numpy()
+            z = self.report_["z"].to_numpy()
             worst = f"worst error {np.abs(z).max():.2g} standard errors"
         of = "records" if ids.name == "record" else "households"
         return (

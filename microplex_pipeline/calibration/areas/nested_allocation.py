@@ -18,8 +18,10 @@ from microplex_pipeline.calibration.areas.allocation import (
 from microplex_pipeline.calibration.areas.targets import AreaLevel
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
 from microplex_pipeline.calibration.solvers.conflicts import feasible_weights
+from microplex_pipeline.calibration.solvers.limits import Limits
 from microplex_pipeline.calibration.targets.constraints import Constraints
 from microplex_pipeline.calibration.targets.margins import MARGIN_TOLERANCE
+from microplex_pipeline.calibration.targets.precision import Precision
 from microplex_pipeline.calibration.targets.table import listed
 
 CHECKED = (
@@ -57,7 +59,8 @@ class NestedAllocation:
     Attributes
     ----------
     factors : factors of exact targets, per level, containing area and target.
-    scaled_values : per level (A, K), the targets after scaling.
+    multipliers : per level (A, K), dual values of the areas that were solved so far, zero for others.
+    scaled_values : per level (A, K), the targets after scaling of columns that are exact in all areas.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class NestedAllocation:
         self._solutions: dict[tuple[int, int], Allocation] = {}
         self.factors: list[ScaleFactor] = []
         self.scaled_values = [level.values.copy() for level in levels]
+        self.multipliers = [np.zeros_like(level.values) for level in levels]
 
     def areas(self) -> Iterator[np.ndarray]:
         """Yield the weights (n,) of each area of the finest level.
@@ -93,6 +97,7 @@ class NestedAllocation:
         children = np.flatnonzero(self._levels[depth].parents == parent)
         if (depth, parent) not in self._solutions:
             self._solutions[depth, parent] = self._solve(depth, parent, children, weights)
+            self.multipliers[depth][children] = self._solutions[depth, parent].multipliers
         of_type = self._types[depth][1]
         shares = self._solutions[depth, parent].areas()
         for child, share in zip(children, shares, strict=True):
@@ -108,27 +113,28 @@ class NestedAllocation:
         level = self._levels[depth]
         types, of_type = self._types[depth]
         totals = np.bincount(of_type, weights, len(types))
-        values, variances = level.values[children], None
-        if level.standard_errors is not None:
-            # each of the n records is one observation, so a unit of the population N is n / N of one
-            scale = len(self._weights) / self._weights.sum()
-            variances = level.standard_errors[children] ** 2 * scale
-        else:
-            values = self._adding_up(depth, parent, children, totals @ types)
-            self.scaled_values[depth][children] = values
+        precision = level.precision.at(children)
+        values = self._adding_up(depth, parent, children, totals @ types)
+        self.scaled_values[depth][children] = values
+        limits = precision.narrowed(np.maximum(np.abs(values), 1.0))
+        # each of the n records is one observation, so a unit of the population N is n / N of one
+        scale = len(self._weights) / self._weights.sum()
         problem = AllocationProblem(
-            types, totals, values, level.prior_shares()[children], variances
-        )
+            types, totals, values, level.prior_shares()[children],
+            precision.variances * scale if precision.penalized.any() else None,
+            Limits(limits.below, limits.above) if precision.within.any() else None,
+        )  # fmt: skip
         try:
             return fit_allocation(problem)
         except AllocationFailed as failure:
-            self._explain(level, children, problem, failure)
+            self._explain(level, children, problem, precision, failure)
 
     def _explain(
         self,
         level: AreaLevel,
         children: np.ndarray,
         problem: AllocationProblem,
+        precision: Precision,
         failure: AllocationFailed,
     ) -> NoReturn:
         """Raise an error that names the areas and targets at fault.
@@ -141,12 +147,14 @@ class NestedAllocation:
             Otherwise.
         """
         errors = np.abs(failure.allocation.errors)
-        if problem.variances is None:
-            carriers = sp.csr_array(problem.types.T)
-            for a in np.argsort(-errors.max(axis=1))[:CHECKED]:
-                area = level.areas[children[a]]
-                names = [f"{area} {name}" for name in level.targets.names]
-                feasible_weights(Constraints(carriers, problem.values[a], names), problem.totals)
+        carriers = sp.csr_array(problem.types.T)
+        for a in np.argsort(-errors.max(axis=1))[:CHECKED]:
+            area, firm = level.areas[children[a]], ~precision.penalized[a]
+            if not firm.any():
+                continue
+            names = [f"{area} {name}" for name in level.targets.names]
+            own = Constraints(carriers, problem.values[a], names).only(firm)
+            feasible_weights(own, problem.totals, precision=precision.at(a).at(firm))
         a, k = np.unravel_index(np.argmax(errors), errors.shape)
         area = level.areas[children[a]]
         raise NotConverged(
@@ -158,9 +166,11 @@ class NestedAllocation:
     def _adding_up(
         self, depth: int, parent: int, children: np.ndarray, totals: np.ndarray
     ) -> np.ndarray:
-        """Return exact targets (areas, K) that add up to the records' totals (K,), scaled if wanted."""
+        """Return targets (areas, K); exact ones add up to the records' totals (K,), scaled if wanted."""
         level = self._levels[depth]
         values = level.values[children]
+        precision = level.precision.at(children)
+        exact = ~(precision.penalized | precision.within).any(axis=0)
         carried = np.any(self._types[depth][0] != 0, axis=0)
         if (nobody := ~carried & (values != 0)).any():
             names = [
@@ -174,6 +184,7 @@ class NestedAllocation:
         within = self._levels[depth - 1].areas[parent] if depth else ""
         sums = values.sum(axis=0)
         apart = np.abs(sums - totals) > MARGIN_TOLERANCE * np.maximum(np.abs(totals), 1.0)
+        apart &= exact
         for k in np.flatnonzero(apart):
             if not self._scale_to_total or sums[k] * totals[k] <= 0:
                 name, place = level.targets.names[k], f" of {within}" if within else ""
@@ -182,9 +193,12 @@ class NestedAllocation:
                     f"{sums[k]:,.10g} over the areas, and {totals[k]:,.10g} over the records. Calibrate "
                     "the records first, or set scale_to_total=True"
                 )
-        factors = np.divide(totals, sums, out=np.ones_like(sums), where=sums * totals > 0)
+        factors = np.divide(
+            totals, sums, out=np.ones_like(sums), where=exact & (sums * totals > 0)
+        )
         self.factors += [
             ScaleFactor(within, name, float(factor))
-            for name, factor in zip(level.targets.names, factors, strict=True)
+            for name, factor, own in zip(level.targets.names, factors, exact, strict=True)
+            if own
         ]
         return values * factors

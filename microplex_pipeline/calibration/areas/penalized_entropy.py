@@ -37,11 +37,13 @@ class PenalizedEntropy:
     Attributes
     ----------
     weights : (n, G) weight of record i in smallest area g.
+    multipliers : per level (areas, K), dual values of the estimates: how strongly each pulls weights up.
     gradient_norm : norm of the dual's gradient, per unit of population.
     iterations : Newton steps.
     """
 
     weights: np.ndarray
+    multipliers: list[np.ndarray]
     gradient_norm: float
     iterations: int
 
@@ -137,7 +139,10 @@ class _Dual:
                 f"{found.error:.3g}: check for estimates of different levels that contradict each other "
                 "and have tiny standard errors"
             )
-        return PenalizedEntropy(found.point.p * self.population, found.error, found.iterations)
+        multipliers = [-x for x in found.point.lam]
+        return PenalizedEntropy(
+            found.point.p * self.population, multipliers, found.error, found.iterations
+        )
 
     def _at(self, lam: list[np.ndarray]) -> _Point:
         return _Point(lam, *self._value(lam))

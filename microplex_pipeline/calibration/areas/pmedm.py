@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -36,13 +38,12 @@ def fit_pmedm(
     matrix, places = joint_controls(levels, features)
     estimates, variances = [], []
     for level, place in zip(levels, places, strict=True):
-        assert level.standard_errors is not None
         shape = (len(level.areas), matrix.shape[1])
         values, errors = np.zeros(shape), np.full(shape, UNKNOWN * weights.sum())
-        values[:, place], errors[:, place] = level.values, level.standard_errors
+        values[:, place], errors[:, place] = level.values, np.sqrt(level.precision.variances)
         estimates.append(values)
         variances.append(errors**2)
-    return fit_penalized_entropy(
+    found = fit_penalized_entropy(
         matrix,
         weights,
         levels[-1].prior_shares(),
@@ -50,3 +51,5 @@ def fit_pmedm(
         estimates,
         variances,
     )
+    multipliers = [x[:, place] for x, place in zip(found.multipliers, places, strict=True)]
+    return replace(found, multipliers=multipliers)

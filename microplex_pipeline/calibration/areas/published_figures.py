@@ -6,12 +6,10 @@ import polars as pl
 
 from microplex_pipeline.calibration.areas.geographic_reweighter import GeographicReweighter
 from microplex_pipeline.calibration.targets.constraints import build_constraints
-from microplex_pipeline.calibration.targets.table import KEY, PRECISION, Targets
+from microplex_pipeline.calibration.targets.sources import ERRORS
+from microplex_pipeline.calibration.targets.table import KEY, Targets
 
-NEAR = (
-    1e-4  # of the value: what is met exactly if it stands alone, beside targets with a tolerance
-)
-LEAST = 0.5  # standard error of a small count, in its units
+LEAST = 0.5  # standard error or tolerance of a small count, in its units
 
 
 def scaled_to_records(
@@ -63,13 +61,13 @@ def fit_published_areas(
     households_per_area: int | None = None,
     seed: int = 0,
 ) -> GeographicReweighter:
-    """Fit weights of areas to published figures, within their precision where they have one.
+    """Fit weights of areas to published figures, as precisely as each says.
 
     Parameters
     ----------
     records : of the state, with their state weight.
-    targets : from `published_area_targets`. If no figure has a standard error or tolerance, all are met
-        exactly; else those without are met to a ten-thousandth.
+    targets : from `published_area_targets`: figures with a standard error are penalized by it, others met
+        within their tolerance, or exactly.
     weight, household_id : columns of the state weight and of household numbers.
     households_per_area, seed : as in `GeographicReweighter`.
 
@@ -78,24 +76,31 @@ def fit_published_areas(
     CalibrationError, InfeasibleTargets, NotConverged
         As `GeographicReweighter.fit`.
     """
-    given = [c for c in PRECISION if c in targets.columns]
-    if not given:
+    if not any(c in targets.columns for c in ERRORS):
         reweighter = GeographicReweighter(
             scale_to_total=True, households_per_area=households_per_area, seed=seed
         )
         return reweighter.fit(records, targets, weight, household_id=household_id)
     scaled = scaled_to_records(records, targets, weight, household_id)
-    size = pl.col("value").abs()
-    factor = pl.col("value") / pl.col("published")
-    errors = {
-        "standard_error": pl.col("standard_error") * factor if "standard_error" in given else None,
-        "tolerance": pl.col("tolerance") * size if "tolerance" in given else None,
-    }
-    known = [e for e in errors.values() if e is not None]
-    soft = scaled.with_columns(
-        pl.max_horizontal(pl.coalesce(*known, size * NEAR), LEAST).alias("standard_error")
-    ).drop("tolerance", strict=False)
+    missing = [pl.lit(None, pl.Float64).alias(c) for c in ERRORS if c not in scaled.columns]
+    value = pl.col("value")
+    error = pl.coalesce(
+        pl.col("standard_error") * value / pl.col("published"),
+        pl.col("relative_standard_error") * value.abs(),
+    )
+    width = pl.col("tolerance") * value.abs()
+    soft = scaled.with_columns(missing).select(
+        pl.exclude(*ERRORS),
+        _at_least(error, LEAST).alias("standard_error"),
+        (value - _at_least(width, LEAST)).alias("at_least"),
+        (value + _at_least(width, LEAST)).alias("at_most"),
+    )
     reweighter = GeographicReweighter(
         soft=True, households_per_area=households_per_area, seed=seed
     )
     return reweighter.fit(records, soft, weight, household_id=household_id)
+
+
+def _at_least(size: pl.Expr, least: float) -> pl.Expr:
+    """Return sizes that are not below the least; null ones stay null."""
+    return pl.when(size.is_not_null()).then(pl.max_horizontal(size, least))

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from microplex_pipeline.calibration.errors import CalibrationError
+from microplex_pipeline.calibration.targets.precision import Precision, precision_of
 from microplex_pipeline.calibration.targets.table import KEY, Targets, listed
 
 
@@ -26,20 +27,19 @@ class AreaLevel:
     parents : (A,) position of the parent in the level above, zero at the first level.
     targets : the K targets that every area of the level has; their values are in `values`.
     values : (A, K).
-    standard_errors : (A, K), or None for exact targets.
+    precision : how precisely targets are met, of arrays (A, K).
     """
 
     areas: list[str]
     parents: np.ndarray
     targets: Targets
     values: np.ndarray
-    standard_errors: np.ndarray | None
+    precision: Precision
 
     def prior_shares(self) -> np.ndarray:
-        """Return the first target of each area, at least its standard error or one if exact, (A,)."""
-        least = np.ones(len(self.areas))
-        if self.standard_errors is not None:
-            least = self.standard_errors[:, 0]
+        """Return the first target of each area, at least its standard error or one if it has none, (A,)."""
+        errors = self.precision.standard_errors[:, 0]
+        least = np.where(errors > 0, errors, 1.0)
         return np.maximum(self.values[:, 0], least)
 
 
@@ -50,8 +50,7 @@ class AreaTargets(Targets):
     ----------
     table : frame with the columns of `Targets`, and
 
-        geoid : text; areas nest by its first digits;
-        standard_error : of published estimates, positive; only needed if targets are soft.
+        geoid : text; areas nest by its first digits.
 
     Raises
     ------
@@ -62,23 +61,33 @@ class AreaTargets(Targets):
     key = ("geoid", *KEY)
     label = "{} {} {} {} [{}]"
 
-    def levels(self, soft: bool) -> list[AreaLevel]:
-        """Return the levels, coarsest first, with standard errors if `soft`.
+    def levels(self, soft: bool, penalized: bool = False) -> list[AreaLevel]:
+        """Return the levels, coarsest first.
+
+        Parameters
+        ----------
+        soft : whether targets are met as their rows say, and not all exactly.
+        penalized : whether each must have a standard error.
 
         Raises
         ------
         CalibrationError
             If a geoid is empty, a target is a mean or ratio, an area lacks a target that others of its
-            level have, an area lies in no area of the level above or has no parts, or a standard error
-            is missing or not positive.
+            level have, an area lies in no area of the level above or has no parts, no target is soft, or a
+            standard error that is needed is missing or not positive.
         """
         totals = pl.col("measure").is_in(["count", "sum"])
         if means := self.table.filter(~totals)["target"].to_list():
             raise CalibrationError(
                 f"targets of areas must be counts or sums, but these are not: {listed(means)}"
             )
-        if soft:
+        if penalized:
             self._check_standard_errors()
+        elif soft and not self.any_soft:
+            raise CalibrationError(
+                "soft=True needs targets with a column standard_error, relative_standard_error, tolerance, "
+                "at_least or at_most"
+            )
         if (self.table["geoid"] == "").any():
             raise CalibrationError(
                 "the targets have rows without geoid: fill it in, or drop the rows"
@@ -90,19 +99,10 @@ class AreaTargets(Targets):
         return found
 
     def _check_standard_errors(self) -> None:
-        if "standard_error" not in self.table.columns:
-            raise CalibrationError(
-                "soft targets need standard errors: the targets lack column 'standard_error'"
-            )
-        if not self.table["standard_error"].dtype.is_numeric():
-            raise CalibrationError("column 'standard_error' of the targets must be numbers")
-        error = pl.col("standard_error")
-        bad = self.table.filter(
-            error.is_null() | ~error.cast(pl.Float64).is_finite() | (error <= 0)
-        )
+        bad = self.table.filter(~pl.Series(self.precision().penalized))
         if bad.height:
             raise CalibrationError(
-                "targets whose standard error is not a positive number: "
+                "P-MEDM needs standard errors, but these targets have none above 0: "
                 f"{listed(bad['target'].to_list())}. Give a controlled total a small one, "
                 "e.g. 0.5, or drop the target"
             )
@@ -154,12 +154,21 @@ def _level(part: pl.DataFrame, above: AreaLevel | None, soft: bool) -> AreaLevel
         )
     values = np.empty(shape)
     values[row, column] = part["value"].to_numpy()
-    errors = None
-    if soft:
-        errors = np.empty(shape)
-        errors[row, column] = part["standard_error"].cast(pl.Float64).to_numpy()
+    by_row = precision_of(part) if soft else Precision.exact(part.height)
+    precision = Precision(*[
+        _grid(x, row, column, shape)
+        for x in (by_row.standard_errors, by_row.below, by_row.above, by_row.importance)
+    ])  # fmt: skip
     parents = np.zeros(len(areas), int) if above is None else _parents(areas, above.areas)
-    return AreaLevel(areas, parents, targets, values, errors)
+    return AreaLevel(areas, parents, targets, values, precision)
+
+
+def _grid(
+    rows: np.ndarray, area: np.ndarray, target: np.ndarray, shape: tuple[int, int]
+) -> np.ndarray:
+    grid = np.empty(shape)
+    grid[area, target] = rows
+    return grid
 
 
 def _parents(areas: list[str], above: list[str]) -> np.ndarray:

@@ -7,7 +7,7 @@ Chinneck and Dravnieks 1991, ORSA Journal on Computing 3: 157-168).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,6 +17,7 @@ from microplex_pipeline.calibration.solvers.distances import ChiSquare
 from microplex_pipeline.calibration.solvers.dual_newton import solve_dual
 from microplex_pipeline.calibration.solvers.highs import linear_programme
 from microplex_pipeline.calibration.targets.constraints import Constraints
+from microplex_pipeline.calibration.targets.precision import Precision
 
 SLACK = 1e-8  # sum of relative slacks below which targets count as met
 SOFT = (
@@ -40,7 +41,9 @@ class _Elastic:
 
     Attributes
     ----------
-    matrix, values : (m, n) and (m,); the contribution of the lower bounds is already subtracted.
+    matrix : (m, n).
+    least, most : (m,) limits of the totals, equal for an exact target; the contribution of the lower bounds
+        is already subtracted.
     upper : (n,) largest weight above the lower bound, or None.
     lower : (n,) lower bounds, in original units.
     unit : (n,) original weight that equals one here.
@@ -48,7 +51,8 @@ class _Elastic:
     """
 
     matrix: sp.csr_array
-    values: np.ndarray
+    least: np.ndarray
+    most: np.ndarray
     upper: np.ndarray | None
     lower: np.ndarray
     unit: np.ndarray
@@ -70,7 +74,7 @@ class _Elastic:
         -------
         The sum, the final pool, its weights, dual values and signed slacks of the rows.
         """
-        A, b = self.matrix[rows], self.values[rows]
+        A, least, most = self.matrix[rows], self.least[rows], self.most[rows]
         At, m = sp.csr_array(A.T), len(rows)
         price = np.ones(m) if price is None else price
         for _ in range(max_iter):
@@ -80,7 +84,7 @@ class _Elastic:
             if self.upper is not None:
                 top = np.concatenate([self.upper[pool], np.full(2 * m, np.inf)])
             x, dual = linear_programme(
-                np.concatenate([np.zeros(k), price, price]), programme, b, b, top
+                np.concatenate([np.zeros(k), price, price]), programme, least, most, top
             )
             total = float(x[k:].sum())
             gain = At @ dual
@@ -100,6 +104,7 @@ def feasible_weights(
     design: np.ndarray,
     max_iter: int = ROUNDS,
     bounds: Bounds | None = None,
+    precision: Precision | None = None,
 ) -> np.ndarray:
     """Return some weights (n,) that meet the targets to about 1e-8, or explain why there are none.
 
@@ -108,6 +113,7 @@ def feasible_weights(
     design : (n,) positive design weights.
     max_iter : largest number of rounds of column generation.
     bounds : lowest and highest ratio of weight to design weight, or None for w >= 0 alone.
+    precision : which targets have limits, in units of their rows; None if all must be met exactly.
 
     Raises
     ------
@@ -116,14 +122,15 @@ def feasible_weights(
     NotConverged
         If `max_iter` rounds were not enough.
     """
-    system = _elastic(constraints, design, bounds)
-    _refuse_obvious(constraints, design, system, max_iter, bounds)
+    precision = precision or Precision.exact(len(constraints.values))
+    system = _elastic(constraints, design, bounds, precision)
+    _refuse_obvious(constraints, design, system, max_iter, bounds, precision)
     rows = np.arange(len(constraints.values))
     pool = _pool(system, rows, design, bounds)
     total, pool, x, dual, _ = system.solve(rows, pool, max_iter)
     if total >= SLACK:
         rows = np.flatnonzero(np.abs(dual) > 1e-7)
-        raise _conflict(constraints, system, rows, pool, max_iter, bounds)
+        raise _conflict(constraints, system, rows, pool, max_iter, bounds, precision)
     weights = system.lower.copy()
     weights[pool] += x * system.unit[pool]
     return weights
@@ -131,7 +138,7 @@ def feasible_weights(
 
 def _refuse_obvious(
     constraints: Constraints, design: np.ndarray, system: _Elastic, max_iter: int,
-    bounds: Bounds | None,
+    bounds: Bounds | None, precision: Precision,
 ) -> None:  # fmt: skip
     """Raise InfeasibleTargets for a conflict that is cheap to find.
 
@@ -142,14 +149,14 @@ def _refuse_obvious(
     """
     if bounds is not None:
         width = bounds[1] - bounds[0]
-        most = system.matrix.maximum(0).sum(axis=1) * width
-        least = system.matrix.minimum(0).sum(axis=1) * width
-        alone = np.maximum(system.values - most, least - system.values)
+        largest = system.matrix.maximum(0).sum(axis=1) * width
+        smallest = system.matrix.minimum(0).sum(axis=1) * width
+        alone = np.maximum(system.least - largest, smallest - system.most)
         if alone.max() > SLACK:
             worst = np.array([np.argmax(alone)])
             pool = _pool(system, worst, design, bounds)
-            raise _conflict(constraints, system, worst, pool, max_iter, bounds)
-    misses = _least_misses(constraints, design, bounds)
+            raise _conflict(constraints, system, worst, pool, max_iter, bounds, precision)
+    misses = _least_misses(constraints, design, bounds, precision)
     suspects = np.flatnonzero(misses > max(0.01 * misses.max(initial=0.0), SLACK))
     suspects = suspects[np.argsort(-misses[suspects], kind="stable")]
     count = 1
@@ -159,7 +166,7 @@ def _refuse_obvious(
         total, pool, _, dual, _ = system.solve(rows, pool, max_iter)
         if total >= SLACK:
             rows = rows[np.abs(dual) > 1e-7]
-            raise _conflict(constraints, system, rows, pool, max_iter, bounds)
+            raise _conflict(constraints, system, rows, pool, max_iter, bounds, precision)
         count *= 2
 
 
@@ -179,9 +186,9 @@ def _pool(
 
 
 def _least_misses(
-    constraints: Constraints, design: np.ndarray, bounds: Bounds | None
+    constraints: Constraints, design: np.ndarray, bounds: Bounds | None, precision: Precision
 ) -> np.ndarray:
-    """Return the targets' relative misses (m,) with about the smallest sum of squares."""
+    """Return the relative misses (m,) of targets or their limits, with about the least sum of squares."""
     size = constraints.sizes(design)
     distance = ChiSquare(*(bounds or (0.0, np.inf)), max_step=np.inf)
     misses, start, before = np.zeros(len(size)), None, SOFT[0]
@@ -191,18 +198,19 @@ def _least_misses(
         try:
             soft = solve_dual(
                 constraints, design, distance, NEWTON_STEPS,
-                variances=(share * size) ** 2, start=start,
+                precision=replace(precision, standard_errors=share * size), start=start,
             )  # fmt: skip
         except NotConverged:
             break
-        misses = np.abs(constraints.matrix @ soft.weights - constraints.values) / size
+        off = constraints.matrix @ soft.weights - constraints.values
+        misses = np.maximum(np.maximum(off - precision.above, -off - precision.below), 0) / size
         start, before = soft.multipliers, share
     return misses
 
 
 def _conflict(
     constraints: Constraints, system: _Elastic, rows: np.ndarray, pool: np.ndarray, max_iter: int,
-    bounds: Bounds | None,
+    bounds: Bounds | None, precision: Precision,
 ) -> InfeasibleTargets:  # fmt: skip
     """Drop targets while the rest still conflict; return an error that describes the remaining ones."""
     position = 0
@@ -212,14 +220,14 @@ def _conflict(
             rows = rest
         else:
             position += 1
-    asked = constraints.values if constraints.asked is None else constraints.asked
-    names, lines = [constraints.names[i] for i in rows], []
+    names, lines = list(dict.fromkeys(constraints.names[i] for i in rows)), []
     for k, i in enumerate(rows[:SHOWN]):
         price = np.where(np.arange(len(rows)) == k, 1.0, OTHERS)
         *_, slack = system.solve(rows, pool, max_iter, price)
-        possible = constraints.values[i] - slack[k] * system.size[i]
-        line = f"{constraints.names[i]} = {asked[i]:,.10g}"
-        if asked[i] == constraints.values[i] and abs(slack[k]) > SLACK:
+        line = f"{constraints.names[i]}{_asked(constraints, precision, int(i))}"
+        if not constraints.ratios[i] and abs(slack[k]) > SLACK:
+            nearest = precision.above[i] if slack[k] < 0 else -precision.below[i]
+            possible = constraints.values[i] + nearest - slack[k] * system.size[i]
             line += f" (it would have to be {possible:,.10g})"
         lines.append(line)
     more = f", and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
@@ -236,21 +244,42 @@ def _conflict(
     )
 
 
-def _elastic(constraints: Constraints, design: np.ndarray, bounds: Bounds | None) -> _Elastic:
+def _asked(constraints: Constraints, precision: Precision, i: int) -> str:
+    """Say what a target asks for, e.g. " = 50" or " within 45 to 55"."""
+    value = float((constraints.values if constraints.asked is None else constraints.asked)[i])
+    if not precision.within[i]:
+        return f" = {value:,.10g}"
+    if constraints.ratios[i]:
+        return f" within its limits around {value:,.10g}"
+    low, high = value - precision.below[i], value + precision.above[i]
+    if not np.isfinite(low):
+        return f" at most {high:,.10g}"
+    return (
+        f" within {low:,.10g} to {high:,.10g}" if np.isfinite(high) else f" at least {low:,.10g}"
+    )
+
+
+def _elastic(
+    constraints: Constraints, design: np.ndarray, bounds: Bounds | None, precision: Precision
+) -> _Elastic:
     """Return the system in units in which targets and typical weights are about one."""
     size = constraints.sizes(design)
     matrix = sp.csr_array(sp.diags_array(1 / size) @ constraints.matrix @ sp.diags_array(design))
     values = constraints.values / size
+    below, above = precision.below / size, precision.above / size
     if bounds is None:
         # typical weights as large as the targets need: HiGHS drops tiny coefficients
         gross = abs(matrix).sum(axis=1)
         asked = (np.abs(values) > 0) & (gross > 0)
         level = float(np.median(np.abs(values[asked]) / gross[asked])) if asked.any() else 1.0
-        return _Elastic(matrix * level, values, None, np.zeros(len(design)), design * level, size)
+        return _Elastic(
+            matrix * level, values - below, values + above, None, np.zeros(len(design)),
+            design * level, size,
+        )  # fmt: skip
     low, high = bounds
     upper = np.full(len(design), high - low)
     values = values - matrix @ np.full(len(design), low)
-    return _Elastic(matrix, values, upper, low * design, design, size)
+    return _Elastic(matrix, values - below, values + above, upper, low * design, design, size)
 
 
 def _first_pool(A: sp.csr_array, design: np.ndarray) -> np.ndarray:

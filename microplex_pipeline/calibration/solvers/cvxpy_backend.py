@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from microplex_pipeline.calibration.errors import NotConverged
 from microplex_pipeline.calibration.targets.constraints import Constraints
+from microplex_pipeline.calibration.targets.precision import Precision
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -23,7 +24,7 @@ def solve_cvxpy(
     design: np.ndarray,
     method: str,
     bounds: tuple[float, float] | None,
-    deviations: np.ndarray,
+    precision: Precision,
 ) -> np.ndarray:
     """Return weights (n,) by Clarabel, or by HiGHS for the vertices of "l0" and "l1".
 
@@ -31,7 +32,7 @@ def solve_cvxpy(
     ----------
     method : "l0", "l1", "l2", "chi2", "raking" or "logit".
     bounds : lowest and highest ratio of weight to design weight, for "chi2" and "logit".
-    deviations : (m,) square roots of the variances in `solve_dual`; zero for an exact target.
+    precision : as in `solve_dual`.
 
     Raises
     ------
@@ -44,12 +45,28 @@ def solve_cvxpy(
     scaled = sp.csr_array(sp.diags_array(1 / size) @ constraints.matrix @ sp.diags_array(design))
     values = constraints.values / size
     ratio = cp.Variable(len(design), nonneg=True)
-    hard, soft = np.flatnonzero(deviations == 0), np.flatnonzero(deviations)
+    hard, within, soft = (
+        np.flatnonzero(np.array(precision.kinds) == kind)
+        for kind in ("exact", "within", "penalized")
+    )
+    deviations = np.sqrt(precision.variances)
     # a record of mean design weight counts as one observation
     objective = OBJECTIVES[method](cp, ratio, design / design.mean(), bounds)
     limits = []
     if len(hard):
         limits.append(sp.csr_array(scaled[hard]) @ ratio == values[hard])
+    if len(within):
+        rows = sp.csr_array(scaled[within])
+        low = (constraints.values - precision.below)[within] / size[within]
+        high = (constraints.values + precision.above)[within] / size[within]
+        limits += [
+            sp.csr_array(rows[np.flatnonzero(known)]) @ ratio - edge[known] >= 0
+            for rows, edge, known in (
+                (rows, low, np.isfinite(low)),
+                (-rows, -high, np.isfinite(high)),
+            )
+            if known.any()
+        ]
     if len(soft):
         miss = cp.multiply(
             sp.csr_array(scaled[soft]) @ ratio - values[soft], size[soft] / deviations[soft]
@@ -62,7 +79,10 @@ def solve_cvxpy(
         if method in ("l0", "l1"):
             problem.solve(solver=cp.HIGHS)
         else:
-            problem.solve(solver=cp.CLARABEL, **PRECISE)
+            try:
+                problem.solve(solver=cp.CLARABEL, **PRECISE)
+            except cp.SolverError:  # it lost its way beyond its usual precision
+                problem.solve(solver=cp.CLARABEL)
     except cp.SolverError as error:
         raise NotConverged(f"cvxpy: {error}") from error
     if problem.status not in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE):

@@ -60,7 +60,7 @@ class Logit:
 
     low: float
     high: float
-    grows: bool = False
+    grows: bool = True
 
     @property
     def rate(self) -> float:

@@ -3,7 +3,8 @@
 Minimise sum_k d_k G(w_k / d_k) subject to A w = b (Deville and Sarndal 1992, Journal of the American
 Statistical Association 87: 376-382). The solution is w = d F(A' lambda) with F the inverse of G', and
 lambda minimises the convex dual  d' Phi(A' lambda) - b' lambda,  Phi' = F. This is an unconstrained
-problem in m unknowns with Hessian A diag(d F') A'.
+problem in m unknowns with Hessian A diag(d F') A'. Penalized targets add a ridge to it, and limits a kink at
+zero (see `limits`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import scipy.sparse.linalg
 
 from microplex_pipeline.calibration.errors import NotConverged
 from microplex_pipeline.calibration.solvers.damped_newton import Step, Stopping, damped_newton
+from microplex_pipeline.calibration.solvers.limits import Limits
 from microplex_pipeline.calibration.targets.constraints import Constraints
+from microplex_pipeline.calibration.targets.precision import Precision
 
 GOAL = (
     1e-12  # largest relative error at which the iteration stops, unless rounding stops it earlier
@@ -73,7 +76,7 @@ def solve_dual(
     distance: Distance,
     max_iter: int,
     *,
-    variances: np.ndarray | None = None,
+    precision: Precision | None = None,
     start: np.ndarray | None = None,
 ) -> Solution:
     """Return the weights closest to `design` (n,) that meet the constraints.
@@ -88,11 +91,11 @@ def solve_dual(
     design : (n,) positive design weights.
     distance : what is minimised.
     max_iter : largest number of Newton steps.
-    variances : (m,) variances of the targets, zero for a target that must be met exactly. The distance
-        is then minimised together with half the squared misses over their variances, each record
-        counting as one observation. With raking this is penalized maximum entropy (Nagle, Buttenfield,
-        Leyk and Spielman 2014, Annals of the Association of American Geographers 104: 80-95). It adds a
-        ridge to the dual.
+    precision : which targets are penalized or have limits, in units of their rows; None if all must be met
+        exactly. The distance is minimised together with half the squared misses of penalized targets over
+        their variances, each record counting as one observation. With raking this is penalized maximum
+        entropy (Nagle, Buttenfield, Leyk and Spielman 2014, Annals of the Association of American
+        Geographers 104: 80-95).
     start : (m,) multipliers to start from, e.g. those of a similar problem.
 
     Raises
@@ -100,17 +103,20 @@ def solve_dual(
     NotConverged
         If no such weights were found within `max_iter` steps; the targets may be infeasible.
     """
-    ridge = np.zeros(len(constraints.values)) if variances is None else variances / design.mean()
-    kept, ruled_out = _without_zero_targets(constraints, distance, ridge)
+    precision = precision or Precision.exact(len(constraints.values))
+    ridge = precision.variances / design.mean()
+    kept, ruled_out = _without_zero_targets(constraints, distance, precision)
     live = np.flatnonzero(~ruled_out)
     if not len(live):
         if constraints.values[kept].any():
             raise NotConverged("targets of zero leave no record for the other targets")
         return Solution(np.zeros(len(design)), np.zeros(len(constraints.values)), 0)
     A, d, scale = _reduced(constraints.matrix, design, kept, live)
+    rows = precision.at(kept).scaled(scale)
     dual = _Dual(
         A, constraints.values[kept] * scale, d, distance,
         unit=scale * constraints.sizes(design)[kept], ridge=ridge[kept] * scale**2,
+        limits=Limits(rows.below, rows.above),
     )  # fmt: skip
     lam = np.zeros(len(kept)) if start is None else start[kept] / scale
     stopping = Stopping(
@@ -130,12 +136,12 @@ def solve_dual(
 
 
 def _without_zero_targets(
-    constraints: Constraints, distance: Distance, ridge: np.ndarray
+    constraints: Constraints, distance: Distance, precision: Precision
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return positions of the rows to keep, and (n,) whether a zero target forces a record to zero."""
     A = constraints.matrix
     reaches_zero = float(distance.ratio(np.array([-1e300]))[0]) <= 0
-    zero = (constraints.values == 0) & (ridge == 0) & reaches_zero
+    zero = (constraints.values == 0) & ~(precision.penalized | precision.within) & reaches_zero
     for i in np.flatnonzero(zero):
         row = A.data[A.indptr[i] : A.indptr[i + 1]]
         zero[i] = (row >= 0).all() or (row <= 0).all()
@@ -186,6 +192,7 @@ class _Dual:
     A, b, d : (m, n) rows, (m,) values and (n,) design weights.
     unit : (m,) turns residuals into relative errors.
     ridge : (m,) variances of the targets in the scale of the dual.
+    limits : how far totals may lie from their values, in the scale of the dual.
     damping : multiple of the identity, relative to the Hessian's diagonal, that is added to it.
     reach : largest change of u in the next step.
     """
@@ -196,6 +203,7 @@ class _Dual:
     distance: Distance
     unit: np.ndarray
     ridge: np.ndarray
+    limits: Limits
     damping: float = 1e-12
 
     def __post_init__(self) -> None:
@@ -206,12 +214,16 @@ class _Dual:
         value = float(
             self.d @ self.distance.integral(u) - self.b @ lam + 0.5 * (self.ridge @ lam**2)
         )
+        if self.limits.any:
+            value += self.limits.cost(lam)
         return _Point(lam, u, value)
 
     def error(self, point: _Point) -> float:
         """Return the largest relative error at a point; set its weights and gradient."""
         point.weights = self.d * self.distance.ratio(point.u)
         point.gradient = self.A @ point.weights - self.b + self.ridge * point.lam
+        if self.limits.any:
+            point.gradient = self.limits.gradient(point.lam, point.gradient)
         return float(np.max(np.abs(point.gradient) / self.unit, initial=0.0))
 
     def step(self, point: _Point, error: float) -> Step[_Point]:
@@ -224,7 +236,7 @@ class _Dual:
         if self.ridge.any():
             hessian = sp.csr_array(hessian + sp.diags_array(self.ridge))
         assert gradient is not None
-        step, self.damping = _newton_step(hessian, gradient, self.damping)
+        step = self._direction(hessian, point.lam, gradient)
         move = self.At @ step
         length = min(1.0, self.reach / max(float(np.max(np.abs(move))), 1e-300))
 
@@ -233,13 +245,35 @@ class _Dual:
                 self.reach *= 2  # far from the design weights longer steps are safe, too
             self.damping = max(self.damping / 10, 1e-13)
 
+        def moved(share: float) -> _Point:
+            lam = point.lam + share * step
+            if self.limits.any:
+                lam = self.limits.cut(point.lam, gradient, lam)
+                return self.at(lam, self.At @ lam)
+            return self.at(lam, point.u + share * move)
+
         return Step(
             slope=float(gradient @ step),
             length=length,
-            move=lambda share: self.at(point.lam + share * step, point.u + share * move),
+            move=moved,
             accepted=accepted,
             rejected=self._damp_more,
         )
+
+    def _direction(
+        self, hessian: sp.csr_array, lam: np.ndarray, gradient: np.ndarray
+    ) -> np.ndarray:
+        """Return the Newton step (m,), zero for multipliers that stay between their limits."""
+        if not self.limits.any:
+            step, self.damping = _newton_step(hessian, gradient, self.damping)
+            return step
+        free = np.flatnonzero(self.limits.free(lam, gradient))
+        inner, self.damping = _newton_step(
+            sp.csr_array(hessian[free][:, free]), gradient[free], self.damping
+        )
+        step = np.zeros(len(lam))
+        step[free] = inner
+        return step
 
     def _damp_more(self) -> bool:
         if self.damping > 1e-2:

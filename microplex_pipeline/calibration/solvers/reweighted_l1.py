@@ -10,31 +10,34 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
+from microplex_pipeline.calibration.errors import NotConverged
+from microplex_pipeline.calibration.solvers.conflicts import feasible_weights
 from microplex_pipeline.calibration.solvers.distances import ChiSquare
 from microplex_pipeline.calibration.solvers.dual_newton import solve_dual
 from microplex_pipeline.calibration.solvers.highs import linear_programme
 from microplex_pipeline.calibration.solvers.recombination import recombined
-from microplex_pipeline.calibration.solvers.vertex import solve_vertex
 from microplex_pipeline.calibration.targets.constraints import Constraints
-from microplex_pipeline.calibration.targets.table import listed
+from microplex_pipeline.calibration.targets.precision import Precision
 
 PASSES = 8
 POOL = 8  # unused records per target that a programme may choose from
-TIGHT = 0.01  # standard errors, as shares of the tolerances, of the soft solution to start from
+NEWTON_STEPS = 60
+INSIDE = (
+    3e-7  # how far inside its limits a total stays, as a share of its size: HiGHS stops at 1e-7
+)
 SMALL = 0.1  # added to weights so that the cost of an unused record is finite, in design weights
 
 
 def solve_within(
-    constraints: Constraints, design: np.ndarray, deviations: np.ndarray, max_iter: int, seed: int
+    constraints: Constraints, design: np.ndarray, precision: Precision, max_iter: int, seed: int
 ) -> np.ndarray:
-    """Return weights (n,), few of them positive, with |A w - b| <= deviations.
+    """Return weights (n,), few of them positive, that meet targets within their limits.
 
     Parameters
     ----------
     design : (n,) positive design weights.
-    deviations : (m,) how far each target may be off; zero if it must be met exactly.
-    max_iter : as for `solve_vertex` and `solve_dual`.
+    precision : the limits, in units of the rows; no target is penalized.
+    max_iter : of `feasible_weights`.
     seed : of the unused records that are tried.
 
     Raises
@@ -45,8 +48,11 @@ def solve_within(
     rng = np.random.default_rng(seed)
     size = constraints.sizes(design)
     A = sp.csr_array(sp.diags_array(1 / size) @ constraints.matrix @ sp.diags_array(design))
-    low, high = ((constraints.values + s * deviations) / size for s in (-1, 1))
-    best = _start(constraints, design, deviations, max_iter) / design
+    width = (precision.below + precision.above) / size
+    inside = np.minimum(INSIDE, width / 4)
+    low = (constraints.values - precision.below) / size + inside
+    high = (constraints.values + precision.above) / size - inside
+    best = _start(constraints, design, precision, max_iter) / design
     others = rng.permutation(len(design))[: POOL * len(low)]
     ratios = best
     for _ in range(PASSES):
@@ -61,22 +67,13 @@ def solve_within(
 
 
 def _start(
-    constraints: Constraints, design: np.ndarray, deviations: np.ndarray, max_iter: int
+    constraints: Constraints, design: np.ndarray, precision: Precision, max_iter: int
 ) -> np.ndarray:
-    """Return weights within the tolerances: exact ones, or else those with the smallest misses."""
+    """Return some weights within the limits, a few per target positive."""
     try:
-        return solve_vertex(constraints, design, max_iter)
-    except CalibrationError:
-        soft = solve_dual(
-            constraints, design, ChiSquare(), max_iter, variances=(deviations * TIGHT) ** 2
+        start = solve_dual(
+            constraints, design, ChiSquare(), NEWTON_STEPS, precision=precision
         ).weights
-    off = np.abs(constraints.matrix @ soft - constraints.values) > deviations + 1e-9 * (
-        constraints.sizes(design)
-    )
-    if off.any():
-        names = [constraints.names[i] for i in np.flatnonzero(off)]
-        raise NotConverged(
-            f"no weights were found within the tolerances: {listed(names)} are missed by more. Widen "
-            "the tolerances, or drop a target"
-        )
-    return recombined(constraints.matrix, soft)
+    except NotConverged:
+        start = feasible_weights(constraints, design, max_iter, precision=precision)
+    return recombined(constraints.matrix, start)

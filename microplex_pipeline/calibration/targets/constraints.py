@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,7 @@ from microplex_pipeline.calibration.targets.margins import (
     plain_margins,
     the_column,
 )
+from microplex_pipeline.calibration.targets.precision import Precision
 from microplex_pipeline.calibration.targets.table import Targets, listed
 
 # what records may be called where households or other entities are numbered, too
@@ -37,7 +38,7 @@ class Constraints:
     names : one per target.
     denominators : (m, n) sparse CSR, denominators of means and ratios; rows of totals are empty.
     asked : (m,) values as given, which differ from `values` for means and ratios.
-    deviations : (m,) how far each target may be off, in units of `asked`; zero if exact.
+    precision : how precisely each target is met if targets are soft, in units of `asked`; None if exactly.
 
     Raises
     ------
@@ -50,7 +51,7 @@ class Constraints:
     names: list[str]
     denominators: sp.csr_array | None = None
     asked: np.ndarray | None = None
-    deviations: np.ndarray | None = None
+    precision: Precision | None = None
 
     def __post_init__(self) -> None:
         self.matrix.sort_indices()
@@ -67,13 +68,13 @@ class Constraints:
             )
 
     def only(self, rows: np.ndarray) -> Constraints:
-        """Return the constraints of the rows that are True, (m,) bool."""
-        keep = np.flatnonzero(rows)
+        """Return the constraints of some rows, by position or (m,) bool."""
+        keep = np.flatnonzero(rows) if rows.dtype == bool else rows
         return Constraints(
             sp.csr_array(self.matrix[keep]), self.values[keep], [self.names[i] for i in keep],
             None if self.denominators is None else sp.csr_array(self.denominators[keep]),
             None if self.asked is None else self.asked[keep],
-            None if self.deviations is None else self.deviations[keep],
+            None if self.precision is None else self.precision.at(keep),
         )  # fmt: skip
 
     def of(self, weights: np.ndarray) -> Constraints:
@@ -81,7 +82,7 @@ class Constraints:
         below = self.denominators
         return Constraints(
             sp.csr_array(self.matrix[:, weights]), self.values, self.names,
-            None if below is None else sp.csr_array(below[:, weights]), self.asked, self.deviations,
+            None if below is None else sp.csr_array(below[:, weights]), self.asked, self.precision,
         )  # fmt: skip
 
     def achieved(self, weights: np.ndarray) -> np.ndarray:
@@ -90,18 +91,26 @@ class Constraints:
         if self.denominators is None or self.asked is None:
             return totals
         below = self.denominators @ weights
-        ratios = np.diff(self.denominators.indptr) > 0
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(ratios, totals / below + self.asked, totals)
+            return np.where(self.ratios, totals / below + self.asked, totals)
 
-    def row_deviations(self, design: np.ndarray) -> np.ndarray:
-        """Return how far each row of A w = b may be off, (m,), at design weights (n,)."""
-        if self.deviations is None:
-            return np.zeros(len(self.values))
+    @property
+    def ratios(self) -> np.ndarray:
+        """Which rows are means or ratios, (m,)."""
         if self.denominators is None:
-            return self.deviations
-        below = abs(self.denominators) @ design
-        return self.deviations * np.where(np.diff(self.denominators.indptr) > 0, below, 1.0)
+            return np.zeros(len(self.values), bool)
+        return np.diff(self.denominators.indptr) > 0
+
+    def row_precision(self, design: np.ndarray) -> Precision:
+        """Return how precisely each row of A w = b is met, with standard errors in units of the row.
+
+        Those of means and ratios are taken at design weights (n,). Limits stay in units of `asked`.
+        """
+        precision = self.precision or Precision.exact(len(self.values))
+        if self.denominators is None:
+            return precision
+        unit = np.where(self.ratios, abs(self.denominators) @ design, 1.0)
+        return replace(precision, standard_errors=precision.standard_errors * unit)
 
     def sizes(self, weights: np.ndarray) -> np.ndarray:
         """Return the unit of each row's relative error, (m,), at weights (n,).
@@ -112,9 +121,7 @@ class Constraints:
         """
         size = np.abs(self.values)
         if self.denominators is not None and self.asked is not None:
-            size = size + np.abs(self.asked * (self.denominators @ weights)) * (
-                np.diff(self.denominators.indptr) > 0
-            )
+            size = size + np.abs(self.asked * (self.denominators @ weights)) * self.ratios
         gross = abs(self.matrix) @ np.abs(weights)
         small = np.minimum(1.0, np.maximum(1e-3 * gross, 1e-300))
         # if nothing cancels, even a small total is precise relative to its own size
@@ -198,7 +205,7 @@ def _table_constraints(
     _refuse_unreachable(matrix, below, ratios, targets)
     return Constraints(
         sp.csr_array(matrix), np.where(ratios, 0.0, asked), targets.names,
-        below if ratios.any() else None, asked, targets.standard_deviations(),
+        below if ratios.any() else None, asked, targets.precision(),
     )  # fmt: skip
 
 
@@ -252,8 +259,9 @@ def _drop_rounding(matrix: sp.csr_array, numerators: sp.csr_array) -> None:
 def _refuse_unreachable(
     matrix: sp.csr_array, denominators: sp.csr_array, ratios: np.ndarray, targets: Targets
 ) -> None:
-    """Raise InfeasibleTargets if all records lie on the same side of a mean or ratio."""
-    for i in np.flatnonzero(ratios):
+    """Raise InfeasibleTargets if all records lie on the same side of a mean or ratio that must be exact."""
+    precision = targets.precision()
+    for i in np.flatnonzero(ratios & ~(precision.penalized | precision.within)):
         row = matrix.data[matrix.indptr[i] : matrix.indptr[i + 1]]
         all_off = len(row) >= denominators.indptr[i + 1] - denominators.indptr[i] > 0
         if all_off and (row.min() > 0 or row.max() < 0):

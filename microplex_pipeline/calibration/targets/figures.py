@@ -9,13 +9,14 @@ import polars as pl
 
 from microplex_pipeline.calibration.errors import CalibrationError
 from microplex_pipeline.calibration.targets.sources import (
+    ERRORS,
     PERSONS,
     Between,
     Chosen,
     Figures,
     Selection,
 )
-from microplex_pipeline.calibration.targets.table import PRECISION, listed
+from microplex_pipeline.calibration.targets.table import listed
 from microplex_pipeline.data_files import first_row, in_one_line, read_table
 
 ROUNDING = 0.01  # largest relative difference of parts and their total; 0.2 % in the bundled files
@@ -27,7 +28,7 @@ COLUMNS = {
     "value": pl.Float64,
     "source": pl.String,
 }
-FIGURES = [*COLUMNS, *PRECISION]  # columns of what is read
+FIGURES = [*COLUMNS, *ERRORS]  # columns of what is read
 ROW = "_row"
 
 
@@ -42,7 +43,7 @@ def read_figures(
 
     Returns
     -------
-    The file's columns, and `standard_error`, `tolerance` (null if not given) and `_row`, the row's number.
+    The file's columns, and those of `sources.ERRORS` (null if not given) and `_row`, the row's number.
 
     Raises
     ------
@@ -50,7 +51,7 @@ def read_figures(
         If the file is missing or unusable, or lacks a column that the source names.
     """
     select = source.select if selection is None else selection
-    sizes = {c: getattr(source, c) for c in PRECISION if isinstance(getattr(source, c), str)}
+    sizes = {c: getattr(source, c) for c in ERRORS if isinstance(getattr(source, c), str)}
     named = dict.fromkeys([*select, *source.leave_out], pl.String)
     columns = {**named, **dict.fromkeys(sizes.values(), pl.Float64), **COLUMNS}
     table = read_table(Path(folder) / file, columns).with_row_index(ROW, first_row(file))
@@ -58,7 +59,7 @@ def read_figures(
         _refuse_words(file, source, table, column, choice)
     precision = [
         (pl.col(sizes[c]) if c in sizes else pl.lit(getattr(source, c), pl.Float64)).alias(c)
-        for c in PRECISION
+        for c in ERRORS
     ]
     return table.with_columns(precision).filter(_chosen(select))
 
@@ -159,7 +160,7 @@ def require_usable(what: str, rows: pl.DataFrame, source: Figures, by: str = "do
             raise CalibrationError(
                 f"{what}, {row[by]}: {value} is not {kind} (row {place} value). Correct it"
             )
-        for column in PRECISION:
+        for column in ERRORS:
             size, asked = row[column], getattr(source, column)
             if asked is not None and not (size is not None and 0 < size < float("inf")):
                 raise CalibrationError(

@@ -40,7 +40,7 @@ def modelled_targets(
 
     Returns
     -------
-    Columns entity, measure, variable, domain, value, kind, source, note, standard_error.
+    Columns entity, measure, variable, domain, value, kind, source, note, standard_error and tolerance (null).
     """
     asked = pl.DataFrame(list(_keys(totals)), schema=KEY, orient="row")
     targets = Targets(asked.with_columns(value=0.0))
@@ -62,6 +62,7 @@ def modelled_targets(
         pl.max_horizontal(
             pl.Series("standard_error", errors), pl.col("value").abs() * LEAST_ERROR
         ).alias("standard_error"),
+        pl.lit(None, pl.Float64).alias("tolerance"),
     )
 
 

@@ -116,11 +116,12 @@ def _found(
             )
         ], table
     findings = [Finding(False, what) for what in contradictions(table, rows)]
-    exact = table.filter(pl.col("standard_error").is_null())
-    system = build_constraints(surveyed, Targets(exact.drop("target")), columns.household_id)
+    firm = Targets(table.filter(pl.col("standard_error").is_null()).drop("target"))
+    system = build_constraints(surveyed, firm, columns.household_id)
     first = surveyed.unique(columns.household_id, keep="first", maintain_order=True)
     try:
-        feasible_weights(system, first[columns.weight].cast(pl.Float64).to_numpy())
+        design = first[columns.weight].cast(pl.Float64).to_numpy()
+        feasible_weights(system, design, precision=firm.precision())
         found = with_modelled(given, sources, columns)
         table, pulled = _calibrated(found.table, found.surveyed, columns, max_z)
     except (InfeasibleTargets, NotConverged) as error:
@@ -152,10 +153,7 @@ def _calibrated(
         surveyed, asked, columns.weight, household_id=columns.household_id
     )
     table, _ = _measured(targets, surveyed, columns)
-    misses = fitted.constraints_.achieved(fitted.solution_) - table["value"].to_numpy()
-    sizes = asked.standard_deviations()
-    z = np.divide(misses, sizes, out=np.full(len(sizes), np.nan), where=sizes > 0)
-    table = table.with_columns(pl.Series("z", z).fill_nan(None))
+    table = table.with_columns(fitted.report_["z"])
     weighted = surveyed.with_columns(pl.Series(CALIBRATED, fitted.weights_))
     pulls = target_pulls(weighted, targets, CALIBRATED, columns.weight, columns.household_id)
     far = table.join(pulls, on="target").filter(pl.col("z").abs() > max_z)

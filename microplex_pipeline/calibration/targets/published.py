@@ -16,8 +16,7 @@ from microplex_pipeline.calibration.targets.figures import (  # fmt: skip
     state_figures,
     whole_of,
 )
-from microplex_pipeline.calibration.targets.sources import PERSONS, Figures, TargetSources
-from microplex_pipeline.calibration.targets.table import PRECISION
+from microplex_pipeline.calibration.targets.sources import ERRORS, PERSONS, Figures, TargetSources
 from microplex_pipeline.data_files import first_row, read_table
 
 POPULATION = {"state": pl.String, "year": pl.Int64, "persons": pl.Float64, "basis": pl.String}
@@ -46,7 +45,7 @@ def published_targets(
     Returns
     -------
     Columns name (of the source), entity, measure, variable, domain, value, kind, source, note,
-    standard_error, tolerance and compare_only.
+    those of `sources.ERRORS` and compare_only.
 
     Raises
     ------
@@ -90,7 +89,7 @@ def published_targets(
                 pl.lit("share" if source.scale_to_survey else "published").alias("kind"),
                 "source",
                 pl.lit(note, pl.String).alias("note"),
-                *PRECISION,
+                *ERRORS,
                 pl.lit(source.compare_only).alias("compare_only"),
             )
         )
@@ -158,7 +157,7 @@ def _rows(
     found = state_figures(source, folder, state, year)
     if found:
         file, rows = found
-        return rows.select(*COLUMNS, *PRECISION, pl.lit(file).alias("file"))
+        return rows.select(*COLUMNS, *ERRORS, pl.lit(file).alias("file"))
     if source.projection is not None:
         name = Path(population).name
         table = read_table(Path(population), POPULATION).with_row_index(ROW, first_row(name))
@@ -171,11 +170,11 @@ def _rows(
                 pl.lit("all").alias("domain"),
                 pl.col("persons").alias("value"),
                 pl.concat_str(pl.lit(f"{source.projection}: "), "basis").alias("source"),
-                *[pl.lit(None, pl.Float64).alias(c) for c in PRECISION],
+                *[pl.lit(None, pl.Float64).alias(c) for c in ERRORS],
                 pl.lit(name).alias("file"),
                 ROW,
             )
-            exact = source.model_copy(update=dict.fromkeys(PRECISION))
+            exact = source.model_copy(update=dict.fromkeys(ERRORS))
             require_usable(f"{name}: {state} {year}", projected, exact)
             return projected.drop(ROW)
     raise CalibrationError(

@@ -14,8 +14,7 @@ from microplex_pipeline.calibration.targets.figures import (
     read_figures,
     require_usable,
 )
-from microplex_pipeline.calibration.targets.sources import Figures, TargetSources
-from microplex_pipeline.calibration.targets.table import PRECISION
+from microplex_pipeline.calibration.targets.sources import ERRORS, Figures, TargetSources
 
 TRACT_COLUMNS = {
     "geoid": "census tract, eleven digits (FIPS)",
@@ -80,7 +79,7 @@ def published_area_targets(
                 "value",
                 "source",
                 pl.col("year").alias("file_year"),
-                *PRECISION,
+                *ERRORS,
             )
         )
     if not frames and not compare_only:
@@ -89,7 +88,7 @@ def published_area_targets(
             "one under `areas` in sources.yaml"
         )
     table = pl.concat(frames) if frames else _empty()
-    return table.drop(c for c in PRECISION if table[c].null_count() == table.height)
+    return table.drop(c for c in ERRORS if table[c].null_count() == table.height)
 
 
 def _of_file(source: Figures, folder: str | Path, file: str, state: str) -> pl.DataFrame:
@@ -101,10 +100,10 @@ def _of_file(source: Figures, folder: str | Path, file: str, state: str) -> pl.D
                 f"{place}: the {column} is missing (row {row}, column {column}). Correct it"
             )
     require_usable(place, rows, source, "geoid")
-    return rows.select(*COLUMNS, *PRECISION)
+    return rows.select(*COLUMNS, *ERRORS)
 
 
 def _empty() -> pl.DataFrame:
     texts = dict.fromkeys(["geoid", "entity", "measure", "variable", "domain"], pl.String)
     schema = {**texts, "value": pl.Float64, "source": pl.String, "file_year": pl.Int64}
-    return pl.DataFrame(schema={**schema, **dict.fromkeys(PRECISION, pl.Float64)})
+    return pl.DataFrame(schema={**schema, **dict.fromkeys(ERRORS, pl.Float64)})

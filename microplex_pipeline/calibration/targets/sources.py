@@ -27,6 +27,8 @@ PERSON, UNIT, HOUSEHOLD = ENTITIES = ("person", "tax_unit", "household")
 NAMES = {**{e: e for e in ENTITIES}, "persons": PERSON, "unit": UNIT, "units": UNIT,
          "tax_units": UNIT, "households": HOUSEHOLD}  # fmt: skip
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
+# keys and columns of what is not met exactly, in the order in which they count
+ERRORS = ("standard_error", "relative_standard_error", "tolerance")
 PERSONS = "persons"  # the source of the number of persons
 
 
@@ -130,8 +132,10 @@ class Figures(Strict):
         grossed up to the published persons. For figures whose total is inconsistent with the survey at
         the published number of persons.
     projection : file of projected population by state and year, for years that no file has.
-    standard_error, tolerance : how far the figures may be off: a number, or the name of a column; in
-        units of the figures, or as a share of them. By default they are met exactly.
+    standard_error, relative_standard_error : of the figures, in their units or as a share of them: a number,
+        or the name of a column. They are then penalized: they give way to others, in standard errors.
+    tolerance : a share of the figures within which they are met, likewise. Figures with none of these are
+        met exactly.
     level : of the areas, `county` or `tract`; only of `areas`.
     compare_only : show what the file gives beside the figure, but do not meet it.
     """
@@ -154,6 +158,7 @@ class Figures(Strict):
     scale_to_survey: bool = False
     projection: str | None = None
     standard_error: float | str | None = None
+    relative_standard_error: float | str | None = None
     tolerance: float | str | None = None
     level: Literal["county", "tract"] = "county"
     compare_only: bool = False
@@ -164,8 +169,9 @@ class Figures(Strict):
             raise ValueError(
                 "persons can be counted only: for other measures use units or households"
             )
-        if self.standard_error is not None and self.tolerance is not None:
-            raise ValueError("give standard_error or tolerance, not both")
+        given = [key for key in ERRORS if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give {' or '.join(given)}, not both")
         if self.scale_to and self.scale_to_survey:
             raise ValueError("give scale_to or scale_to_survey, not both")
         if self.share_of and not self.scale_to:
@@ -174,7 +180,7 @@ class Figures(Strict):
             raise ValueError("cohorts and grow_domains need file_year, the year of the figures")
         if self.cohorts and (self.entity != PERSON or not self.scale_to):
             raise ValueError("cohorts are shares of persons: give entity: persons and scale_to")
-        for key in ("standard_error", "tolerance"):
+        for key in ERRORS:
             size = getattr(self, key)
             if not isinstance(size, str | None) and size <= 0:
                 raise ValueError(f"{key} must be above 0; leave it out if figures are exact")
@@ -198,13 +204,14 @@ class PooledTotal(Strict):
     variable : the amount.
     level_of : the year to whose level the survey's source scaled it. For other years it grows by the
         per-person factor of the amount and by the state's population.
-    tolerance : how far the total may be off, as a share; by default it is met exactly.
+    relative_standard_error : of the total, as a share of it, by which it is penalized; by default it is met
+        exactly.
     """
 
     name: str
     variable: str
     level_of: int
-    tolerance: float | None = Field(None, gt=0, lt=1)
+    relative_standard_error: float | None = Field(None, gt=0, lt=1)
 
 
 class ModelledCount(Strict):

@@ -22,11 +22,12 @@ from microplex_pipeline.calibration.targets.derived import (
 )
 from microplex_pipeline.calibration.targets.extrapolation import Growth
 from microplex_pipeline.calibration.targets.modelled import modelled_targets
+from microplex_pipeline.calibration.targets.precision import IS_EXACT
 from microplex_pipeline.calibration.targets.published import published_persons, published_targets
 from microplex_pipeline.calibration.targets.sources import UNIT, TargetSources
 from microplex_pipeline.calibration.targets.table import KEY
 
-TABLE = [*KEY, "value", "kind", "source", "note", "standard_error"]
+TABLE = [*KEY, "value", "kind", "source", "note", "standard_error", "tolerance"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class StateTargets:
 
     Attributes
     ----------
-    table : a row per target; standard_error is null where it must be met exactly.
+    table : a row per target; standard_error and tolerance are null where it must be met exactly.
     persons_factor : published persons over the survey's.
     surveyed : the survey, grossed up to the published persons, with derived columns.
     raked : the same with weights that meet the published figures.
@@ -141,7 +142,7 @@ def with_modelled(
     table = given.table
     keys = {"weight": columns.weight, "household_id": columns.household_id}
     raked = rake_to_published(given.surveyed, table, **keys)
-    exact = table.filter(pl.col("standard_error").is_null())
+    exact = table.filter(IS_EXACT)
     modelled = modelled_targets(raked, sources.modelled, columns.title, met=exact, **keys)
     return StateTargets(_joined(table, modelled), given.persons_factor, given.surveyed, raked)
 
@@ -177,7 +178,8 @@ def given_targets(
     names = names_in(published) | names_in_modelled(sources.modelled)
     surveyed = derive(surveyed, sources, names, place.year, columns.household_id)
     require_columns(surveyed, published)
-    deviation = pl.coalesce("standard_error", pl.col("tolerance") * pl.col("value").abs())
+    relative = pl.col("relative_standard_error") * pl.col("value").abs()
+    deviation = pl.coalesce("standard_error", relative)
     published = published.with_columns(deviation.alias("standard_error"))
     compared = published.filter("compare_only")
     met = published.filter(~pl.col("compare_only"))
@@ -193,12 +195,13 @@ def _pooled_rows(sources: TargetSources, pooled: Mapping[str, float], title: str
             "domain": "all", "value": pooled[source.name], "kind": "pooled", "source": title,
             "note": f"{source.name}, with the factors of the survey's source, at the level of "
             f"{source.level_of} and from there grown to the year",
-            "standard_error": source.tolerance and source.tolerance * abs(pooled[source.name]),
+            "standard_error": source.relative_standard_error
+            and source.relative_standard_error * abs(pooled[source.name]),
         }
         for source in sources.pooled
     ]  # fmt: skip
     texts = dict.fromkeys(["name", *KEY, "kind", "source", "note"], pl.String)
-    schema = {**texts, "value": pl.Float64, "standard_error": pl.Float64}
+    schema = {**texts, **dict.fromkeys(["value", "standard_error", "tolerance"], pl.Float64)}
     return pl.DataFrame(rows, schema=schema, orient="row").select("name", *TABLE)
 
 

@@ -8,17 +8,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import polars as pl
 
 from microplex_pipeline.calibration.errors import CalibrationError
+from microplex_pipeline.calibration.targets.precision import (
+    PRECISION,
+    Precision,
+    precision_faults,
+    precision_of,
+)
 from microplex_pipeline.data_files import read_table, write_whole
 from microplex_pipeline.frames import to_polars
 
 KEY = ["entity", "measure", "variable", "domain"]
 KINDS = ("published", "share", "pooled", "modelled")
 MEASURES = ("count", "sum", "mean", "ratio")
-PRECISION = ("standard_error", "tolerance")
 TARGET_COLUMNS = {
     "entity": "what is counted: household, tax_unit or person",
     "measure": "count of the entity, or sum of the variable",
@@ -29,11 +33,12 @@ TARGET_COLUMNS = {
     "the survey's years; or modelled on the year's survey",
     "source": "source of the figure",
     "note": "how the figure was scaled, what it replaces, or how many survey records it is based on",
-    "standard_error": "of the figure, if it is met within it; null if it is met exactly",
+    "standard_error": "of the figure, if it is penalized by it",
+    "tolerance": "share of the value within which it is met; null, like standard_error, if exactly",
     "target": "name of the target",
     "achieved": "total under the calibrated weights",
     "relative_error": "(achieved - value) / max(|value|, 1)",
-    "z": "(achieved - value) / standard_error; null if the target must be met exactly",
+    "z": "(achieved - value) / standard_error; null if the target is not penalized",
     "pull": "standard deviation of the target's part of log(weight / design weight): its effect",
     "against": "target that pulls weights most in the opposite direction",
 }
@@ -58,8 +63,11 @@ class Targets:
         optionally
 
         geography : a second domain, combined with the first, for tables by area;
-        standard_error : of the value, in its units, for soft calibration; or
-        tolerance : the same as a share of the value;
+        standard_error, in units of the value, or relative_standard_error, a share of it : the target is
+            *penalized*: it gives way to others, by a penalty for its miss in standard errors;
+        importance : what the penalty is multiplied by, one if not given;
+        tolerance, a share of the value, or at_least and at_most, one or both : the target is met *within*
+            these limits, which are never exceeded;
 
         and any others (source, kind, ...), which are kept.
 
@@ -71,8 +79,9 @@ class Targets:
     ------
     CalibrationError
         If a column is missing or has the wrong type, a value is missing, NaN, infinite, or a negative
-        count, a measure is unknown, a standard error or tolerance is negative or infinite, or two rows
-        have the same target. All faults are named at once; `faults` returns them.
+        count, a measure is unknown, a standard error or tolerance is negative or infinite, a value lies
+        outside its limits, a row has both a standard error and limits, or two rows have the same target.
+        All faults are named at once; `faults` returns them.
 
     Examples
     --------
@@ -189,24 +198,15 @@ class Targets:
             *[pl.col(c).cast(pl.Float64, strict=False) for c in numbers], name.alias("target")
         )
 
-    def standard_deviations(self) -> np.ndarray:
-        """Return how far each target may be off, in its units, (m,); zero if it must be exact.
-
-        This is the standard error, or else the tolerance times |value|.
-        """
-        size = pl.col("value").abs()
-        known = [
-            pl.col(c).cast(pl.Float64) * (size if c == "tolerance" else 1.0)
-            for c in PRECISION
-            if c in self.table.columns
-        ]
-        deviations = pl.coalesce(*known, pl.lit(0.0)) if known else pl.lit(0.0)
-        return self.table.select(size * 0 + deviations)["value"].to_numpy()
+    def precision(self) -> Precision:
+        """Return how precisely each target is met if targets are soft, in their units."""
+        return precision_of(self.table)
 
     @property
     def any_soft(self) -> bool:
-        """Whether a target may be off, because it has a standard error or tolerance."""
-        return bool((self.standard_deviations() > 0).any())
+        """Whether a target is penalized, or met within limits, if targets are soft."""
+        precision = self.precision()
+        return bool((precision.penalized | precision.within).any())
 
     @property
     def names(self) -> list[str]:
@@ -224,12 +224,7 @@ def _faults_of_rows(table: pl.DataFrame) -> list[str]:
         "are ratios of a variable that is not written a/b": (pl.col("measure") == "ratio")
         & (pl.col("variable").str.count_matches("/") != 1),
     }
-    for column in PRECISION:
-        if column in table.columns:
-            known = pl.col(column)
-            faults[f"have a negative or infinite {column}"] = known.is_not_null() & ~(
-                known.is_finite() & (known >= 0)
-            )
+    faults |= precision_faults(table)
     bad = {
         fault: table.filter(rows)["target"].unique(maintain_order=True).to_list()
         for fault, rows in faults.items()

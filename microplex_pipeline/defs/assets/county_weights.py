@@ -42,6 +42,6 @@ def county_weights(
             "targeted": ", ".join(
                 targets.select(pl.format("{} {}", "variable", "domain").unique())[:, 0]
             ),
-            "worst_error": float(fitted.diagnostics_["relative_error"].abs().max()),  # type: ignore[arg-type]
+            "worst_error": float(fitted.report_["relative_error"].abs().max()),  # type: ignore[arg-type]
         },
     )

@@ -3,6 +3,7 @@
 import dagster as dg
 import polars as pl
 
+from microplex_pipeline.calibration.targets.precision import IS_EXACT
 from microplex_pipeline.calibration.targets.state_targets import state_targets
 from microplex_pipeline.calibration.targets.table import KINDS, TARGET_COLUMNS
 from microplex_pipeline.defs.assets.state_year import state_year_asset, stored_records
@@ -14,7 +15,7 @@ from microplex_pipeline.defs.resources import DataFolder
 @state_year_asset(
     "calibration",
     "polars",
-    code_version="4",
+    code_version="5",
     files=["target_files", "growth_factors"],
 )
 def targets(
@@ -45,7 +46,7 @@ def targets(
         TARGET_COLUMNS,
         {
             **{kind: rows.filter(kind=kind).height for kind in KINDS},
-            "met_exactly": rows["standard_error"].null_count(),
+            "met_exactly": rows.filter(IS_EXACT).height,
             "published_persons_over_the_surveys": found.persons_factor,
             "scaled": "; ".join(scaled.drop_nulls().unique().sort()) or "no published figure",
         },

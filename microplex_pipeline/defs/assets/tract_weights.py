@@ -43,7 +43,7 @@ def tract_weights(
         seed=parameters.seed,
     )
     partition = [pl.lit(state).alias("state"), pl.lit(year, pl.Int32).alias("year")]
-    errors = fitted.diagnostics_["relative_error"].abs()
+    errors = fitted.report_["relative_error"].abs()
     return stored_stream(
         (
             weights.select(*partition, pl.lit(geoid).alias("geoid"), pl.all())

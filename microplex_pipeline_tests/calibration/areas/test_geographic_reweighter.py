@@ -79,7 +79,7 @@ def acs(data):
 
 
 def worst(reweighter):
-    return reweighter.diagnostics_["relative_error"].abs().max()
+    return reweighter.report_["relative_error"].abs().max()
 
 
 def households(survey):
@@ -109,13 +109,13 @@ def test_persons_of_counties_are_met_and_households_keep_their_weight(survey, co
 def test_several_targets_count_households_and_units(survey, more):
     fitted = GeographicReweighter().fit(survey, more, "weight", household_id="household_id")
     assert worst(fitted) < 1e-9
-    assert fitted.diagnostics_.height == 15
-    assert set(fitted.diagnostics_["target"]) == {
+    assert fitted.report_.height == 15
+    assert set(fitted.report_["target"]) == {
         "tax_unit sum n_persons [all]",
         "household count households [all]",
         "tax_unit count tax_units [filing_status:2]",
     }
-    assert fitted.diagnostics_["z"].null_count() == 15
+    assert fitted.report_["z"].null_count() == 15
 
 
 def test_stream_gives_the_table_one_area_at_a_time(survey, more):
@@ -143,7 +143,7 @@ def test_a_targets_table_names_areas_by_geography(survey, more):
         for targets in (table, more)
     )
     assert fitted.area_weights_.equals(expected.area_weights_)
-    assert fitted.diagnostics_.equals(expected.diagnostics_)
+    assert fitted.report_.equals(expected.report_)
 
 
 def test_areas_in_another_order_and_pandas_give_the_same(survey, more):
@@ -162,7 +162,7 @@ def test_areas_in_another_order_and_pandas_give_the_same(survey, more):
         ]
     )
     assert other.area_weights_.equals(fitted.area_weights_)
-    assert other.diagnostics_.equals(fitted.diagnostics_)
+    assert other.report_.equals(fitted.report_)
 
 
 def test_budget_keeps_totals_on_few_households(survey, more):
@@ -202,7 +202,7 @@ def test_integer_weights_are_integers_near_the_targets(survey, more, budget):
     # the number of households is one more control
     assert (whole - sums).abs().max() < 1.5
     assert 0 < worst(fitted) < (0.001 if budget is None else 0.05)
-    assert fitted.diagnostics_["nearest"].mean() > (0.9 if budget is None else 0.3)
+    assert fitted.report_["nearest"].mean() > (0.9 if budget is None else 0.3)
 
 
 def test_counties_are_distributed_across_their_parts(survey, counties):
@@ -216,7 +216,7 @@ def test_counties_are_distributed_across_their_parts(survey, counties):
         survey, pl.concat([parts, counties]), "weight", "household_id"
     )
     assert worst(fitted) < 1e-9
-    assert fitted.diagnostics_.height == 15
+    assert fitted.report_.height == 15
     table = fitted.area_weights_
     assert table["geoid"].n_unique() == 10
     sums = table.group_by("household_id").agg(pl.col("weight").sum())
@@ -234,17 +234,17 @@ def test_targets_are_scaled_to_the_total_only_on_request(survey, counties):
         survey, inflated, "weight", "household_id"
     )
     assert worst(fitted) < 1e-9
-    np.testing.assert_allclose(fitted.diagnostics_["value"], counties.sort("geoid")["value"])
+    np.testing.assert_allclose(fitted.report_["value"], counties.sort("geoid")["value"])
     assert fitted.scale_factors_["factor"].to_list() == pytest.approx([1 / 1.02])
 
 
 def test_pmedm_meets_estimates_of_two_levels_within_their_errors(acs):
     records, table = acs
     fitted = GeographicReweighter("pmedm").fit(records, table, "weight", "SERIALNO")
-    finest = fitted.diagnostics_.filter(pl.col("geoid").str.len_chars() == 12)
+    finest = fitted.report_.filter(pl.col("geoid").str.len_chars() == 12)
     assert finest["z"].abs().max() < 3
     assert (finest["z"].abs() <= 1.645).mean() > 0.9
-    tracts = fitted.diagnostics_.filter(pl.col("geoid").str.len_chars() == 11)
+    tracts = fitted.report_.filter(pl.col("geoid").str.len_chars() == 11)
     for row in tracts.to_dicts():
         below = finest.filter(pl.col("geoid").str.starts_with(row["geoid"]), target=row["target"])
         assert below["achieved"].sum() == pytest.approx(row["achieved"])
@@ -257,7 +257,7 @@ def test_soft_allocation_meets_estimates_within_errors_and_keeps_records(acs):
     fitted = GeographicReweighter(soft=True).fit(
         records, table.filter(pl.col("geoid").str.len_chars() == 12), "weight", "SERIALNO"
     )
-    assert (fitted.diagnostics_["z"].abs() <= 2.5).mean() > 0.9
+    assert (fitted.report_["z"].abs() <= 2.5).mean() > 0.9
     sums = fitted.area_weights_.group_by("SERIALNO", maintain_order=True).agg(
         pl.col("weight").sum()
     )
@@ -271,7 +271,7 @@ def test_pmedm_budget_keeps_what_the_full_weights_achieve(acs):
         records, table, "weight", "SERIALNO"
     )
     np.testing.assert_allclose(
-        few.diagnostics_["achieved"], full.diagnostics_["achieved"], rtol=1e-8, atol=1e-6
+        few.report_["achieved"], full.report_["achieved"], rtol=1e-8, atol=1e-6
     )
     assert few.area_weights_.group_by("geoid").len()["len"].max() <= 30
 

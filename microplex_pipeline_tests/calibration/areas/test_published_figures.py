@@ -66,12 +66,12 @@ def test_figures_are_scaled_to_the_records_total(records, persons):
 
 def test_without_precision_figures_are_met_exactly(records, persons):
     fitted = fit_published_areas(records, persons.drop("tolerance"), "weight", "household_id")
-    assert fitted.diagnostics_["relative_error"].abs().max() < 1e-9
+    assert fitted.report_["relative_error"].abs().max() < 1e-9
 
 
 def test_counties_get_their_own_content_within_the_tolerance(records, content):
     fitted = fit_published_areas(records, content, "weight", "household_id")
-    errors = fitted.diagnostics_.with_columns(pl.col("relative_error").abs())
+    errors = fitted.report_.with_columns(pl.col("relative_error").abs())
     assert errors["relative_error"].max() < TOLERANCE
     exact = errors.filter(pl.col("target").str.contains("n_persons"))
     assert exact["relative_error"].max() < 1e-3
@@ -94,7 +94,7 @@ def test_few_households_carry_an_areas_figures(records, content):
     )
     for _, weights in fitted.stream():
         assert weights.height <= 60
-    assert fitted.diagnostics_["relative_error"].abs().max() < TOLERANCE + 0.01
+    assert fitted.report_["relative_error"].abs().max() < TOLERANCE + 0.01
 
 
 def test_a_figure_that_one_county_lacks_is_named(records, content):

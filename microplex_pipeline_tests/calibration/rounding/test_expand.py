@@ -37,7 +37,7 @@ def test_the_list_of_all_areas_adds_up(rhode_island):
     fitted = GeographicReweighter(integer=True).fit(survey, areas, "weight", "household_id")
     households = survey.unique("household_id", keep="first", maintain_order=True)
     listed, units = expand(fitted.area_weights_, households, survey)
-    achieved = fitted.diagnostics_.filter(target="tax_unit sum n_persons [all]")
+    achieved = fitted.report_.filter(target="tax_unit sum n_persons [all]")
     sums = (
         listed.select("household_id", "geoid")
         .join(units, on="household_id")

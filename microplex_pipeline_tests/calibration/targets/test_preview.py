@@ -66,7 +66,7 @@ def test_a_part_larger_than_what_contains_it_is_named(check):
 
 
 def test_targets_far_outside_their_errors_are_named_with_what_pulls_against_them(check):
-    found = check("filing_status:1,500000", tolerance=0.02)
+    found = check("filing_status:1,500000", relative_standard_error=0.02)
     (far,) = [
         f.what for f in found.findings if "standard errors" in f.what and "500,000" in f.what
     ]

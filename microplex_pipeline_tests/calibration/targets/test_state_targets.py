@@ -59,7 +59,7 @@ def test_a_published_figure_replaces_a_pooled_one(stored, data, rhode_island, tm
     (tmp_path / life_table).write_bytes((data / "targets" / life_table).read_bytes())
     stored["published"].append(
         {"name": "IRS", "files": ["wages.csv"], "entity": "units", "measure": "sum",
-         "variable": "wages", "states": ["RI"], "tolerance": 0.01}
+         "variable": "wages", "states": ["RI"], "relative_standard_error": 0.01}
     )  # fmt: skip
     table = found(stored, data, rhode_island, tmp_path, folder_of_files=tmp_path).table
     wages = row(table, "wages")
@@ -95,7 +95,7 @@ def test_ages_of_another_year_are_shares_of_the_years_persons(
     (source,) = [s for s in stored["published"] if s["name"] == "persons by age"]
     del source["cohorts"]
     source["select"]["domain"] = ["age:0-4", "age:65-69", "age:85+"]
-    source["tolerance"] = 0.05
+    source["relative_standard_error"] = 0.05
     with pytest.raises(
         CalibrationError, match="'persons by age' counts persons, but the records have no list"
     ):

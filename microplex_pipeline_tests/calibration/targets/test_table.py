@@ -27,7 +27,7 @@ def test_a_table_is_read_as_it_was_written(tmp_path, name):
     targets.write(tmp_path / name)
     read = Targets.read(tmp_path / name)
     assert read.table.equals(targets.table)
-    assert read.standard_deviations().tolist() == [0.0, 0.25]
+    assert read.precision().standard_errors.tolist() == [0.0, 0.25]
     again = tmp_path / f"again.{name}"
     read.write(again)
     assert again.read_bytes() == (tmp_path / name).read_bytes()

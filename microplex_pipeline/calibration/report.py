@@ -1,0 +1,64 @@
+"""The report of a calibration: every target with what was achieved, and a warning of large misses."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import polars as pl
+
+from microplex_pipeline.calibration.targets.constraints import Constraints
+from microplex_pipeline.calibration.targets.precision import Precision
+from microplex_pipeline.calibration.targets.table import listed
+
+FAR = 2.0  # standard errors beyond which a miss is warned of
+
+
+def calibration_report(
+    constraints: Constraints,
+    weights: np.ndarray,
+    precision: Precision,
+    multipliers: np.ndarray | None,
+) -> pl.DataFrame:
+    """Return a row per target, m in all.
+
+    Parameters
+    ----------
+    weights : (n,).
+    precision : with standard errors in units of the rows.
+    multipliers : (m,) or None.
+
+    Returns
+    -------
+    Columns target, value, achieved, error (achieved - value), z (error in standard errors; null if the target
+        is not penalized), multiplier (null if not known) and kind: exact, within or penalized.
+    """
+    value = constraints.values if constraints.asked is None else constraints.asked
+    achieved = constraints.achieved(weights)
+    miss = constraints.matrix @ weights - constraints.values
+    errors = precision.standard_errors
+    z = np.divide(miss, errors, out=np.full(len(errors), np.nan), where=errors > 0)
+    return pl.DataFrame(
+        {
+            "target": constraints.names,
+            "value": value,
+            "achieved": achieved,
+            "error": achieved - value,
+            "z": z,
+            "multiplier": np.full(len(value), np.nan) if multipliers is None else multipliers,
+            "kind": precision.kinds,
+        },
+        schema_overrides={"kind": pl.String},
+    ).with_columns(pl.col("z", "multiplier").fill_nan(None))
+
+
+def warn_of_misses(report: pl.DataFrame) -> None:
+    """Warn of penalized targets that are missed by more than two of their standard errors."""
+    far = report.filter(pl.col("z").abs() > FAR).sort(pl.col("z").abs(), descending=True)
+    if far.height:
+        named = [f"{row['target']} ({row['z']:+.1f})" for row in far.to_dicts()]
+        warnings.warn(
+            f"targets missed by more than {FAR:g} of their standard errors: {listed(named)}. Other targets, "
+            "or the records, pull against them; `report_` has every target",
+            stacklevel=3,
+        )
