@@ -156,7 +156,7 @@ def _dual(
     def solve(task: Task) -> Solution:
         return solve_dual(
             task.constraints, task.design, distance(task.bounds), task.max_iter,
-            precision=task.precision, start=task.start,
+            precision=_inside(task), start=task.start,
         )  # fmt: skip
 
     return Method(
@@ -166,7 +166,12 @@ def _dual(
 
 
 def _cvxpy(name: str, task: Task) -> Solution:
-    return Solution(solve_cvxpy(task.constraints, task.design, name, task.bounds, task.precision))
+    return Solution(solve_cvxpy(task.constraints, task.design, name, task.bounds, _inside(task)))
+
+
+def _inside(task: Task) -> Precision:
+    """Return the precision with limits that rounding does not exceed."""
+    return task.precision.narrowed(task.constraints.sizes(task.design))
 
 
 def _vertex(task: Task) -> Solution:

@@ -31,16 +31,9 @@ def solve(method: Method, task: Task) -> Solution:
         If they do not, but no weights were found.
     """
     rows = one_sided(task.constraints, task.precision)
-    sizes = rows.constraints.sizes(task.design)
     start = None if task.start is None else rows.unfolded(task.start)
     found = _solve(
-        method,
-        replace(
-            task,
-            constraints=rows.constraints,
-            precision=rows.precision.narrowed(sizes),
-            start=start,
-        ),
+        method, replace(task, constraints=rows.constraints, precision=rows.precision, start=start)
     )
     return replace(found, multipliers=rows.folded(found.multipliers))
 

@@ -23,8 +23,8 @@ def target_errors(
     Returns
     -------
     The targets' columns, `tolerance` (null if there is none), `target` (its name), `achieved`,
-    `relative_error`, which is (achieved - value) / max(|value|, 1), and `z`, the error in standard errors, null
-    for targets without.
+    `relative_error`, which is (achieved - value) / max(|value|, 1), and `z`, the error in standard errors,
+    null for targets without.
     """
     checked = Targets(targets)
     constraints = build_constraints(records, checked, household_id)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import dagster as dg
@@ -61,12 +61,15 @@ class Task:
     partition : state and year, or year.
     label : tag of the run (microplex/backfill).
     force : whether to build all assets, or only stale ones.
+    assets : names of the only ones to build, by a process that leaves the partition's lock to the one that
+        started it; None for all of the job's.
     """
 
     job: str
     partition: Partition
     label: str
     force: bool
+    assets: tuple[str, ...] | None = None
 
 
 def backfill(
@@ -96,7 +99,7 @@ def backfill(
         # the largest first, so that no long run starts last
         states = sorted(set(of_year), key=BY_SIZE.index)
         if force or plan.stale(NATIONAL, Partition(None, year)):
-            outcome = build_partition(Task("build_prior", Partition(None, year), label, force))
+            outcome = _build_nation(Task("build_prior", Partition(None, year), label, force), jobs)
             yield outcome
             if outcome.failure:
                 reason = f"the year's national models failed: {outcome.failure}"
@@ -110,21 +113,23 @@ def backfill(
     if jobs == 1:
         yield from (build_partition(task) for task in wanted)
     else:
-        yield from _side_by_side(wanted, jobs, settings)
+        yield from _side_by_side(build_partition, wanted, jobs, settings)
     plan = Plan(_definitions(), settings, RUN_WAIT)
     for year in wanted_states:
         if plan.holds("state_report", year) and plan.stale(SUMMARY, Partition(None, year)):
             yield build_partition(Task("report_nation", Partition(None, year), label, force=False))
 
 
-def _side_by_side(tasks: Sequence[Task], jobs: int, settings: Settings) -> Generator[Outcome]:
+def _side_by_side(
+    work: Callable[[Task], Outcome], tasks: Sequence[Task], jobs: int, settings: Settings
+) -> Generator[Outcome]:
     """Build in parallel processes; if one is killed, its task is repeated alone, after the others.
 
     Alone, it has more memory. If its process dies again, the partition has failed.
     """
     lost: list[Task] = []
     try:
-        with closing(side_by_side(build_partition, tasks, jobs)) as done:
+        with closing(side_by_side(work, tasks, jobs)) as done:
             for task, outcome in done:
                 if outcome:
                     yield outcome
@@ -132,7 +137,7 @@ def _side_by_side(tasks: Sequence[Task], jobs: int, settings: Settings) -> Gener
                     lost.append(task)
                     _end_lost_runs(settings, ENDED)
         for task in lost:
-            with closing(side_by_side(build_partition, [task], 1)) as done:
+            with closing(side_by_side(work, [task], 1)) as done:
                 for _, outcome in done:
                     yield outcome or Outcome(task.partition, [], KILLED, 0.0)
             _end_lost_runs(settings, ENDED)
@@ -146,25 +151,69 @@ def _end_lost_runs(settings: Settings, why: str) -> None:
         end_runs_of_dead_processes(instance, settings.warehouse, why)
 
 
+def _build_nation(task: Task, jobs: int) -> Outcome:
+    """Build the national models, those that do not need each other at the same time if `jobs` allow it."""
+    started = time.monotonic()
+    with dg.DagsterInstance.get() as instance, partition_lock(instance, task.partition):
+        assets = _to_build(task)
+        survey = NATIONAL[0].key.path[-1]
+        first = [(survey,)] if survey in assets and jobs > 1 else []
+        rest = [asset for asset in assets if (asset,) not in first]
+        parts = _independent(rest) if jobs > 1 else [tuple(rest)]
+        outcomes = [build_assets(replace(task, assets=part)) for part in first]
+        if not any(outcome.failure for outcome in outcomes) and rest:
+            tasks = [replace(task, assets=part) for part in parts]
+            if len(tasks) == 1:
+                outcomes.append(build_assets(tasks[0]))
+            else:
+                outcomes += _side_by_side(build_assets, tasks, jobs, load_settings())
+    failure = next((outcome.failure for outcome in outcomes if outcome.failure), None)
+    checks = [check for outcome in outcomes for check in outcome.checks]
+    return Outcome(task.partition, assets, failure, time.monotonic() - started, checks)
+
+
+def _independent(assets: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the assets in groups of which none needs another, each in the order given."""
+    graph = _definitions().resolve_asset_graph()
+    groups: list[list[str]] = []
+    for asset in assets:
+        (key,) = (k for k in graph.get_all_asset_keys() if k.path[-1] == asset)
+        parents = {parent.path[-1] for parent in graph.get(key).parent_keys}
+        needed = [group for group in groups if parents & set(group)]
+        groups = [group for group in groups if group not in needed]
+        groups.append([*(name for group in needed for name in group), asset])
+    return [tuple(sorted(group, key=assets.index)) for group in groups]
+
+
 def build_partition(task: Task) -> Outcome:
     """Build a task's partition in this process, as soon as no other process is building it.
 
     Assets that another process has built in the meantime are not built again.
     """
     started = time.monotonic()
-    settings, definitions = load_settings(), _definitions()
     with dg.DagsterInstance.get() as instance, partition_lock(instance, task.partition):
-        assets = [asset.key.path[-1] for asset in ASSETS[task.job]]
-        if not task.force:
-            assets = list(
-                Plan(definitions, settings, RUN_WAIT).stale(ASSETS[task.job], task.partition)
-            )
+        assets = _to_build(task)
         if not assets:
             return Outcome(task.partition, [], None, time.monotonic() - started)
+        return build_assets(replace(task, assets=tuple(assets)))
+
+
+def _to_build(task: Task) -> list[str]:
+    if task.force:
+        return [asset.key.path[-1] for asset in ASSETS[task.job]]
+    plan = Plan(_definitions(), load_settings(), RUN_WAIT)
+    return list(plan.stale(ASSETS[task.job], task.partition))
+
+
+def build_assets(task: Task) -> Outcome:
+    """Build a task's named assets in this process; the caller holds the partition's lock."""
+    started = time.monotonic()
+    settings, assets = load_settings(), list(task.assets or ())
+    with dg.DagsterInstance.get() as instance:
         result = run_job(
             settings,
             instance,
-            definitions,
+            _definitions(),
             task.job,
             task.partition,
             assets=assets,

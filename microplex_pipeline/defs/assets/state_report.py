@@ -24,7 +24,7 @@ from microplex_pipeline.survey import edition_title
 @state_year_asset(
     "evaluation",
     "html",
-    code_version="9",
+    code_version="10",
     reads=["checks", "calibration"],
     files=["boundaries", "column_descriptions", "citations", "target_files"],
 )
