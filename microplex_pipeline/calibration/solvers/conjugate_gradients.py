@@ -19,6 +19,7 @@ def conjugate_gradients(
     precondition: Callable[[np.ndarray], np.ndarray],
     gradient: np.ndarray,
     forcing: float,
+    most: int = MAX_PRODUCTS,
 ) -> tuple[np.ndarray, int]:
     """Solve H step = -gradient until the residual is `forcing` times the first.
 
@@ -28,6 +29,7 @@ def conjugate_gradients(
     precondition : multiplies by an approximate inverse of H, in whose norm residuals are measured.
     gradient : of any shape.
     forcing : ratio of the last residual to the first.
+    most : largest number of products.
 
     Returns
     -------
@@ -37,7 +39,7 @@ def conjugate_gradients(
     z = precondition(residual)
     direction, energy = z, float((residual * z).sum())
     first = energy
-    for used in range(1, MAX_PRODUCTS + 1):
+    for used in range(1, most + 1):
         image = product(direction)
         curvature = float((direction * image).sum())
         if curvature <= 0:  # a flat direction, up to rounding

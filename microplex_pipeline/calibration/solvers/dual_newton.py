@@ -18,6 +18,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg
 
 from microplex_pipeline.calibration.errors import NotConverged
+from microplex_pipeline.calibration.solvers.conjugate_gradients import conjugate_gradients
 from microplex_pipeline.calibration.solvers.damped_newton import Step, Stopping, damped_newton
 from microplex_pipeline.calibration.solvers.limits import Limits
 from microplex_pipeline.calibration.targets.constraints import Constraints
@@ -30,6 +31,10 @@ ROUNDING_FLOOR = 1e-7  # largest relative error that is accepted if rounding all
 DENSE_UP_TO = (
     600  # constraints; beyond that the Hessian is factored as a sparse matrix if it is sparse
 )
+# constraints, and multiplications that the Hessian takes, beyond either of which steps are found by conjugate
+# gradients, which need no Hessian
+DIRECT_UP_TO, DIRECT_COST = 8_000, 2e8
+MOST_PRODUCTS = 500  # in one step
 
 
 class Distance(Protocol):
@@ -195,6 +200,7 @@ class _Dual:
     limits : how far totals may lie from their values, in the scale of the dual.
     damping : multiple of the identity, relative to the Hessian's diagonal, that is added to it.
     reach : largest change of u in the next step.
+    large : whether steps are found by conjugate gradients.
     """
 
     A: sp.csr_array
@@ -209,6 +215,8 @@ class _Dual:
     def __post_init__(self) -> None:
         self.At = sp.csr_array(self.A.T)
         self.reach = self.distance.max_step
+        per_record = np.diff(self.At.indptr).astype(float)
+        self.large = len(self.b) > DIRECT_UP_TO or per_record @ per_record > DIRECT_COST
 
     def at(self, lam: np.ndarray, u: np.ndarray) -> _Point:
         value = float(
@@ -227,16 +235,17 @@ class _Dual:
         return float(np.max(np.abs(point.gradient) / self.unit, initial=0.0))
 
     def step(self, point: _Point, error: float) -> Step[_Point]:
-        del error
-        A, gradient = self.A, point.gradient
-        curvature = self.d * self.distance.slope(point.u)
-        hessian = sp.csr_array(
-            (A.data * curvature[A.indices], A.indices, A.indptr), A.shape
-        ) @ self.At  # fmt: skip
-        if self.ridge.any():
-            hessian = sp.csr_array(hessian + sp.diags_array(self.ridge))
+        gradient = point.gradient
         assert gradient is not None
-        step = self._direction(hessian, point.lam, gradient)
+        curvature = self.d * self.distance.slope(point.u)
+        free = np.ones(len(gradient), bool)
+        if self.limits.any:
+            free = self.limits.free(point.lam, gradient)
+        step = np.zeros(len(gradient))
+        if self.large:
+            step[free] = self._inexact_step(curvature, gradient, free, error)
+        else:
+            step[free] = self._exact_step(curvature, gradient, free)
         move = self.At @ step
         length = min(1.0, self.reach / max(float(np.max(np.abs(move))), 1e-300))
 
@@ -260,19 +269,42 @@ class _Dual:
             rejected=self._damp_more,
         )
 
-    def _direction(
-        self, hessian: sp.csr_array, lam: np.ndarray, gradient: np.ndarray
+    def _exact_step(
+        self, curvature: np.ndarray, gradient: np.ndarray, free: np.ndarray
     ) -> np.ndarray:
-        """Return the Newton step (m,), zero for multipliers that stay between their limits."""
-        if not self.limits.any:
-            step, self.damping = _newton_step(hessian, gradient, self.damping)
-            return step
-        free = np.flatnonzero(self.limits.free(lam, gradient))
-        inner, self.damping = _newton_step(
-            sp.csr_array(hessian[free][:, free]), gradient[free], self.damping
+        """Return the Newton step of the free multipliers, given the records' curvatures (n,)."""
+        A = self.A
+        hessian = sp.csr_array(
+            (A.data * curvature[A.indices], A.indices, A.indptr), A.shape
+        ) @ self.At  # fmt: skip
+        if self.ridge.any():
+            hessian = sp.csr_array(hessian + sp.diags_array(self.ridge))
+        if not free.all():
+            kept = np.flatnonzero(free)
+            hessian, gradient = sp.csr_array(hessian[kept][:, kept]), gradient[kept]
+        step, self.damping = _newton_step(hessian, gradient, self.damping)
+        return step
+
+    def _inexact_step(
+        self, curvature: np.ndarray, gradient: np.ndarray, free: np.ndarray, error: float
+    ) -> np.ndarray:
+        """Return about the Newton step of the free multipliers, preconditioned by the diagonal."""
+        A, At, ridge = self.A, self.At, self.ridge
+        if not free.all():
+            kept = np.flatnonzero(free)
+            A, At = sp.csr_array(A[kept]), sp.csr_array(At[:, kept])
+            gradient, ridge = gradient[kept], ridge[kept]
+        squares = sp.csr_array((A.data**2, A.indices, A.indptr), A.shape)
+        diagonal = squares @ curvature + ridge
+        size = max(1.0, float(diagonal.max()))
+        diagonal = diagonal + self.damping * size
+        step, _ = conjugate_gradients(
+            lambda v: A @ (curvature * (At @ v)) + (ridge + self.damping * size) * v,
+            lambda residual: residual / diagonal,
+            gradient,
+            max(min(0.01, np.sqrt(error)), 0.1 * GOAL / error),
+            MOST_PRODUCTS,
         )
-        step = np.zeros(len(lam))
-        step[free] = inner
         return step
 
     def _damp_more(self) -> bool:

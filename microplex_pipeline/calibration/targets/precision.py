@@ -14,7 +14,7 @@ LIMITS = ("tolerance", "at_least", "at_most")
 PRECISION = (*PENALTIES, *LIMITS, "importance")  # columns of a table of targets
 
 
-INSIDE = 2e-9  # of a target's size, by which its limits are narrowed
+INSIDE = 2e-7  # of a target's size, by which its limits are narrowed
 # whether a row of a state's table of targets is met exactly
 IS_EXACT = pl.col("standard_error").is_null() & pl.col("tolerance").is_null()
 
