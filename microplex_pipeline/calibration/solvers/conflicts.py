@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from microplex_pipeline.calibration.errors import InfeasibleTargets, NotConverged
+from microplex_pipeline.calibration.solvers.certificates import Contradiction, heaviest_rows
 from microplex_pipeline.calibration.solvers.distances import ChiSquare
 from microplex_pipeline.calibration.solvers.dual_newton import solve_dual
 from microplex_pipeline.calibration.solvers.highs import linear_programme
@@ -124,6 +125,18 @@ def feasible_weights(
     """
     precision = precision or Precision.exact(len(constraints.values))
     system = _elastic(constraints, design, bounds, precision)
+    if bounds is not None and np.isfinite(bounds[1]):
+        try:
+            distance = ChiSquare(*bounds)
+            return solve_dual(
+                constraints, design, distance, NEWTON_STEPS, precision=precision
+            ).weights
+        except Contradiction as proof:
+            rows = _smallest(constraints, system, design, proof.multipliers, bounds, precision)
+            system, pool = _alike_together(system, constraints, rows)
+            raise _named(constraints, system, rows, pool, max_iter, bounds, precision) from None
+        except NotConverged:
+            pass  # a linear programme decides
     _refuse_obvious(constraints, design, system, max_iter, bounds, precision)
     rows = np.arange(len(constraints.values))
     pool = _pool(system, rows, design, bounds)
@@ -170,6 +183,73 @@ def _refuse_obvious(
         count *= 2
 
 
+def _smallest(
+    constraints: Constraints, system: _Elastic, design: np.ndarray, multipliers: np.ndarray,
+    bounds: Bounds, precision: Precision,
+) -> np.ndarray:  # fmt: skip
+    """Return few targets that contradict each other, from multipliers (m,) that prove it for all.
+
+    Every target is left out in turn, the least weighty first; if the rest still contradict each other, as
+    Newton's method proves in a few steps, it is not needed.
+    """
+
+    def proving(rows: np.ndarray, proof: np.ndarray) -> list[int]:
+        values = constraints.values[rows]
+        least, most = values - precision.below[rows], values + precision.above[rows]
+        A = sp.csr_array(constraints.matrix[rows])
+        return rows[heaviest_rows(A, proof, least, most, design, bounds)].tolist()
+
+    reach = np.abs(multipliers) * (abs(constraints.matrix) @ design)
+    left, needed = proving(np.arange(len(multipliers)), multipliers), list[int]()
+    left.sort(key=lambda i: reach[i])
+    while left:
+        tried = left.pop(0)
+        rest = np.array(needed + left, int)
+        try:
+            concerned = _concerned(constraints.matrix[rest])
+            solve_dual(
+                constraints.only(rest).of(concerned), design[concerned], ChiSquare(*bounds),
+                NEWTON_STEPS, precision=precision.at(rest),
+            )  # fmt: skip
+        except Contradiction as proof:
+            found = proving(rest, proof.multipliers)
+            left = [i for i in left if i in found]
+            continue
+        except NotConverged:
+            pool = _pool(system, rest, design, bounds)
+            if system.solve(rest, pool, ROUNDS)[0] >= SLACK:
+                continue
+        needed.append(tried)
+    return np.sort(np.array(needed, int))
+
+
+def _concerned(rows: sp.csr_array) -> np.ndarray:
+    """Return the positions of the records that contribute to some targets."""
+    contributes = np.zeros(rows.shape[1], bool)
+    contributes[rows.indices] = True
+    return np.flatnonzero(contributes)
+
+
+def _alike_together(
+    system: _Elastic, constraints: Constraints, rows: np.ndarray
+) -> tuple[_Elastic, np.ndarray]:
+    """Return the system with one column for all records that contribute the same to some targets.
+
+    With the same bounds of their ratios they can share one ratio. Also returns the columns' positions.
+    """
+    concerned = _concerned(constraints.matrix[rows])
+    own = sp.csr_array(constraints.matrix[rows][:, concerned])
+    mark = np.random.default_rng(0).uniform(1, 2, len(rows))
+    _, group = np.unique(own.T @ mark, return_inverse=True)
+    count = int(group.max()) + 1
+    members = sp.csr_array((np.ones(len(group)), (np.arange(len(group)), group)))
+    together = sp.csr_array(system.matrix[:, concerned] @ members)
+    assert system.upper is not None
+    upper = np.full(count, system.upper[0])
+    none = np.zeros(count)
+    return replace(system, matrix=together, upper=upper, lower=none, unit=none), np.arange(count)
+
+
 def _pool(
     system: _Elastic, rows: np.ndarray, design: np.ndarray, bounds: Bounds | None
 ) -> np.ndarray:
@@ -179,7 +259,7 @@ def _pool(
     them.
     """
     A = system.matrix[rows]
-    concerned = np.unique(A.indices)
+    concerned = _concerned(A)
     if bounds is not None:
         return concerned
     return concerned[_first_pool(A[:, concerned], design[concerned])]
@@ -220,6 +300,14 @@ def _conflict(
             rows = rest
         else:
             position += 1
+    return _named(constraints, system, rows, pool, max_iter, bounds, precision)
+
+
+def _named(
+    constraints: Constraints, system: _Elastic, rows: np.ndarray, pool: np.ndarray, max_iter: int,
+    bounds: Bounds | None, precision: Precision,
+) -> InfeasibleTargets:  # fmt: skip
+    """Return an error that names a smallest set of conflicting targets, and what each would have to be."""
     names, lines = list(dict.fromkeys(constraints.names[i] for i in rows)), []
     for k, i in enumerate(rows[:SHOWN]):
         price = np.where(np.arange(len(rows)) == k, 1.0, OTHERS)

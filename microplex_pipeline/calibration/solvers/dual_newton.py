@@ -18,6 +18,10 @@ import scipy.sparse as sp
 import scipy.sparse.linalg
 
 from microplex_pipeline.calibration.errors import NotConverged
+from microplex_pipeline.calibration.solvers.certificates import (
+    Contradiction,
+    asked_beyond_possible,
+)
 from microplex_pipeline.calibration.solvers.conjugate_gradients import conjugate_gradients
 from microplex_pipeline.calibration.solvers.damped_newton import Step, Stopping, damped_newton
 from microplex_pipeline.calibration.solvers.limits import Limits
@@ -35,6 +39,9 @@ DENSE_UP_TO = (
 # gradients, which need no Hessian
 DIRECT_UP_TO, DIRECT_COST = 8_000, 2e8
 MOST_PRODUCTS = 500  # in one step
+# multiplications per entry of the matrix that conjugate gradients take in a step, about; a factor that takes
+# more is not computed again
+PRODUCTS_COST = 2_000
 
 
 class Distance(Protocol):
@@ -105,6 +112,8 @@ def solve_dual(
 
     Raises
     ------
+    Contradiction
+        If targets contradict each other within bounds of the weights; it is a NotConverged, too.
     NotConverged
         If no such weights were found within `max_iter` steps; the targets may be infeasible.
     """
@@ -121,14 +130,19 @@ def solve_dual(
     dual = _Dual(
         A, constraints.values[kept] * scale, d, distance,
         unit=scale * constraints.sizes(design)[kept], ridge=ridge[kept] * scale**2,
-        limits=Limits(rows.below, rows.above),
+        limits=Limits(rows.below, rows.above), provable=not ruled_out.any(),
     )  # fmt: skip
     lam = np.zeros(len(kept)) if start is None else start[kept] / scale
     stopping = Stopping(
         GOAL, ROUNDING_FLOOR, max_iter, lag=2, patience=4, least_length=1e-10,
         scale=max(1.0, float(d.sum())),
     )  # fmt: skip
-    found = damped_newton(dual.at(lam, dual.At @ lam), dual.error, dual.step, stopping)
+    try:
+        found = damped_newton(dual.at(lam, dual.At @ lam), dual.error, dual.step, stopping)
+    except Contradiction as proof:
+        multipliers = np.zeros(len(constraints.values))
+        multipliers[kept] = proof.multipliers * scale
+        raise Contradiction(multipliers) from None
     if not found.met:
         raise NotConverged(
             f"stopped after {found.iterations} steps with a target missed by {100 * found.error:.3g} %"
@@ -200,6 +214,7 @@ class _Dual:
     limits : how far totals may lie from their values, in the scale of the dual.
     damping : multiple of the identity, relative to the Hessian's diagonal, that is added to it.
     reach : largest change of u in the next step.
+    provable : whether a contradiction within bounds is looked for.
     large : whether steps are found by conjugate gradients.
     """
 
@@ -210,12 +225,15 @@ class _Dual:
     unit: np.ndarray
     ridge: np.ndarray
     limits: Limits
+    provable: bool = False
     damping: float = 1e-12
 
     def __post_init__(self) -> None:
         self.At = sp.csr_array(self.A.T)
         self.reach = self.distance.max_step
         per_record = np.diff(self.At.indptr).astype(float)
+        self.bounds = getattr(self.distance, "low", 0.0), getattr(self.distance, "high", np.inf)
+        self.provable &= bool(np.isfinite(self.bounds[1]))
         self.large = len(self.b) > DIRECT_UP_TO or per_record @ per_record > DIRECT_COST
 
     def at(self, lam: np.ndarray, u: np.ndarray) -> _Point:
@@ -232,7 +250,20 @@ class _Dual:
         point.gradient = self.A @ point.weights - self.b + self.ridge * point.lam
         if self.limits.any:
             point.gradient = self.limits.gradient(point.lam, point.gradient)
+        if self.provable:
+            self._refuse(point)
         return float(np.max(np.abs(point.gradient) / self.unit, initial=0.0))
+
+    def _refuse(self, point: _Point) -> None:
+        """Raise Contradiction if the multipliers prove that the targets contradict each other."""
+        firm = self.ridge == 0
+        u, lam = point.u, point.lam
+        if not firm.all():
+            lam = np.where(firm, lam, 0.0)
+            u = self.At @ lam
+        least, most = self.b - self.limits.below, self.b + self.limits.above
+        if asked_beyond_possible(u, lam, least, most, self.d, *self.bounds) > 0:
+            raise Contradiction(lam)
 
     def step(self, point: _Point, error: float) -> Step[_Point]:
         gradient = point.gradient
@@ -282,7 +313,8 @@ class _Dual:
         if not free.all():
             kept = np.flatnonzero(free)
             hessian, gradient = sp.csr_array(hessian[kept][:, kept]), gradient[kept]
-        step, self.damping = _newton_step(hessian, gradient, self.damping)
+        step, self.damping, fill = _newton_step(hessian, gradient, self.damping)
+        self.large = fill**2 / len(step) > PRODUCTS_COST * A.nnz
         return step
 
     def _inexact_step(
@@ -316,11 +348,17 @@ class _Dual:
 
 def _newton_step(
     hessian: sp.csr_array, gradient: np.ndarray, damping: float
-) -> tuple[np.ndarray, float]:
-    """Solve (H + damping I) step = -gradient, damping more until the step descends."""
+) -> tuple[np.ndarray, float, int]:
+    """Solve (H + damping I) step = -gradient, damping more until the step descends.
+
+    Returns
+    -------
+    The step, the damping, and the number of entries of the factor if it is sparse, or else zero.
+    """
     m = len(gradient)
     size = max(1.0, float(hessian.diagonal().max()))
     dense = m <= DENSE_UP_TO or hessian.nnz > 0.2 * m * m
+    fill = 0
     for _ in range(12):
         shift = damping * size
         try:
@@ -338,6 +376,7 @@ def _newton_step(
                     diag_pivot_thresh=0.0,
                     options={"SymmetricMode": True},
                 )
+                fill = int(lu.L.nnz)
                 step = lu.solve(-gradient)
                 step = step + lu.solve(-gradient - (hessian @ step + shift * step))
         except (np.linalg.LinAlgError, RuntimeError):
@@ -345,6 +384,6 @@ def _newton_step(
             damping = max(damping, 1e-14) * 100
             continue
         if np.isfinite(step).all() and gradient @ step < 0:
-            return step, damping
+            return step, damping, fill
         damping = max(damping, 1e-14) * 100
     raise NotConverged("the Newton system stayed singular under damping")
