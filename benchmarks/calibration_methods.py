@@ -7,11 +7,14 @@ from importlib.metadata import PackageNotFoundError, version
 
 from benchmarks import calibration_own as own
 from benchmarks import calibration_peers as peers
+from benchmarks.calibration_problems import COUNTIES, SURFACE
 from benchmarks.calibration_runs import Method
 from benchmarks.r_survey import prepare_r, survey_version
 
 PRODUCT = "microplex-pipeline"
 R = "R survey"
+# on the simulated problems, whose distances differ little
+OF_SURFACES = ("ours raking", "ours raking, fit", "ours chi2", "Clarabel", "microcalibrate, tuned")
 EXACT_KINDS = ("chi2", "raking", "logit")
 
 METHODS: dict[str, Method] = {
@@ -37,6 +40,12 @@ METHODS: dict[str, Method] = {
     "R rake": Method("raking", partial(prepare_r, method="rake"), R, margins=True),
     "svy": Method("chi2", peers.prepare_svy, "svy"),
     "svy rake": Method("raking", peers.prepare_svy_rake, "svy", margins=True),
+    **{
+        f"python-icarus {name}": Method(
+            kind, partial(peers.prepare_icarus, method=name), "python-icarus"
+        )
+        for name, kind in (("linear", "chi2"), ("raking", "raking"), ("logit", "logit"))
+    },
     "leafblower": Method("raking", peers.prepare_leafblower, "leafblower", margins=True),
     "ipfn": Method("raking", peers.prepare_ipfn, "ipfn", margins=True),
     "microcalibrate": Method(
@@ -76,4 +85,6 @@ def applies(problem: str, method: str) -> bool:
     if "contradictory" in problem:
         core = is_ours(method) and not method.endswith(", fit")  # only fit looks for conflicts
         return not entry.margins and entry.kind != "budget" and not core
+    if problem in (*COUNTIES, SURFACE):
+        return method in OF_SURFACES
     return entry.margins == ("margins" in problem) or method in ("ours raking", "ours chi2")

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from benchmarks.calibration_own import BOUNDS
 from benchmarks.calibration_problems import Problem
 from benchmarks.calibration_runs import Solve
 
@@ -140,6 +141,25 @@ def prepare_leafblower(problem: Problem) -> Solve:
         )  # fmt: skip
         weights = done["weights"].to_numpy(float)
         return weights * (total / weights.sum())
+
+    return solve
+
+
+def prepare_icarus(problem: Problem, method: str) -> Solve:
+    """Calibrate by python-icarus, on a frame with a numeric column per target."""
+    import pandas as pd
+    from pycarus import calibrate
+
+    rows = problem.constraints.matrix.toarray()
+    margins = {f"x{i}": float(value) for i, value in enumerate(problem.constraints.values)}
+    frame = pd.DataFrame(dict(zip(margins, rows, strict=True)) | {"weight": problem.design})
+    bounds = BOUNDS if method == "logit" else None
+
+    def solve() -> np.ndarray:
+        weights, _ = calibrate(
+            frame, margins, method, "weight", tolerance=1e-9, bounds=bounds, verbose=False
+        )
+        return weights
 
     return solve
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -17,6 +18,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from benchmarks import CHECKOUT
+from benchmarks.calibration_surfaces import counties, surface
 from microplex_pipeline.calibration import Constraints, Targets
 from microplex_pipeline.calibration.targets.domains import domain_expression
 
@@ -25,6 +27,12 @@ CA, NATION, YEARS = "California", "nation by state", "all years by state"
 CA_MARGINS, NATION_MARGINS, YEARS_MARGINS = (f"{p}, margins" for p in (CA, NATION, YEARS))
 CA_CONFLICT, NATION_CONFLICT = f"{CA}, contradictory", f"{NATION}, contradictory"
 LEVELS_CONFLICT = f"{NATION}, contradictory between levels"
+COUNTIES = {
+    "counties, 75,000 households": (75_000, 3_704),
+    "counties, 300,000 households": (300_000, 6_288),
+    "counties, 1,000,000 households": (1_000_000, 6_288),
+}
+SURFACE = "nation, states and districts"
 
 AGES = ["age_head:<=24", "age_head:25-34", "age_head:35-44", "age_head:45-54", "age_head:55-64",
         "age_head:65+"]  # fmt: skip
@@ -285,6 +293,14 @@ def levels_conflict() -> Problem:
     return problem.with_value(LEVELS_CONFLICT, "tax_unit sum pensions_taxable [all]", value)
 
 
+def simulated(name: str) -> Problem:
+    """One of the problems of `calibration_surfaces`; it has no margins."""
+    size = COUNTIES.get(name)
+    records, table, constraints = counties(*size) if size else surface()
+    design = records["weight"].to_numpy()
+    return Problem(name, constraints, design, table, records, np.zeros((0, len(design)), int))
+
+
 PROBLEMS: dict[str, Callable[[], Problem]] = {
     CA: california,
     NATION: nation,
@@ -295,4 +311,5 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     CA_CONFLICT: california_conflict,
     NATION_CONFLICT: nation_conflict,
     LEVELS_CONFLICT: levels_conflict,
+    **{name: partial(simulated, name) for name in (*COUNTIES, SURFACE)},
 }
