@@ -33,6 +33,7 @@ def text_of(page):
     "page",
     [
         "areas.md",
+        "calibration.md",
         "disclosure.md",
         "fusion.md",
         "households.md",

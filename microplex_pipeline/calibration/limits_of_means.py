@@ -60,18 +60,19 @@ def one_sided(constraints: Constraints, precision: Precision) -> OneSided:
     if not len(split) or below is None:
         return OneSided(constraints, precision, split)
     m = len(constraints.values)
+    asked = constraints.values if constraints.asked is None else constraints.asked
+    narrow = precision.narrowed(np.abs(asked))
     shift = np.zeros(m)
-    shift[split] = precision.below[split]
+    shift[split] = narrow.below[split]
     shift[~np.isfinite(shift)] = 0.0  # without a lower limit any row does: it never binds
     lower = constraints.matrix + sp.csr_array(sp.diags_array(shift) @ below)
-    above = np.where(np.isfinite(precision.above[split]), precision.above[split], 0.0)
+    above = np.where(np.isfinite(narrow.above[split]), narrow.above[split], 0.0)
     upper = constraints.matrix[split] - sp.csr_array(sp.diags_array(above) @ below[split])
     free = [
         np.where(np.isfinite(x[split]), 0.0, np.inf) for x in (precision.below, precision.above)
     ]
     lows, highs = precision.below.copy(), precision.above.copy()
     lows[split], highs[split] = free[0], np.inf
-    asked = constraints.values if constraints.asked is None else constraints.asked
     rows = Constraints(
         sp.csr_array(sp.vstack([lower, upper])),
         np.concatenate([constraints.values, np.zeros(len(split))]),

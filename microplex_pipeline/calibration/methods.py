@@ -14,7 +14,8 @@ import numpy as np
 
 from microplex_pipeline.calibration.solvers.cvxpy_backend import solve_cvxpy
 from microplex_pipeline.calibration.solvers.distances import ChiSquare, LeastSquares, Logit, Raking
-from microplex_pipeline.calibration.solvers.dual_newton import Distance, Solution, solve_dual
+from microplex_pipeline.calibration.solvers.dual_newton import Solution, solve_dual
+from microplex_pipeline.calibration.solvers.dual_problem import Distance
 from microplex_pipeline.calibration.solvers.record_budget import solve_budget
 from microplex_pipeline.calibration.solvers.reweighted_l1 import solve_within
 from microplex_pipeline.calibration.solvers.vertex import solve_vertex

@@ -25,7 +25,7 @@ def calibration_report(
     Parameters
     ----------
     weights : (n,).
-    precision : with standard errors in units of the rows.
+    precision : with standard errors in units of the targets.
     multipliers : (m,) or None.
 
     Returns
@@ -35,15 +35,14 @@ def calibration_report(
     """
     value = constraints.values if constraints.asked is None else constraints.asked
     achieved = constraints.achieved(weights)
-    miss = constraints.matrix @ weights - constraints.values
-    errors = precision.standard_errors
+    errors, miss = precision.standard_errors, achieved - value
     z = np.divide(miss, errors, out=np.full(len(errors), np.nan), where=errors > 0)
     return pl.DataFrame(
         {
             "target": constraints.names,
             "value": value,
             "achieved": achieved,
-            "error": achieved - value,
+            "error": miss,
             "z": z,
             "multiplier": np.full(len(value), np.nan) if multipliers is None else multipliers,
             "kind": precision.kinds,

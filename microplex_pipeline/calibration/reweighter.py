@@ -21,7 +21,6 @@ from microplex_pipeline.calibration.design_weights import (
     warn_of_scale,
     with_weight,
 )
-from microplex_pipeline.calibration.errors import CalibrationError
 from microplex_pipeline.calibration.methods import Method, Task, find_method, names_of
 from microplex_pipeline.calibration.parameter_checks import (
     check_between_0_and_1,
@@ -31,6 +30,7 @@ from microplex_pipeline.calibration.parameter_checks import (
 )
 from microplex_pipeline.calibration.report import calibration_report, warn_of_misses
 from microplex_pipeline.calibration.rounding.record_rounding import round_weights
+from microplex_pipeline.calibration.soft_targets import asked_precision, refuse_penalties
 from microplex_pipeline.calibration.solve import require_met, solve
 from microplex_pipeline.calibration.solvers.blas_threads import one_blas_thread
 from microplex_pipeline.calibration.targets.constraints import (
@@ -40,7 +40,7 @@ from microplex_pipeline.calibration.targets.constraints import (
 )
 from microplex_pipeline.calibration.targets.margins import Margins, Unequal
 from microplex_pipeline.calibration.targets.precision import Precision
-from microplex_pipeline.calibration.targets.table import Targets, listed
+from microplex_pipeline.calibration.targets.table import Targets
 from microplex_pipeline.estimator import Estimator, not_fitted
 from microplex_pipeline.frames import WEIGHT, to_polars, weight_column, with_columns
 
@@ -237,7 +237,9 @@ class Reweighter(Estimator):
         design = design_weights(frame, column, household_id, constraints)
         live = with_weight(design)
         part = constraints if len(live) == len(design) else constraints.of(live)
-        precision = self._precision(part, design[live])
+        precision = asked_precision(part, design[live], self.soft)
+        if self.sparsity == "l0":
+            refuse_penalties(part, precision)
         scaled = replace(
             precision, standard_errors=precision.standard_errors * self._scale(len(live))
         )
@@ -256,7 +258,10 @@ class Reweighter(Estimator):
         self.constraints_ = constraints
         self.multipliers_ = solution.multipliers
         self.precision_ = scaled
-        self.report_ = calibration_report(part, found, precision, solution.multipliers)
+        errors = precision.standard_errors / part.row_units(design[live])
+        self.report_ = calibration_report(
+            part, found, replace(precision, standard_errors=errors), solution.multipliers
+        )
         warn_of_misses(self.report_)
         self.solution_ = weights
         self.design_ = design
@@ -268,30 +273,6 @@ class Reweighter(Estimator):
             self._digests[column] = {digest(frame[column]), digest(pl.Series(self.weights_))}
         self._fitted_method = self.method
         return self
-
-    def _precision(self, constraints: Constraints, design: np.ndarray) -> Precision:
-        """Return how precisely each row is met, with standard errors in its units."""
-        if self.soft is False:
-            return Precision.exact(len(constraints.values))
-        precision = constraints.row_precision(design)
-        if self.soft is True:
-            if not (precision.penalized | precision.within).any():
-                raise CalibrationError(
-                    "soft=True needs targets with a column standard_error, relative_standard_error, "
-                    "tolerance, at_least or at_most. Add one, or give a tolerance for all targets, "
-                    "e.g. soft=0.01"
-                )
-        else:
-            asked = constraints.values if constraints.asked is None else constraints.asked
-            sizes = np.where(constraints.ratios, np.abs(asked), constraints.sizes(design))
-            precision = precision.with_tolerance(self.soft * sizes)
-        if self.sparsity == "l0" and precision.penalized.any():
-            penalized = [constraints.names[i] for i in np.flatnonzero(precision.penalized)]
-            raise CalibrationError(
-                f"sparsity='l0' meets targets exactly or within limits, but these have a standard error: "
-                f"{listed(penalized)}. Give them a tolerance instead, or choose a distance"
-            )
-        return precision
 
     def _scale(self, records: int) -> float:
         """Return what deviations are multiplied by if the records count as `observations`.

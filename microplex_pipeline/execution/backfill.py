@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
@@ -152,37 +152,37 @@ def _end_lost_runs(settings: Settings, why: str) -> None:
 
 
 def _build_nation(task: Task, jobs: int) -> Outcome:
-    """Build the national models, those that do not need each other at the same time if `jobs` allow it."""
+    """Build the national models; those that do not need each other at the same time, if `jobs` allow it."""
+    if jobs == 1:
+        return build_partition(task)
     started = time.monotonic()
     with dg.DagsterInstance.get() as instance, partition_lock(instance, task.partition):
-        assets = _to_build(task)
-        survey = NATIONAL[0].key.path[-1]
-        first = [(survey,)] if survey in assets and jobs > 1 else []
-        rest = [asset for asset in assets if (asset,) not in first]
-        parts = _independent(rest) if jobs > 1 else [tuple(rest)]
-        outcomes = [build_assets(replace(task, assets=part)) for part in first]
-        if not any(outcome.failure for outcome in outcomes) and rest:
-            tasks = [replace(task, assets=part) for part in parts]
+        assets, outcomes = _to_build(task), list[Outcome]()
+        for wave in _waves(assets):
+            tasks = [replace(task, assets=(asset,)) for asset in wave]
             if len(tasks) == 1:
                 outcomes.append(build_assets(tasks[0]))
             else:
                 outcomes += _side_by_side(build_assets, tasks, jobs, load_settings())
+            if any(outcome.failure for outcome in outcomes):
+                break
     failure = next((outcome.failure for outcome in outcomes if outcome.failure), None)
     checks = [check for outcome in outcomes for check in outcome.checks]
     return Outcome(task.partition, assets, failure, time.monotonic() - started, checks)
 
 
-def _independent(assets: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return the assets in groups of which none needs another, each in the order given."""
+def _waves(assets: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the assets in groups: none needs another of its own group or of a later one."""
     graph = _definitions().resolve_asset_graph()
-    groups: list[list[str]] = []
-    for asset in assets:
-        (key,) = (k for k in graph.get_all_asset_keys() if k.path[-1] == asset)
-        parents = {parent.path[-1] for parent in graph.get(key).parent_keys}
-        needed = [group for group in groups if parents & set(group)]
-        groups = [group for group in groups if group not in needed]
-        groups.append([*(name for group in needed for name in group), asset])
-    return [tuple(sorted(group, key=assets.index)) for group in groups]
+    parents = {
+        key.path[-1]: {parent.path[-1] for parent in graph.get(key).parent_keys}
+        for key in graph.get_all_asset_keys()
+    }
+    left = list(assets)
+    while left:
+        wave = [asset for asset in left if not parents[asset] & set(left)]
+        yield wave
+        left = [asset for asset in left if asset not in wave]
 
 
 def build_partition(task: Task) -> Outcome:

@@ -43,6 +43,7 @@ def run(project, monkeypatch):
 def test_a_backfill_builds_everything_and_later_only_what_changed(run, project, backfilled):
     nation = [f"national_{n}" for n in ("survey", "prior", "completion", "compositions", "tilt")]
     assert f"[0/2]  2014      {', '.join(nation)} in" in backfilled.output
+    assert _steps_of_nation(project) == [{asset} for asset in sorted(nation)]  # a run for each
     assert "RI 2014   21 assets" in backfilled.output
     assert "VT 2014   21 assets" in backfilled.output
 
@@ -199,3 +200,14 @@ def test_what_was_built_into_another_warehouse_with_the_same_history_counts_for_
         for settings in (tried, own)
     ]
     assert stale == [{}, {"national_survey": ["parameters.seed"]}]
+
+
+def _steps_of_nation(project):
+    """The steps of each of the runs that built the national models of the fixture."""
+    with dg.DagsterInstance.from_config(str(project / "home")) as instance:
+        runs = instance.get_runs(dg.RunsFilter(job_name="build_prior"))
+        steps = [{s.step_key.split("__")[-1] for s in instance.get_run_step_stats(run.run_id)}
+                 for run in runs]  # fmt: skip
+    return sorted(
+        ({s for s in of_run if s.startswith("national")} for of_run in steps), key=sorted
+    )

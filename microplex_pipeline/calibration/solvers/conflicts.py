@@ -7,7 +7,7 @@ Chinneck and Dravnieks 1991, ORSA Journal on Computing 3: 157-168).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,11 +16,10 @@ from microplex_pipeline.calibration.errors import InfeasibleTargets, NotConverge
 from microplex_pipeline.calibration.solvers.certificates import Contradiction, heaviest_rows
 from microplex_pipeline.calibration.solvers.distances import ChiSquare
 from microplex_pipeline.calibration.solvers.dual_newton import solve_dual
-from microplex_pipeline.calibration.solvers.highs import linear_programme
+from microplex_pipeline.calibration.solvers.elastic import SLACK, Bounds, Elastic, elastic
 from microplex_pipeline.calibration.targets.constraints import Constraints
 from microplex_pipeline.calibration.targets.precision import Precision
 
-SLACK = 1e-8  # sum of relative slacks below which targets count as met
 SOFT = (
     1e-2,
     1e-3,
@@ -32,72 +31,6 @@ OTHERS = (
     1e4  # price of the other targets' slack when one target's nearest possible value is sought
 )
 SHOWN = 20  # targets named in a message
-
-Bounds = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class _Elastic:
-    """The system with slacks, in units in which targets and typical weights are about one.
-
-    Attributes
-    ----------
-    matrix : (m, n).
-    least, most : (m,) limits of the totals, equal for an exact target; the contribution of the lower bounds
-        is already subtracted.
-    upper : (n,) largest weight above the lower bound, or None.
-    lower : (n,) lower bounds, in original units.
-    unit : (n,) original weight that equals one here.
-    size : (m,) original value that equals one here.
-    """
-
-    matrix: sp.csr_array
-    least: np.ndarray
-    most: np.ndarray
-    upper: np.ndarray | None
-    lower: np.ndarray
-    unit: np.ndarray
-    size: np.ndarray
-
-    def solve(
-        self, rows: np.ndarray, pool: np.ndarray, max_iter: int, price: np.ndarray | None = None
-    ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Minimise the sum of slacks of some targets.
-
-        Parameters
-        ----------
-        rows : positions of the targets.
-        pool : positions of the records to start with; more join by column generation.
-        max_iter : largest number of rounds.
-        price : (rows,) of each target's slack; one by default.
-
-        Returns
-        -------
-        The sum, the final pool, its weights, dual values and signed slacks of the rows.
-        """
-        A, least, most = self.matrix[rows], self.least[rows], self.most[rows]
-        At, m = sp.csr_array(A.T), len(rows)
-        price = np.ones(m) if price is None else price
-        for _ in range(max_iter):
-            k = len(pool)
-            programme = sp.hstack([A[:, pool], sp.eye_array(m), -sp.eye_array(m)])
-            top = None
-            if self.upper is not None:
-                top = np.concatenate([self.upper[pool], np.full(2 * m, np.inf)])
-            x, dual = linear_programme(
-                np.concatenate([np.zeros(k), price, price]), programme, least, most, top
-            )
-            total = float(x[k:].sum())
-            gain = At @ dual
-            gain[pool] = 0.0
-            better = np.argsort(-gain)[: max(2 * m, len(gain) // 20)]
-            better = better[gain[better] > 1e-9]
-            if total < SLACK or not len(better):
-                return total, pool, x[:k], dual, x[k : k + m] - x[k + m :]
-            pool = np.union1d(pool, better)
-        raise NotConverged(
-            f"{max_iter} rounds did not decide whether the targets can be met: raise max_iter"
-        )
 
 
 def feasible_weights(
@@ -124,7 +57,7 @@ def feasible_weights(
         If `max_iter` rounds were not enough.
     """
     precision = precision or Precision.exact(len(constraints.values))
-    system = _elastic(constraints, design, bounds, precision)
+    system = elastic(constraints, design, bounds, precision)
     if bounds is not None and np.isfinite(bounds[1]):
         try:
             distance = ChiSquare(*bounds)
@@ -150,7 +83,7 @@ def feasible_weights(
 
 
 def _refuse_obvious(
-    constraints: Constraints, design: np.ndarray, system: _Elastic, max_iter: int,
+    constraints: Constraints, design: np.ndarray, system: Elastic, max_iter: int,
     bounds: Bounds | None, precision: Precision,
 ) -> None:  # fmt: skip
     """Raise InfeasibleTargets for a conflict that is cheap to find.
@@ -184,7 +117,7 @@ def _refuse_obvious(
 
 
 def _smallest(
-    constraints: Constraints, system: _Elastic, design: np.ndarray, multipliers: np.ndarray,
+    constraints: Constraints, system: Elastic, design: np.ndarray, multipliers: np.ndarray,
     bounds: Bounds, precision: Precision,
 ) -> np.ndarray:  # fmt: skip
     """Return few targets that contradict each other, from multipliers (m,) that prove it for all.
@@ -205,6 +138,9 @@ def _smallest(
     while left:
         tried = left.pop(0)
         rest = np.array(needed + left, int)
+        if not len(rest):
+            needed.append(tried)
+            break
         try:
             concerned = _concerned(constraints.matrix[rest])
             solve_dual(
@@ -231,8 +167,8 @@ def _concerned(rows: sp.csr_array) -> np.ndarray:
 
 
 def _alike_together(
-    system: _Elastic, constraints: Constraints, rows: np.ndarray
-) -> tuple[_Elastic, np.ndarray]:
+    system: Elastic, constraints: Constraints, rows: np.ndarray
+) -> tuple[Elastic, np.ndarray]:
     """Return the system with one column for all records that contribute the same to some targets.
 
     With the same bounds of their ratios they can share one ratio. Also returns the columns' positions.
@@ -251,7 +187,7 @@ def _alike_together(
 
 
 def _pool(
-    system: _Elastic, rows: np.ndarray, design: np.ndarray, bounds: Bounds | None
+    system: Elastic, rows: np.ndarray, design: np.ndarray, bounds: Bounds | None
 ) -> np.ndarray:
     """Return the positions of the records in the first programme over some targets.
 
@@ -289,7 +225,7 @@ def _least_misses(
 
 
 def _conflict(
-    constraints: Constraints, system: _Elastic, rows: np.ndarray, pool: np.ndarray, max_iter: int,
+    constraints: Constraints, system: Elastic, rows: np.ndarray, pool: np.ndarray, max_iter: int,
     bounds: Bounds | None, precision: Precision,
 ) -> InfeasibleTargets:  # fmt: skip
     """Drop targets while the rest still conflict; return an error that describes the remaining ones."""
@@ -304,7 +240,7 @@ def _conflict(
 
 
 def _named(
-    constraints: Constraints, system: _Elastic, rows: np.ndarray, pool: np.ndarray, max_iter: int,
+    constraints: Constraints, system: Elastic, rows: np.ndarray, pool: np.ndarray, max_iter: int,
     bounds: Bounds | None, precision: Precision,
 ) -> InfeasibleTargets:  # fmt: skip
     """Return an error that names a smallest set of conflicting targets, and what each would have to be."""
@@ -345,29 +281,6 @@ def _asked(constraints: Constraints, precision: Precision, i: int) -> str:
     return (
         f" within {low:,.10g} to {high:,.10g}" if np.isfinite(high) else f" at least {low:,.10g}"
     )
-
-
-def _elastic(
-    constraints: Constraints, design: np.ndarray, bounds: Bounds | None, precision: Precision
-) -> _Elastic:
-    """Return the system in units in which targets and typical weights are about one."""
-    size = constraints.sizes(design)
-    matrix = sp.csr_array(sp.diags_array(1 / size) @ constraints.matrix @ sp.diags_array(design))
-    values = constraints.values / size
-    below, above = precision.below / size, precision.above / size
-    if bounds is None:
-        # typical weights as large as the targets need: HiGHS drops tiny coefficients
-        gross = abs(matrix).sum(axis=1)
-        asked = (np.abs(values) > 0) & (gross > 0)
-        level = float(np.median(np.abs(values[asked]) / gross[asked])) if asked.any() else 1.0
-        return _Elastic(
-            matrix * level, values - below, values + above, None, np.zeros(len(design)),
-            design * level, size,
-        )  # fmt: skip
-    low, high = bounds
-    upper = np.full(len(design), high - low)
-    values = values - matrix @ np.full(len(design), low)
-    return _Elastic(matrix, values - below, values + above, upper, low * design, design, size)
 
 
 def _first_pool(A: sp.csr_array, design: np.ndarray) -> np.ndarray:

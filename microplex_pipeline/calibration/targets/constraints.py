@@ -107,10 +107,15 @@ class Constraints:
         Those of means and ratios are taken at design weights (n,). Limits stay in units of `asked`.
         """
         precision = self.precision or Precision.exact(len(self.values))
+        return replace(
+            precision, standard_errors=precision.standard_errors * self.row_units(design)
+        )
+
+    def row_units(self, design: np.ndarray) -> np.ndarray:
+        """Return what one unit of `asked` is in each row, (m,): for means and ratios the denominator."""
         if self.denominators is None:
-            return precision
-        unit = np.where(self.ratios, abs(self.denominators) @ design, 1.0)
-        return replace(precision, standard_errors=precision.standard_errors * unit)
+            return np.ones(len(self.values))
+        return np.where(self.ratios, abs(self.denominators) @ design, 1.0)
 
     def sizes(self, weights: np.ndarray) -> np.ndarray:
         """Return the unit of each row's relative error, (m,), at weights (n,).
