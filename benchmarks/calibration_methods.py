@@ -29,6 +29,7 @@ METHODS: dict[str, Method] = {
         f"ours {kind}, fit": Method(kind, partial(own.prepare_fit, kind=kind), PRODUCT)
         for kind in EXACT_KINDS
     },
+    "ours margins, fit": Method("raking", own.prepare_fit_margins, PRODUCT, margins=True),
     "ours fewest, fit": Method("sparse", partial(own.prepare_fit, kind="sparse"), PRODUCT),
     "ours 5 %, fit": Method("budget", own.prepare_budget, PRODUCT),
     "scipy L-BFGS": Method("raking", peers.prepare_lbfgs, "scipy"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from benchmarks.calibration_problems import Problem
 from benchmarks.calibration_runs import Solve
@@ -42,6 +43,21 @@ def prepare_fit(problem: Problem, kind: str) -> Solve:
     """Fit the Reweighter on the frame and the long table of targets."""
     reweighter = Reweighter(**SETTINGS[kind])
     return lambda: reweighter.fit(problem.records, problem.targets, "weight").weights_
+
+
+def prepare_fit_margins(problem: Problem) -> Solve:
+    """Fit the Reweighter on a frame with a column of categories per margin, and the margins."""
+    values = problem.constraints.values
+    names = [f"margin{j}" for j in range(len(problem.cells))]
+    frame = pl.DataFrame(dict(zip(names, problem.cells.astype(str), strict=True))).with_columns(
+        weight=pl.Series(problem.design)
+    )
+    margins = {
+        name: {str(c): float(values[c]) for c in np.unique(cells)}
+        for name, cells in zip(names, problem.cells, strict=True)
+    }
+    reweighter = Reweighter(distance="raking", margins="rescale")
+    return lambda: reweighter.fit(frame, margins, "weight").weights_
 
 
 def prepare_budget_core(problem: Problem) -> Solve:

@@ -127,13 +127,17 @@ def _single(value: str, numeric: bool) -> str | float | None:
 def _indexed(column: pl.Series) -> _Column:
     numeric = column.dtype.is_numeric()
     values = column.cast(pl.Float64).fill_nan(None) if numeric else column.cast(pl.String)
-    present = values.drop_nulls().unique()
+    if numeric:  # ranks cost less than a join
+        present = values.drop_nulls().unique().sort()
+        coded = values.rank("dense").cast(pl.Int64) - 1
+    else:
+        present = values.drop_nulls().unique()
+        codes_of = pl.DataFrame([present.alias("value")]).with_row_index("code")
+        coded = pl.DataFrame([values.alias("value")]).join(
+            codes_of, on="value", how="left", maintain_order="left"
+        )["code"].cast(pl.Int64)  # fmt: skip
     numbers = dict(zip(present.to_list(), range(len(present)), strict=True))
-    coded = pl.DataFrame([values.alias("value")]).join(
-        pl.DataFrame([present.alias("value")]).with_row_index("code"),
-        on="value", how="left", maintain_order="left",
-    )["code"]  # fmt: skip
-    codes = coded.cast(pl.Int64).fill_null(-1).to_numpy()
+    codes = coded.fill_null(-1).to_numpy()
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(len(present) + 1))
     return _Column(codes, numbers, order, starts)
