@@ -19,6 +19,14 @@ def check_between_0_and_1(name: str, value: float) -> None:
         raise ValueError(f"{name} must lie between 0 and 1, not {value}")
 
 
+def check_soft(soft: object) -> None:
+    """Raise ValueError unless it is True, False or a tolerance above 0."""
+    if not isinstance(soft, bool) and not (
+        isinstance(soft, int | float | np.number) and 0 < float(soft) < np.inf
+    ):
+        raise ValueError(f"soft must be True, False or a tolerance above 0, not {soft!r}")
+
+
 def check_positive_integer(name: str, value: int) -> None:
     """Raise ValueError unless the value is a positive integer."""
     if isinstance(value, bool) or not (isinstance(value, int | np.integer) and value >= 1):

@@ -22,7 +22,7 @@ from microplex_pipeline.calibration.design_weights import (
 from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
 from microplex_pipeline.calibration.methods import Task
 from microplex_pipeline.calibration.reweighter import Reweighter
-from microplex_pipeline.calibration.solve import solve
+from microplex_pipeline.calibration.solve import require_met, solve
 from microplex_pipeline.calibration.targets.margins import Margins
 from microplex_pipeline.calibration.targets.table import Targets, listed
 from microplex_pipeline.frames import to_polars, with_columns
@@ -69,9 +69,11 @@ def calibrate_replicates(
         As `Reweighter.fit`; also if a replicate has a missing, negative or infinite weight, or cannot
         meet the targets. The message names the replicate.
     ValueError
-        If the reweighter has no distance, or has the cvxpy backend.
+        If the reweighter has no distance, has the cvxpy backend, or rounds.
     """
     fitted = Reweighter(distance="raking") if reweighter is None else reweighter.clone()
+    if fitted.integer:
+        raise ValueError("replicates are not rounded: calibrate them with integer=False")
     if fitted.distance is None or fitted.backend != "scipy":
         raise ValueError(
             "replicates need a Reweighter with a distance and backend='scipy', "
@@ -119,6 +121,7 @@ def _calibrated(fitted: Reweighter, design: np.ndarray) -> np.ndarray:
     )  # fmt: skip
     weights = np.zeros(len(design))
     weights[live] = solve(fitted.method, task).weights
+    require_met(task, weights[live], fitted.tol)
     return weights
 
 

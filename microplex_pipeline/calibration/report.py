@@ -51,6 +51,19 @@ def calibration_report(
     ).with_columns(pl.col("z", "multiplier").fill_nan(None))
 
 
+def warn_of_limits(report: pl.DataFrame, precision: Precision) -> None:
+    """Warn of totals that whole weights take beyond their limits."""
+    error, within = report["error"].to_numpy(), precision.within
+    room = 1e-9 * np.maximum(report["value"].abs().to_numpy(), 1e-300)
+    out = within & ((error > precision.above + room) | (-error > precision.below + room))
+    if out.any():
+        warnings.warn(
+            f"whole weights do not keep the limits of: {listed(report['target'].filter(out).to_list())}; "
+            "those before rounding did",
+            stacklevel=3,
+        )
+
+
 def warn_of_misses(report: pl.DataFrame) -> None:
     """Warn of penalized targets that are missed by more than two of their standard errors."""
     size = report["z"].abs()

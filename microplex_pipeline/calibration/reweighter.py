@@ -27,8 +27,13 @@ from microplex_pipeline.calibration.parameter_checks import (
     check_bounds,
     check_choice,
     check_positive_integer,
+    check_soft,
 )
-from microplex_pipeline.calibration.report import calibration_report, warn_of_misses
+from microplex_pipeline.calibration.report import (
+    calibration_report,
+    warn_of_limits,
+    warn_of_misses,
+)
 from microplex_pipeline.calibration.rounding.record_rounding import round_weights
 from microplex_pipeline.calibration.soft_targets import asked_precision, refuse_penalties
 from microplex_pipeline.calibration.solve import require_met, solve
@@ -77,7 +82,7 @@ class Reweighter(Estimator):
         minimised and targets are penalized; None for one per record or household. Records drawn from a model
         know no more than the sample that it was fitted to.
     integer : round the weights, each down or up, to whole numbers that keep to the targets as near as whole
-        numbers allow (see `calibration.rounding`); `tol` and `bounds` hold before that.
+        numbers allow (see `calibration.rounding`); `tol`, `bounds` and limits of targets hold before that.
     margins : what is done if margins have different totals: "rescale" multiplies each so that its total is
         that of the first; "refuse" raises an error.
     seed : decides which records are tried for `n_records`, within tolerances, and where rounding starts.
@@ -174,10 +179,7 @@ class Reweighter(Estimator):
         check_positive_integer("max_iter", self.max_iter)
         if self.n_records is not None:
             check_positive_integer("n_records", self.n_records)
-        if not isinstance(self.soft, bool) and not (
-            isinstance(self.soft, int | float) and 0 < self.soft < np.inf
-        ):
-            raise ValueError(f"soft must be True, False or a tolerance above 0, not {self.soft!r}")
+        check_soft(self.soft)
         if self.observations is not None:
             if not 0 < self.observations < np.inf:
                 raise ValueError(
@@ -263,6 +265,8 @@ class Reweighter(Estimator):
             part, found, replace(precision, standard_errors=errors), solution.multipliers
         )
         warn_of_misses(self.report_)
+        if self.integer:
+            warn_of_limits(self.report_, precision)
         self.solution_ = weights
         self.design_ = design
         self.weights_ = spread_to_records(frame, weights, household_id)

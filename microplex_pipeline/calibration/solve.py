@@ -87,23 +87,30 @@ def require_met(task: Task, weights: np.ndarray, tol: float) -> None:
     tol : largest miss of an exact target, as a share of its value.
     """
     constraints, precision = task.constraints, task.precision
+    asked = constraints.values if constraints.asked is None else constraints.asked
     gaps = constraints.matrix @ weights - constraints.values
     sizes = constraints.sizes(task.design)
-    errors = gaps / sizes
-    fits = (np.abs(errors) <= tol) | (precision.penalized & np.isfinite(errors))
-    if constraints.denominators is not None:  # if all weights are zero there is no mean
+    if constraints.denominators is not None:
         below = constraints.denominators @ weights
-        errors = np.where(constraints.ratios & (below <= 0), np.inf, errors)
-        gaps = np.where(constraints.ratios, gaps / np.where(below > 0, below, 1.0), gaps)
-        sizes = np.where(constraints.ratios, sizes / np.where(below > 0, below, 1.0), sizes)
-        fits &= np.isfinite(errors)
+        empty = constraints.ratios & (below <= 0) & ~precision.penalized
+        if empty.any():
+            names = [constraints.names[i] for i in np.flatnonzero(empty)]
+            raise NotConverged(
+                f"no weight is left in the domain of a mean or ratio: {listed(names)}. Add a target for the "
+                "domain's count or sum, or drop the mean"
+            )
+        # a small domain's miss is large in units of the mean, however little it weighs
+        apart = np.nan_to_num(constraints.achieved(weights) - asked)
+        gaps = np.where(constraints.ratios, apart, gaps)
+        sizes = np.where(constraints.ratios, np.where(asked == 0, 1.0, np.abs(asked)), sizes)
+    errors = np.abs(gaps) / sizes
     beyond = np.maximum(gaps - precision.above, -gaps - precision.below) / sizes
-    fits |= precision.within & (beyond <= LIMIT_ROUNDING) & np.isfinite(errors)
-    fits &= ~(precision.within & (beyond > LIMIT_ROUNDING))
-    if not fits.all():
-        missed = [constraints.names[i] for i in np.flatnonzero(~fits)]
-        off = np.where(precision.within, np.maximum(beyond, 0), np.abs(errors))
+    missed = np.where(precision.within, beyond > LIMIT_ROUNDING, errors > tol)
+    missed = (missed | ~np.isfinite(errors)) & ~precision.penalized
+    if missed.any():
+        names = [constraints.names[i] for i in np.flatnonzero(missed)]
+        worst = np.where(precision.within, beyond, errors)[missed].max()
         raise NotConverged(
-            f"targets missed by more than tol={tol:g}, or outside their limits: {listed(missed)} (the "
-            f"worst by {off[~fits].max():.3g}). Raise max_iter or tol, or drop these targets"
+            f"targets missed by more than tol={tol:g}, or outside their limits: {listed(names)} (the worst "
+            f"by {worst:.3g}). Raise max_iter or tol, or drop these targets"
         )

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from microplex_pipeline import InfeasibleTargets, Reweighter, Targets
+from microplex_pipeline.calibration import CalibrationError
 from microplex_pipeline_tests.calibration.targets.target_table import table
 
 DATA = pl.DataFrame(
@@ -107,3 +108,21 @@ def test_means_out_of_reach_are_refused_only_if_they_must_be_exact():
 def test_whole_weights_are_reported_as_they_are():
     found = Reweighter(distance="raking", integer=True).fit(DATA, Targets(table(ROWS[:2]).table))
     assert found.report_["achieved"].to_list() == [400, 500]
+
+
+@pytest.mark.parametrize("distance", ["raking", "chi2"])
+def test_the_limits_of_a_mean_are_not_kept_by_emptying_its_domain(distance):
+    data = DATA.with_columns(x=pl.when(pl.col("g") == "a").then(6.0).otherwise(pl.col("x")))
+    rows = [("r", "mean", "x", "g:a", 5.0), ("r", "count", "n", "all", 1000.0)]
+    soft = table(rows, tolerance=pl.Series([0.1, None], dtype=pl.Float64))
+    with pytest.raises(CalibrationError, match=r"mean x \[g:a\]"):
+        Reweighter(distance=distance, soft=True).fit(data, soft)
+
+
+def test_whole_weights_that_leave_limits_are_warned_of():
+    data = pl.DataFrame({"x": [3.0, 5.0, 7.0, 4.0], "weight": [1.4, 1.6, 1.5, 1.5]})
+    soft = table([("r", "sum", "x", "all", 28.5)], at_least=pl.lit(28.4), at_most=pl.lit(28.6))
+    with pytest.warns(
+        UserWarning, match=r"whole weights do not keep the limits of: r sum x \[all\]"
+    ):
+        Reweighter(distance="raking", soft=True, integer=True).fit(data, soft)

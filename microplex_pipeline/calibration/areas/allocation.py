@@ -41,6 +41,9 @@ from microplex_pipeline.calibration.solvers.limits import Limits
 
 GOAL = 1e-11  # largest relative error at which the iteration stops
 ACCEPTED = 1e-9  # largest relative error that is accepted if rounding allows no smaller one
+ACCEPTED_SOFT = (
+    1e-7  # the same beside penalties, whose multipliers can be huge; limits are narrower by 2e-7
+)
 MAX_STEPS = 200
 MAX_MOVE = (
     1e3  # largest change of an exponent in one step, so that divergent problems do not overflow
@@ -156,8 +159,12 @@ def _by_stages(
     What cannot be met has a multiplier of miss over variance, which is far from zero if the variance is tiny.
     """
     start, before = _start(problem), STAGES[0]
+    penalized = variances > 0
     for factor in STAGES:
-        start = np.where(variances > 0, start * (before / factor) ** 2, start)
+        grown = np.where(penalized, start * ((before / factor) ** 2 - 1), 0.0)
+        # what moves all areas of a column alike moves no weight: exact targets and limits that bind follow
+        common = grown.sum(axis=0) / np.maximum(penalized.sum(axis=0), 1)
+        start = start + np.where(penalized, grown, np.where(start != 0, common, 0.0))
         before = factor
         dual = _Dual(replace(problem, variances=variances * factor**2), unit)
         found = dual.minimise(start)
@@ -223,7 +230,7 @@ class _Dual:
     Attributes
     ----------
     products : products with the Hessian so far.
-    near : (A, K) weight of the proximal term, zero where a column of targets has no limits.
+    near : (A, K) weight of the proximal term, zero where a column of targets has no limits, or a penalty.
     centre : (A, K) multipliers from which it measures.
     """
 
@@ -234,28 +241,29 @@ class _Dual:
         none = np.zeros_like(values)
         self.limits = problem.limits or Limits(none, none)
         weights = NEAR * problem.totals.sum() * problem.shares
-        self.near = weights[:, None] * self.limits.has.any(axis=0)
+        held = (self.V > 0).any(axis=0)  # by the penalty of some area
+        self.near = weights[:, None] * (self.limits.has.any(axis=0) & ~held)
         self.centre = none
         self.products = 0
 
     def minimise(self, start: np.ndarray) -> Minimum[_Point]:
         """Return the minimum, from multipliers (A, K)."""
         self.centre = start
-        stopping = Stopping(
-            GOAL, ACCEPTED, MAX_STEPS, scale=max(1.0, float(self.problem.totals.sum()))
-        )
+        accepted = ACCEPTED_SOFT if self.V.any() else ACCEPTED
+        scale = max(1.0, float(self.problem.totals.sum()))
+        stopping = Stopping(GOAL, accepted, MAX_STEPS, scale=scale)
         found = damped_newton(self.at(start), self.error, self.step, stopping)
         if not self.limits.any:
             return found
         iterations = found.iterations
         for _ in range(ROUNDS):
-            if not found.met or np.abs(self.residual(found.point) / self.unit).max() <= ACCEPTED:
+            if not found.met or np.abs(self.residual(found.point) / self.unit).max() <= accepted:
                 break
             self.centre = found.point.lam
             found = damped_newton(self.at(self.centre), self.error, self.step, stopping)
             iterations += found.iterations
         error = float(np.abs(self.residual(found.point) / self.unit).max())
-        return Minimum(found.point, error, iterations, error <= ACCEPTED)
+        return Minimum(found.point, error, iterations, error <= accepted)
 
     def at(self, lam: np.ndarray) -> _Point:
         point = _Point(lam, *_evaluate(self.problem, self.V, lam))

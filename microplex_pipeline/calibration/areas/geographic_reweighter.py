@@ -21,6 +21,7 @@ from microplex_pipeline.calibration.parameter_checks import (
     check_between_0_and_1,
     check_choice,
     check_positive_integer,
+    check_soft,
 )
 from microplex_pipeline.calibration.report import warn_of_misses
 from microplex_pipeline.calibration.targets.constraints import build_constraints
@@ -53,7 +54,8 @@ class GeographicReweighter(Estimator):
         Buttenfield, Leyk and Spielman 2014, Annals of the AAG 104: 80-95). Levels may have different targets.
     soft : for "allocation": False meets all targets *exactly*; True meets each as its row says (see
         `Targets`): *penalized* by its standard error, *within* its limits, which are never exceeded, or
-        exactly. In "pmedm" all targets are penalized.
+        exactly; a number does the same, and is the tolerance, as a share of the value, within which targets
+        that say nothing are met. In "pmedm" all targets are penalized.
     scale_to_total : for "allocation" with exact targets: if they do not add up to the records' total,
         multiply them so that they do, see `scale_factors_`. Otherwise a difference is an error.
     households_per_area : keep at most this many records (or households) in each area: a systematic
@@ -106,7 +108,7 @@ class GeographicReweighter(Estimator):
         self,
         method: Literal["allocation", "pmedm"] = "allocation",
         *,
-        soft: bool = False,
+        soft: bool | float = False,
         scale_to_total: bool = False,
         households_per_area: int | None = None,
         integer: bool = False,
@@ -125,6 +127,7 @@ class GeographicReweighter(Estimator):
         if households_per_area is not None:
             check_positive_integer("households_per_area", households_per_area)
         check_between_0_and_1("tol", tol)
+        check_soft(soft)
         self.method = method
         self.soft = soft
         self.scale_to_total = scale_to_total
@@ -163,7 +166,7 @@ class GeographicReweighter(Estimator):
         """
         frame = to_polars(records)
         levels = area_targets(targets).levels(
-            soft=self.soft or self.method == "pmedm", penalized=self.method == "pmedm"
+            soft=True if self.method == "pmedm" else self.soft, penalized=self.method == "pmedm"
         )
         self._check_budget(levels)
         constraints = [build_constraints(frame, lv.targets, household_id) for lv in levels]

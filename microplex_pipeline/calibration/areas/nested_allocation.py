@@ -16,7 +16,11 @@ from microplex_pipeline.calibration.areas.allocation import (
     fit_allocation,
 )
 from microplex_pipeline.calibration.areas.targets import AreaLevel
-from microplex_pipeline.calibration.errors import CalibrationError, NotConverged
+from microplex_pipeline.calibration.errors import (
+    CalibrationError,
+    InfeasibleTargets,
+    NotConverged,
+)
 from microplex_pipeline.calibration.solvers.conflicts import feasible_weights
 from microplex_pipeline.calibration.solvers.limits import Limits
 from microplex_pipeline.calibration.targets.constraints import Constraints
@@ -163,6 +167,26 @@ class NestedAllocation:
             "other areas leave it"
         ) from failure
 
+    def _refuse_limits(
+        self, depth: int, children: np.ndarray, totals: np.ndarray, within: str
+    ) -> None:
+        """Raise InfeasibleTargets if limits over the areas leave out the records' total of a target."""
+        level, place = self._levels[depth], f" of {within}" if within else ""
+        precision, values = level.precision.at(children), level.values[children]
+        least = (values - precision.below).sum(axis=0)
+        most = (values + precision.above).sum(axis=0)
+        firm = precision.within.any(axis=0) & ~precision.penalized.any(axis=0)
+        room = MARGIN_TOLERANCE * np.maximum(np.abs(totals), 1.0)
+        for k in np.flatnonzero(firm & ((least > totals + room) | (most < totals - room))):
+            names = [f"{level.areas[a]} {level.targets.names[k]}" for a in children]
+            raise InfeasibleTargets(
+                f"the limits of the areas' targets{place} leave out the records' total of "
+                f"{level.targets.names[k]}: over the areas it would be within {least[k]:,.10g} to "
+                f"{most[k]:,.10g}, and is {totals[k]:,.10g} over the records. Widen the limits, or "
+                "calibrate the records first",
+                names,
+            )
+
     def _adding_up(
         self, depth: int, parent: int, children: np.ndarray, totals: np.ndarray
     ) -> np.ndarray:
@@ -182,6 +206,7 @@ class NestedAllocation:
                 "records"
             )
         within = self._levels[depth - 1].areas[parent] if depth else ""
+        self._refuse_limits(depth, children, totals, within)
         sums = values.sum(axis=0)
         apart = np.abs(sums - totals) > MARGIN_TOLERANCE * np.maximum(np.abs(totals), 1.0)
         apart &= exact

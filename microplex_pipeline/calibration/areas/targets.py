@@ -61,12 +61,13 @@ class AreaTargets(Targets):
     key = ("geoid", *KEY)
     label = "{} {} {} {} [{}]"
 
-    def levels(self, soft: bool, penalized: bool = False) -> list[AreaLevel]:
+    def levels(self, soft: bool | float, penalized: bool = False) -> list[AreaLevel]:
         """Return the levels, coarsest first.
 
         Parameters
         ----------
-        soft : whether targets are met as their rows say, and not all exactly.
+        soft : whether targets are met as their rows say, and not all exactly; a number is the tolerance of
+            those that say nothing.
         penalized : whether each must have a standard error.
 
         Raises
@@ -83,7 +84,7 @@ class AreaTargets(Targets):
             )
         if penalized:
             self._check_standard_errors()
-        elif soft and not self.any_soft:
+        elif soft is True and not self.any_soft:
             raise CalibrationError(
                 "soft=True needs targets with a column standard_error, relative_standard_error, tolerance, "
                 "at_least or at_most"
@@ -137,7 +138,7 @@ def area_targets(targets: Targets | Any) -> AreaTargets:
     return AreaTargets(table.drop("geography", "target"))
 
 
-def _level(part: pl.DataFrame, above: AreaLevel | None, soft: bool) -> AreaLevel:
+def _level(part: pl.DataFrame, above: AreaLevel | None, soft: bool | float) -> AreaLevel:
     areas = part["geoid"].unique().sort().to_list()
     targets = Targets(part.select(KEY).unique(maintain_order=True).with_columns(value=0.0))
     names = part.select(pl.format(Targets.label, *[pl.col(c) for c in KEY]).alias("name"))["name"]
@@ -155,6 +156,8 @@ def _level(part: pl.DataFrame, above: AreaLevel | None, soft: bool) -> AreaLevel
     values = np.empty(shape)
     values[row, column] = part["value"].to_numpy()
     by_row = precision_of(part) if soft else Precision.exact(part.height)
+    if not isinstance(soft, bool):
+        by_row = by_row.with_tolerance(soft * part["value"].abs().to_numpy())
     precision = Precision(*[
         _grid(x, row, column, shape)
         for x in (by_row.standard_errors, by_row.below, by_row.above, by_row.importance)

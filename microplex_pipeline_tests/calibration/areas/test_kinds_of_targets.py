@@ -100,11 +100,13 @@ def test_penalized_targets_are_never_refused(households, estimates, factor):
         )  # fmt: skip
 
 
-def test_limits_that_contradict_each_other_are_named_with_their_area(households, estimates):
+def test_limits_that_contradict_the_records_are_named(households, estimates):
     one = estimates.filter(pl.col("variable") == "occhu", pl.col("geoid").str.len_chars() == 11)
     one = one.drop("standard_error").with_columns(tolerance=pl.lit(0.2))
     more = one.with_columns(variable=pl.lit("population"), value=pl.col("value") * 0.5)
-    with pytest.raises(InfeasibleTargets, match=r"47\d+ record sum \w+ \[all\] within .* to "):
+    with pytest.raises(
+        InfeasibleTargets, match=r"leave out the records. total of record sum population"
+    ):
         fit(households, pl.concat([one, more]))
 
 
@@ -112,3 +114,44 @@ def test_soft_targets_without_precision_are_an_error(households, estimates):
     bare = estimates.filter(pl.col("variable") == "occhu").drop("standard_error")
     with pytest.raises(CalibrationError, match="soft=True needs targets with a column"):
         fit(households, bare)
+
+
+THREE = pl.DataFrame({"x": [1.0, 2.0, 3.0], "weight": [10.0, 20.0, 30.0]})
+
+
+def areas(*rows):
+    key = {"entity": "record", "measure": "sum", "variable": "x", "domain": "all"}
+    return pl.DataFrame([key | row for row in rows], infer_schema_length=None)
+
+
+@pytest.mark.parametrize("error", [1.0, 1e-2, 1e-3])
+@pytest.mark.filterwarnings("ignore:targets missed by more than 2")
+def test_a_penalty_gives_way_to_a_limit_however_small_its_error(error):
+    targets = areas(
+        {"geoid": "10", "value": 50.0, "at_least": 49.0, "at_most": 51.0},
+        {"geoid": "11", "value": 85.0, "standard_error": error},
+    )
+    report = GeographicReweighter(soft=True).fit(THREE, targets).report_
+    assert report["achieved"].to_list() == pytest.approx([51, 89], rel=1e-5)
+    assert report["achieved"][0] <= 51
+
+
+def test_limits_that_leave_out_the_records_total_are_named():
+    targets = areas(
+        {"geoid": "10", "value": 50.0, "at_most": 60.0},
+        {"geoid": "11", "value": 60.0, "at_most": 70.0},
+    )
+    with pytest.raises(InfeasibleTargets, match="to 130, and is 140 over the records") as caught:
+        GeographicReweighter(soft=True).fit(THREE, targets)
+    assert caught.value.targets == ["10 record sum x [all]", "11 record sum x [all]"]
+
+
+def test_a_number_is_the_tolerance_of_targets_that_say_nothing():
+    targets = areas({"geoid": "10", "value": 54.0}, {"geoid": "11", "value": 85.0})
+    report = GeographicReweighter(soft=0.05).fit(THREE, targets).report_
+    assert report["kind"].to_list() == ["within"] * 2
+    assert report["relative_error"].abs().max() <= 0.05
+    with pytest.raises(
+        ValueError, match="soft must be True, False or a tolerance above 0, not -1"
+    ):
+        GeographicReweighter(soft=-1)
