@@ -9,7 +9,7 @@ import dagster as dg
 from microplex_pipeline.defs.arrivals import take_in_survey
 from microplex_pipeline.defs.assets import CHAIN, ERRORS, NATIONAL, SUMMARY, TRACTS
 from microplex_pipeline.defs.assets.observed_files import FILES
-from microplex_pipeline.defs.checks import CHECKS
+from microplex_pipeline.defs.checks import CHECKS, leave_misses_to_checks
 from microplex_pipeline.defs.jobs import JOBS
 from microplex_pipeline.defs.resources import DataFolder, PresentSettings
 from microplex_pipeline.defs.schedules import annual_rebuild, states_follow_the_nation
@@ -24,6 +24,7 @@ def build_definitions(given: Settings | None = None, **resources: Any) -> dg.Def
 
     `resources` replace those of the same names.
     """
+    leave_misses_to_checks()
     present = PresentSettings(load_settings if given is None else lambda: given)
     settings = present.read()
     return dg.Definitions(

@@ -8,6 +8,7 @@ from microplex_pipeline.calibration.bootstrap_weights import bootstrap_weights
 from microplex_pipeline.calibration.errors import (
     CalibrationError,
     InfeasibleTargets,
+    MissedTargets,
     NotConverged,
 )
 from microplex_pipeline.calibration.replicate_weights import (
@@ -24,6 +25,7 @@ __all__ = [
     "Constraints",
     "GeographicReweighter",
     "InfeasibleTargets",
+    "MissedTargets",
     "NotConverged",
     "Reweighter",
     "Targets",

@@ -25,3 +25,7 @@ class InfeasibleTargets(CalibrationError):
 
 class NotConverged(CalibrationError):
     """The solver stopped before the targets were met, although some weights may meet them."""
+
+
+class MissedTargets(UserWarning):
+    """Targets are missed by more than two of their standard errors, or whole weights leave limits."""

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import polars as pl
 
+from microplex_pipeline.calibration.errors import MissedTargets
 from microplex_pipeline.calibration.targets.constraints import Constraints
 from microplex_pipeline.calibration.targets.precision import Precision
 from microplex_pipeline.calibration.targets.table import listed
@@ -60,6 +61,7 @@ def warn_of_limits(report: pl.DataFrame, precision: Precision) -> None:
         warnings.warn(
             f"whole weights do not keep the limits of: {listed(report['target'].filter(out).to_list())}; "
             "those before rounding did",
+            MissedTargets,
             stacklevel=3,
         )
 
@@ -73,5 +75,6 @@ def warn_of_misses(report: pl.DataFrame) -> None:
         warnings.warn(
             f"targets missed by more than {FAR:g} of their standard errors: {listed(named)}. Other targets, "
             "or the records, pull against them; `report_` has every target",
+            MissedTargets,
             stacklevel=3,
         )

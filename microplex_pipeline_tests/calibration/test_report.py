@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from microplex_pipeline import InfeasibleTargets, Reweighter, Targets
-from microplex_pipeline.calibration import CalibrationError
+from microplex_pipeline.calibration import CalibrationError, MissedTargets
 from microplex_pipeline_tests.calibration.targets.target_table import table
 
 DATA = pl.DataFrame(
@@ -76,14 +76,14 @@ def test_importance_decides_between_two_that_contradict_each_other():
         found = fitted(rows=rows, standard_error=errors, importance=importance)
         return found.report_["error"].abs().to_list()
 
-    with pytest.warns(UserWarning, match="missed by more than 2 of their standard errors"):
+    with pytest.warns(MissedTargets, match="missed by more than 2 of their standard errors"):
         even, first = missed(1.0, 1.0, 1.0), missed(100.0, 1.0, 1.0)
     assert first[0] < 0.1 * even[0]
     assert first[1] > 1.2 * even[1]
 
 
 def test_what_pulls_far_is_warned_of_by_name():
-    with pytest.warns(UserWarning, match=r"standard errors: r count n \[g:b\] \(-\d"):
+    with pytest.warns(MissedTargets, match=r"standard errors: r count n \[g:b\] \(-\d"):
         fitted(rows=[*ROWS[:2], ("r", "count", "n", "all", 750.0)],
                standard_error=[5.0, 30.0, None])  # fmt: skip
 
@@ -100,7 +100,7 @@ def test_means_out_of_reach_are_refused_only_if_they_must_be_exact():
     rows = [ROWS[0], ("r", "mean", "x", "all", 40.0)]
     with pytest.raises(InfeasibleTargets, match="all of its records are below it"):
         fitted(rows=rows)
-    with pytest.warns(UserWarning, match="mean x"):
+    with pytest.warns(MissedTargets, match="mean x"):
         found = fitted(rows=rows, standard_error=[None, 1.0])
     assert 8 < found.report_["achieved"][1] <= 16
 
