@@ -98,7 +98,7 @@ class Reweighter(Estimator):
     precision_ : how precisely each target was asked for, see `calibration.targets.precision`; standard errors
         are those of an observation if each record were one.
     multipliers_ : (m,) dual value of each target: how strongly it pulls the weights, zero if it does
-        not bind. None for sparse weights and the cvxpy backend.
+        not bind. None for sparse weights, the cvxpy backend, and where Clarabel took over, as the repr says.
     report_ : polars frame, a row per target: target, value, achieved, error (achieved - value), z (error in
         standard errors, null if it has none), multiplier (null where `multipliers_` is None) and kind:
         exact, within or penalized.
@@ -275,7 +275,7 @@ class Reweighter(Estimator):
         self._digests = {name: {n} for name, n in column_digests(frame, used).items()}
         if column is not None:
             self._digests[column] = {digest(frame[column]), digest(pl.Series(self.weights_))}
-        self._fitted_method = self.method
+        self._fitted_method, self._interior = self.method, solution.interior
         return self
 
     def _scale(self, records: int) -> float:
@@ -364,7 +364,8 @@ class Reweighter(Estimator):
         within = f" in {households:,} households" if households != records else ""
         worst = float(np.abs(self.constraints_.relative_errors(self.solution_)).max())
         method = self._fitted_method
+        solver = "Clarabel" if self._interior else method.backend
         return (
             f"fitted: {records:,} records{within}, {len(self.constraints_.names):,} targets, "
-            f"{method.label} by {method.backend}, worst relative error {worst:.2g}"
+            f"{method.label} by {solver}, worst relative error {worst:.2g}"
         )

@@ -56,7 +56,7 @@ def _solve(method: Method, task: Task) -> Solution:
     except NotConverged:
         if method.interior is None:
             raise
-    return method.interior(task)
+    return replace(method.interior(task), interior=True)
 
 
 def _by_stages(method: Method, task: Task) -> Solution:

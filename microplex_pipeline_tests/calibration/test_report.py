@@ -1,11 +1,14 @@
 """The report of a fit: every target, what was achieved, and a warning of large misses."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from microplex_pipeline import InfeasibleTargets, Reweighter, Targets
-from microplex_pipeline.calibration import CalibrationError, MissedTargets
+from microplex_pipeline.calibration import CalibrationError, MissedTargets, NotConverged, methods
+from microplex_pipeline.calibration.methods import find_method
 from microplex_pipeline_tests.calibration.targets.target_table import table
 
 DATA = pl.DataFrame(
@@ -126,3 +129,17 @@ def test_whole_weights_that_leave_limits_are_warned_of():
         UserWarning, match=r"whole weights do not keep the limits of: r sum x \[all\]"
     ):
         Reweighter(distance="raking", soft=True, integer=True).fit(data, soft)
+
+
+def test_the_repr_says_if_the_interior_point_solver_took_over(monkeypatch):
+    def lost(task):
+        raise NotConverged("lost")
+
+    usual = fitted("chi2")
+    assert "distance='chi2' by scipy" in repr(usual)
+    method = replace(find_method("distance", "chi2", "scipy", []), solve=lost)
+    monkeypatch.setattr(methods, "METHODS", (method,))
+    found = fitted("chi2")
+    assert "distance='chi2' by Clarabel" in repr(found)
+    assert found.report_["multiplier"].is_null().all()
+    np.testing.assert_allclose(found.weights_, usual.weights_, rtol=1e-6)

@@ -35,11 +35,13 @@ class Solution:
     multipliers : (m,) dual values of the constraints as given, zero for a constraint that does not bind;
         None if the solver finds none.
     iterations : steps taken; zero if the solver does not count them.
+    interior : whether an interior-point solver found them, after Newton's method had not.
     """
 
     weights: np.ndarray
     multipliers: np.ndarray | None = None
     iterations: int = 0
+    interior: bool = False
 
 
 def solve_dual(
